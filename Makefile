@@ -1,0 +1,71 @@
+# Two commands: `make run`, and in a second terminal `make demo`. Needs python3 (3.11 or newer).
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(shell command -v uv 2>/dev/null)
+PIP := $(if $(UV),$(UV) pip install --quiet --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check)
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo migrate test check format bench lock clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# `exec`: Ctrl-C reaches the server itself, once, and make has nothing to report.
+run: $(VENV)/.installed ## Start the server in development mode, with its own PostgreSQL.
+	@exec $(VENV)/bin/talktime serve --dev $(ARGS)
+
+demo: $(VENV)/.installed ## Place a call between two demo accounts of the running server.
+	@exec $(VENV)/bin/talktime demo $(ARGS)
+
+migrate: $(VENV)/.installed ## Bring the database up to date.
+	@exec $(VENV)/bin/talktime migrate $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run all tests; ARGS="tests/storage -k ledger" for some.
+	@$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev ## Lint, formatting, types, and the rules of the layers.
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q tests/architecture
+
+format: $(VENV)/.installed-dev ## Format, and mend what ruff can mend.
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: $(VENV)/.installed-dev ## Measure; prints a table and writes JSON.
+	@exec $(PY) -m tests.bench $(ARGS)
+
+lock: ## Refresh uv.lock.
+	@$(or $(UV),$(VENV)/bin/uv) lock
+
+clean: ## Remove what can be made again; ./data stays.
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) was not found. On Debian: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version)."; \
+	  echo "Name another one like this: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+ifeq ($(UV),)
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian: apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+else
+	@$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV)
+endif
+
+# No stamp without a complete install: an interrupted one is simply done again.
+$(VENV)/.installed: pyproject.toml | $(PY)
+	@echo "installing (about a minute, the first time only)…"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(PY)
+	@echo "installing with the development tools (about a minute, the first time only)…"
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
