@@ -1,0 +1,1 @@
+"""The floor: PostgreSQL, and nothing of ours below it."""

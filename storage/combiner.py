@@ -1,0 +1,395 @@
+"""The write-combining queue: every durable step of the calls of this node goes through it.
+
+One task, one connection, one transaction for everything that came while the last one was under way.
+A quiet queue adds no delay, a busy one batches by itself. Each transaction begins with the proof
+that the node still owns its epoch, which is its heartbeat too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from storage import authorise, calls, meters
+from storage.errors import Conflict, Fenced, NotFound, Refusal, Unavailable
+from storage.lanes import Done, Item, Lanes, answer
+from storage.pool import LOST, Connection, Pool
+from storage.works import (
+    Authorise,
+    Authorised,
+    Charge,
+    Failed,
+    Note,
+    Outcome,
+    Record,
+    Settle,
+    Work,
+)
+
+Clock = Callable[[], int]
+
+SLICE_DEADLINE_S = 4.0
+BACKOFF_MIN_S = 0.05
+BACKOFF_MAX_S = 1.0
+LOCKED_MIN_S = 0.01
+NOTE_WAIT_S = 0.25
+LOCKED_MAX_S = 0.25
+
+# The same slice may succeed on a new connection.
+AGAIN = (
+    *LOST,
+    asyncpg.InterfaceError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCachedStatementError,
+)
+
+log = logging.getLogger(__name__)
+
+
+async def _record(conn: Connection, _epoch: int, works: Sequence[Record]) -> Sequence[Outcome]:
+    return await calls.record(conn, works)
+
+
+# Settling first frees slots and money for those who come after.
+Step = Callable[[Connection, int, Sequence[Any]], Awaitable[Sequence[Outcome]]]
+STEPS: tuple[tuple[type[Work], Step], ...] = (
+    (Settle, meters.settle),
+    (Charge, meters.charge),
+    (Note, calls.note),
+    (Record, _record),
+    (Authorise, authorise.authorise),
+)
+
+
+class _Locked(Exception):
+    def __init__(self, accounts: frozenset[int]) -> None:
+        super().__init__()
+        self.accounts = accounts
+
+
+def _accounts(work: Work) -> tuple[int, ...]:
+    """The accounts a work changes."""
+    match work:
+        case Authorise():
+            return (work.payer,)
+        case Charge() | Settle():
+            if work.payee is None:
+                return (work.payer, work.platform)
+            return (work.payer, work.payee, work.platform)
+        case _:
+            return ()
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """For works of our own that nobody waits for."""
+
+
+class Combiner:
+    """Owns the node's connection for call work, and the order in which it is done.
+
+    Everything but an Authorise is tried until it succeeds, whatever happens to the database:
+    targets are cumulative, so a second try after a lost answer changes nothing. An Authorise is
+    given up after `wait_max_ms`, and undone if it may have been committed.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        epoch: int,
+        clock: Clock,
+        beat_ms: int = 1000,
+        slice_max: int = 200,
+        wait_max_ms: int = 4000,
+        on_fenced: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._pool = pool
+        self._epoch = epoch
+        self._clock = clock
+        self._beat_s = beat_ms / 1000
+        self._slice_max = slice_max
+        self._wait_max_s = wait_max_ms / 1000
+        self._on_fenced = on_fenced
+        # Asking which loop runs is a system call, and works come by the thousand.
+        self._loop = asyncio.get_running_loop()
+        self._lanes = Lanes()
+        self._wake = asyncio.Event()
+        self._conn: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closed: Refusal | None = None
+        self._stopping = False
+        self._failures = 0
+        self._beat_due_s = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many works are not done yet."""
+        return len(self._lanes)
+
+    @property
+    def healthy(self) -> bool:
+        """The last slice was written, and the epoch is ours."""
+        return self._failures == 0 and self._closed is None
+
+    async def start(self) -> None:
+        """Prove the epoch with a first beat, then take work.
+
+        Raises:
+            Unavailable: the database does not answer. Fenced: the epoch is not ours.
+        """
+        try:
+            await self._slice([])
+        except AGAIN as error:
+            self._drop()
+            raise Unavailable("the database does not answer") from error
+        except Fenced:
+            await self._release()
+            raise
+        self._task = asyncio.create_task(self._run(), name="combiner")
+
+    async def stop(self, timeout_s: float = 5.0) -> None:
+        """Write what waits, for `timeout_s` at most; what is left then fails as Unavailable."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            _, pending = await asyncio.wait([self._task], timeout=timeout_s)
+            for task in pending:
+                task.cancel()
+                await asyncio.wait([task])
+                self._drop()
+        if self._closed is None:
+            self._close(Unavailable("the server is stopping"))
+        await self._release()
+
+    def put(self, work: Work, done: Done) -> None:
+        """Queue a work. `done` is called once with its outcome, from the loop, never from here."""
+        loop = self._loop
+        if self._closed is not None:
+            loop.call_soon(done, Failed(self._closed))
+            return
+        after_s = 0.0
+        if type(work) is Note and not self._stopping:
+            # Nobody waits for it, and soon a charge or the settlement will stand for it.
+            after_s = loop.time() + NOTE_WAIT_S
+        item = self._lanes.put(work, done, self._clock(), after_s)
+        if type(work) is Authorise:
+            loop.call_later(self._wait_max_s, self._expire, item)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    async def do(self, work: Work) -> Outcome:
+        """Queue a work and wait for its outcome."""
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def done(outcome: Outcome) -> None:
+            if not future.done():
+                future.set_result(outcome)
+
+        self.put(work, done)
+        return await future
+
+    async def _run(self) -> None:
+        loop = self._loop
+        while self._lanes or not self._stopping:
+            # Whoever stops does not wait for what was put off.
+            until_s = math.inf if self._stopping else loop.time()
+            items = self._lanes.take(self._slice_max, until_s)
+            if not items and loop.time() < self._beat_due_s:
+                await self._sleep()
+                continue
+            try:
+                await self._write(items)
+                self._failures = 0
+            except Fenced as error:
+                self._close(error)
+                self._on_fenced()
+                return
+            except Exception as error:
+                await self._back_off(items, error)
+            finally:
+                for item in items:
+                    if item.taken:
+                        self._put_back(item)
+
+    async def _sleep(self) -> None:
+        """Until something is put, or an item that was put off is due, or the next beat."""
+        loop = self._loop
+        due_s = self._lanes.next_s()
+        until_s = self._beat_due_s if due_s is None else min(due_s, self._beat_due_s)
+        alarm = loop.call_at(until_s, self._wake.set)
+        await self._wake.wait()
+        self._wake.clear()
+        alarm.cancel()
+
+    async def _back_off(self, items: Iterable[Item], error: Exception) -> None:
+        self._drop()
+        for item in items:
+            item.doubt = item.doubt or item.taken
+        if self._failures == 0:
+            log.warning("a slice failed (%s: %s); trying again", type(error).__name__, error)
+        pause_s = min(BACKOFF_MIN_S * 2**self._failures, BACKOFF_MAX_S)
+        self._failures = min(self._failures + 1, 16)
+        await asyncio.sleep(pause_s)
+
+    async def _write(self, items: list[Item]) -> None:
+        """Write and answer items; those that could not even be tried are left taken.
+
+        A slice that the database refuses is halved until the culprit is alone.
+        """
+        try:
+            outcomes = await self._slice(items)
+        except (Fenced, *AGAIN):
+            raise
+        except _Locked as locked:
+            await self._put_off(items, locked.accounts)
+            return
+        except Exception as error:
+            if not items:
+                raise
+            if len(items) == 1:
+                work = items[0].work
+                log.error("%s of call %s: %s", type(work).__name__, work.call_id, error)
+                self._finish(items[0], Failed(Conflict(f"cannot be written: {error}")))
+                return
+            half = len(items) // 2
+            await self._write(items[:half])
+            await self._write(items[half:])
+            return
+        for item, outcome in zip(items, outcomes, strict=True):
+            self._finish(item, outcome)
+
+    async def _slice(self, items: list[Item]) -> list[Outcome]:
+        """One transaction for all items; returns their outcomes in order.
+
+        Raises:
+            Fenced: nothing was written. _Locked: some accounts are locked elsewhere; nothing was
+            written. Errors of AGAIN: written or not, nobody knows.
+        """
+        now_ms = self._clock()
+        oldest_ms = self._lanes.oldest_ms(items)
+        beat_ms = now_ms if oldest_ms is None else min(now_ms, oldest_ms)
+        accounts = {account for item in items for account in _accounts(item.work)}
+        outcomes: dict[Item, Outcome] = {}
+        self._beat_due_s = self._loop.time() + self._beat_s
+        async with asyncio.timeout(SLICE_DEADLINE_S):
+            if self._conn is None:
+                self._conn = await self._pool.acquire()
+            conn = self._conn
+            transaction = conn.transaction()
+            await transaction.start()
+            try:
+                locked = await meters.begin(conn, self._epoch, beat_ms, accounts)
+                if len(locked) < len(accounts):
+                    raise _Locked(frozenset(accounts) - locked)
+                for kind, step in STEPS:
+                    group = [item for item in items if type(item.work) is kind]
+                    if group:
+                        answers = await step(conn, self._epoch, [item.work for item in group])
+                        outcomes.update(zip(group, answers, strict=True))
+            except AGAIN:
+                raise  # Out of reach: a rollback might hang, and dropping the connection is one.
+            except Exception:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+        return [outcomes[item] for item in items]
+
+    async def _put_off(self, items: Iterable[Item], locked: frozenset[int]) -> None:
+        """Try those later whose accounts are locked, and the others at once."""
+        assert self._conn is not None
+        async with asyncio.timeout(SLICE_DEADLINE_S):
+            rows = await self._conn.fetch(
+                "select id from account where id = any ($1::bigint[])", list(locked)
+            )
+        missing = locked - {row[0] for row in rows}
+        now_s = self._loop.time()
+        for item in items:
+            accounts = _accounts(item.work)
+            if not missing.isdisjoint(accounts):
+                self._finish(item, Failed(NotFound("no such account")))
+            elif not locked.isdisjoint(accounts):
+                item.after_s = now_s + min(LOCKED_MIN_S * 2**item.delays, LOCKED_MAX_S)
+                item.delays = min(item.delays + 1, 16)
+
+    def _put_back(self, item: Item) -> None:
+        if item.expired:
+            self._lanes.remove(item)
+            self._undo(item)
+        else:
+            self._lanes.put_back(item)
+
+    def _expire(self, item: Item) -> None:
+        """An Authorise has waited for too long: its asker is told, and a commit is undone."""
+        if item.expired or not item.asked:
+            return
+        item.expired = True
+        if not item.taken:
+            self._lanes.remove(item)
+            self._undo(item)
+        self._tell(item, Failed(Unavailable("the database did not answer in time")))
+
+    def _undo(self, item: Item) -> None:
+        work = item.work
+        if not item.doubt or not isinstance(work, Authorise):
+            return
+        self.put(
+            Settle(
+                call_id=work.call_id,
+                payer=work.payer,
+                payee=work.payee,
+                platform=work.platform,
+                target_minor=0,
+                earned_minor=0,
+                billable_ms=0,
+                talk_ms=0,
+                units=0,
+                reason="server_error",
+                ended_by="server",
+                ended_ms=self._clock(),
+            ),
+            _ignore,
+        )
+
+    def _finish(self, item: Item, outcome: Outcome) -> None:
+        item.taken = False
+        self._lanes.remove(item)
+        if item.expired:
+            item.doubt = isinstance(outcome, Authorised)
+            self._undo(item)
+        self._tell(item, outcome)
+
+    def _tell(self, item: Item, outcome: Outcome) -> None:
+        asked, item.asked = item.asked, []
+        for work, done in asked:
+            try:
+                done(answer(work, outcome))
+            except Exception:
+                log.exception("a callback of %s failed", type(work).__name__)
+
+    def _close(self, refusal: Refusal) -> None:
+        """No more work: everything that waits fails, and so does everything that is put."""
+        self._closed = refusal
+        for item in self._lanes.drain():
+            item.taken = False
+            self._tell(item, Failed(refusal))
+
+    def _drop(self) -> None:
+        """Leave the connection: the server rolls back, or has committed already."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            # One that broke by itself has gone back to the pool already.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                conn.terminate()
+
+    async def _release(self) -> None:
+        if self._conn is not None:
+            conn, self._conn = self._conn, None
+            await self._pool.release(conn)

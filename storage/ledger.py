@@ -1,0 +1,304 @@
+"""Double entry: accounts, and the operations that are the only way to move money between them.
+
+Amounts are minor units. Calls post through `storage/meters.py`, by the same rules, in batches.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import orjson
+
+from storage.errors import Conflict, IdempotencyMismatch, InsufficientFunds, NotFound
+from storage.pool import Connection
+from storage.pool import Record as Row
+
+USER_KINDS = ("call_credits", "primary", "earnings_pending", "earnings_available")
+BOTTOMLESS = -(2**62)
+# How far a system account may go below zero: money comes from outside through the first three.
+SYSTEM_FLOORS = {
+    "clearing": BOTTOMLESS,
+    "promo": BOTTOMLESS,
+    "loss": BOTTOMLESS,
+    "platform_fee": 0,
+    "breakage": 0,
+}
+PARTITIONS_AHEAD = 3
+PARTITION_LOCK = 0x54504152
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One transfer to be made. `amount_minor` is above 0; `code` says what it is for."""
+
+    from_account: int
+    to_account: int
+    amount_minor: int
+    code: str
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """`first` is False when the key had been used before; `result` is what was stored then."""
+
+    id: int
+    first: bool
+    result: Any
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One transfer as the owner of one side sees it: positive when money came in.
+
+    `ref` is what the operation was about: a call, a payment.
+    """
+
+    operation: int
+    seq: int
+    at_ms: int
+    amount_minor: int
+    code: str
+    kind: str
+    ref: UUID | None
+
+
+async def open_accounts(conn: Connection, user_id: UUID, currency: str) -> dict[str, int]:
+    """The accounts of a user by kind, made if missing."""
+    await conn.execute(
+        "insert into account (kind, owner, currency) select k, $2, $3 from unnest($1::text[]) k "
+        "on conflict do nothing",
+        USER_KINDS,
+        user_id,
+        currency,
+    )
+    rows = await conn.fetch(
+        "select kind, id from account where owner = $1 and currency = $2 and label = ''",
+        user_id,
+        currency,
+    )
+    return {row["kind"]: row["id"] for row in rows}
+
+
+async def system_account(conn: Connection, kind: str, label: str, currency: str) -> int:
+    """The id of an account of the house, made if missing; `label` names the gateway or node."""
+    find = (
+        "select id from account where kind = $1 and owner is null and label = $2 and currency = $3"
+    )
+    found: int | None = await conn.fetchval(find, kind, label, currency)
+    if found is not None:
+        return found
+    await conn.execute(
+        "insert into account (kind, label, currency, floor) values ($1, $2, $3, $4) "
+        "on conflict do nothing",
+        kind,
+        label,
+        currency,
+        SYSTEM_FLOORS[kind],
+    )
+    made: int = await conn.fetchval(find, kind, label, currency)
+    return made
+
+
+async def post(
+    conn: Connection,
+    *,
+    key: str,
+    kind: str,
+    moves: Sequence[Move],
+    ref: UUID | None = None,
+    request_hash: bytes | None = None,
+    result: Any = None,
+) -> Operation:
+    """Move money, once, however often the same `key` is sent. Part of the caller's transaction.
+
+    `result` is any JSON value to be told again when the key is. `request_hash` stands for what was
+    asked; without one, kind, ref and moves do. If it raises, nothing of it is left.
+
+    Raises:
+        InsufficientFunds: an account would go below its floor; it names the missing sum.
+        IdempotencyMismatch: the key belongs to something else.
+        NotFound: no such account.
+        ValueError: no moves, an amount below 1, or two currencies in one move.
+    """
+    digest = request_hash if request_hash is not None else _digest(kind, ref, moves)
+    return await _post(conn, key, kind, ref, digest, moves, result, None)
+
+
+async def reverse(conn: Connection, key: str, operation_id: int, reason: str) -> Operation:
+    """Undo an operation exactly, once, by its mirror image. Part of the caller's transaction.
+
+    Raises:
+        NotFound: no such operation. Conflict: it was reversed before, or is a reversal itself.
+        IdempotencyMismatch, InsufficientFunds: see `post`.
+    """
+    undone = await conn.fetchrow(
+        "select ref, reverses, (select r.key from operation r where r.reverses = o.id) as by "
+        "from operation o where o.id = $1",
+        operation_id,
+    )
+    if undone is None:
+        raise NotFound("no such operation")
+    if undone["reverses"] is not None:
+        raise Conflict("a reversal cannot be reversed; post the operation again")
+    if undone["by"] not in (None, key):
+        raise Conflict("the operation was reversed before")
+    rows = await conn.fetch(
+        "select from_account, to_account, amount from transfer where operation = $1 order by seq",
+        operation_id,
+    )
+    moves = [
+        Move(row["to_account"], row["from_account"], row["amount"], "reversal") for row in rows
+    ]
+    digest = hashlib.sha256(f"reverse:{operation_id}:{reason}".encode()).digest()
+    try:
+        return await _post(
+            conn, key, "adjustment", undone["ref"], digest, moves, {"reason": reason}, operation_id
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict("the operation was reversed before") from error
+
+
+def _digest(kind: str, ref: UUID | None, moves: Sequence[Move]) -> bytes:
+    body = [kind, ref, [msgspec.structs.astuple(move) for move in moves]]
+    return hashlib.sha256(orjson.dumps(body)).digest()
+
+
+async def _post(
+    conn: Connection,
+    key: str,
+    kind: str,
+    ref: UUID | None,
+    digest: bytes,
+    moves: Sequence[Move],
+    result: Any,
+    reverses: int | None,
+) -> Operation:
+    if not moves or any(move.amount_minor < 1 for move in moves):
+        raise ValueError("an operation has moves, of 1 or more")
+    # A savepoint: after a refusal the caller's transaction is as if nothing had been asked.
+    async with conn.transaction():
+        operation: int | None = await conn.fetchval(
+            "insert into operation (key, request_hash, kind, ref, reverses, result) "
+            "values ($1, $2, $3, $4, $5, $6) on conflict (key) do nothing returning id",
+            key,
+            digest,
+            kind,
+            ref,
+            reverses,
+            result,
+        )
+        if operation is None:
+            return await _replayed(conn, key, digest)
+        # Locking and judging first, changing in the next statement: one alone would judge the
+        # rows as they were before the lock was got.
+        deltas = _deltas(moves)
+        rows = await conn.fetch(
+            "select id, currency, posted - held - floor as free from account "
+            "where id = any ($1::bigint[]) order by id for no key update",
+            list(deltas),
+        )
+        _judge(rows, deltas, moves)
+        await conn.execute(
+            "insert into transfer (operation, seq, from_account, to_account, amount, code) "
+            "select $1, n, f, t, a, c from unnest($2::bigint[], $3::bigint[], $4::bigint[], "
+            "$5::text[]) with ordinality as m(f, t, a, c, n)",
+            operation,
+            *zip(*map(msgspec.structs.astuple, moves), strict=True),
+        )
+        await conn.execute(
+            "update account a set posted = posted + d.delta, version = version + 1 "
+            "from unnest($1::bigint[], $2::bigint[]) as d(id, delta) where a.id = d.id",
+            list(deltas),
+            list(deltas.values()),
+        )
+    return Operation(operation, True, result)
+
+
+async def _replayed(conn: Connection, key: str, digest: bytes) -> Operation:
+    row = await conn.fetchrow("select id, request_hash, result from operation where key = $1", key)
+    assert row is not None, "operations are never deleted"
+    if row["request_hash"] != digest:
+        raise IdempotencyMismatch("this key was used for another operation")
+    return Operation(row["id"], False, row["result"])
+
+
+def _deltas(moves: Sequence[Move]) -> Counter[int]:
+    """What each account gains or loses over all moves."""
+    deltas: Counter[int] = Counter()
+    for move in moves:
+        deltas[move.from_account] -= move.amount_minor
+        deltas[move.to_account] += move.amount_minor
+    return deltas
+
+
+def _judge(rows: Sequence[Row], deltas: Counter[int], moves: Sequence[Move]) -> None:
+    found = {row["id"]: row for row in rows}
+    if len(found) < len(deltas):
+        raise NotFound("no such account")
+    for move in moves:
+        if found[move.from_account]["currency"] != found[move.to_account]["currency"]:
+            raise ValueError("a transfer has two accounts of one currency")
+    for account, delta in deltas.items():
+        free_minor = found[account]["free"]
+        # What comes in is never refused, even where money is owed.
+        if delta < 0 and free_minor + delta < 0:
+            raise InsufficientFunds(required_minor=-delta, available_minor=free_minor)
+
+
+ENTRIES = """
+select o.id as operation, t.seq, (extract(epoch from t.at) * 1000)::bigint as at_ms,
+       t.amount as amount_minor, t.code, o.kind, o.ref
+  from ((select operation, seq, at, -amount as amount, code from transfer
+          where from_account = $1
+          order by at desc limit $2::bigint + $3::bigint)
+        union all
+        (select operation, seq, at, amount, code from transfer
+          where to_account = $1 and code <> 'platform_fee'
+          order by at desc limit $2::bigint + $3::bigint)) t
+  join operation o on o.id = t.operation
+ order by t.at desc, o.id desc, t.seq desc
+ limit $2::bigint offset $3::bigint
+"""
+
+
+async def read_entries(conn: Connection, account: int, limit: int, offset: int) -> list[Entry]:
+    """A page of an account's transfers, newest first (of a platform's account: what went out)."""
+    rows = await conn.fetch(ENTRIES, account, limit, offset)
+    return [Entry(**row) for row in rows]
+
+
+async def count_entries(conn: Connection, account: int) -> int:
+    """How many entries `read_entries` can give."""
+    counted: int = await conn.fetchval(
+        "select (select count(*) from transfer where from_account = $1) + (select count(*) "
+        "from transfer where to_account = $1 and code <> 'platform_fee')",
+        account,
+    )
+    return counted
+
+
+async def ensure_partitions(conn: Connection) -> list[str]:
+    """Make the partitions of this month and the next two; call at start and once a day.
+
+    A month whose first transfers already went to the default partition keeps using that one.
+    Returns the names of those that were made.
+    """
+    made: list[str] = []
+    async with conn.transaction():
+        await conn.execute("select pg_advisory_xact_lock($1)", PARTITION_LOCK)
+        months = await conn.fetch(
+            "select m::date as first, 'transfer_' || to_char(m, 'YYYY_MM') as name "
+            "from generate_series(0, $1 - 1) n, "
+            "lateral (select date_trunc('month', now()) + n * interval '1 month' as m) s "
+            "where to_regclass('transfer_' || to_char(m, 'YYYY_MM')) is null",
+            PARTITIONS_AHEAD,
+        )
+        for month in months:
+            try:
+                async with conn.transaction():
+                    await conn.execute("select make_transfer_partition($1)", month["first"])
+            except asyncpg.CheckViolationError:
+                continue
+            made.append(month["name"])
+    return made

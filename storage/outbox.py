@@ -1,0 +1,51 @@
+"""Promises made in a transaction and kept after it: tell a user, wake a call.
+
+A row is told at least once, oldest first. Rows of one wallet are in the order of its commits,
+because they are added while its account is locked.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from storage.pool import Connection
+
+# Any fixed number that no other advisory lock of ours uses.
+RELAY_LOCK = 0x4F555442_4F58
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """`body` holds JSON values in wire names."""
+
+    id: int
+    topic: str
+    user_id: UUID
+    body: dict[str, object]
+
+
+async def add(conn: Connection, *, topic: str, user_id: UUID, body: dict[str, object]) -> None:
+    """Promise it, if and when the caller's transaction commits; call it after other locks."""
+    await conn.execute(
+        "insert into outbox (topic, user_id, body) values ($1, $2, $3)", topic, user_id, body
+    )
+
+
+async def take(conn: Connection, limit: int) -> list[Promise]:
+    """The oldest promises, for the one relay that may tell them now.
+
+    Needs a transaction: until it ends nobody else gets any (an empty list). Tell them, `forget`
+    those that were told, and commit.
+    """
+    if not await conn.fetchval("select pg_try_advisory_xact_lock($1)", RELAY_LOCK):
+        return []
+    rows = await conn.fetch(
+        "select id, topic, user_id, body from outbox order by id limit $1", limit
+    )
+    return [Promise(row["id"], row["topic"], row["user_id"], row["body"]) for row in rows]
+
+
+async def forget(conn: Connection, ids: list[int]) -> None:
+    """They have been told."""
+    await conn.execute("delete from outbox where id = any ($1::bigint[])", ids)

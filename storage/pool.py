@@ -1,0 +1,157 @@
+"""The PostgreSQL pool, its session settings, and the outer deadline of every operation.
+
+Nothing may change the session of a pooled connection (`SET LOCAL` and `pg_advisory_xact_lock`
+only): connections go back without asyncpg's reset query, which would cost a round trip each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+
+from storage.errors import Unavailable
+
+if TYPE_CHECKING:
+    Record: TypeAlias = asyncpg.Record
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+else:
+    # At run time the classes of asyncpg are not generic.
+    Record = asyncpg.Record
+    Pool = asyncpg.Pool
+    Connection = asyncpg.Connection | PoolConnectionProxy
+
+T = TypeVar("T")
+
+STATEMENT_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 2_000
+IDLE_IN_TRANSACTION_MS = 10_000
+CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 5.0
+JSONB_VERSION = b"\x01"
+
+# What asyncpg raises when the server is away, goes away, or cuts us off by one of the timeouts.
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    # The driver lost track of a connection that broke at an awkward moment.
+    asyncpg.InternalClientError,
+)
+
+
+def _encode_jsonb(value: Any) -> bytes:
+    return JSONB_VERSION + orjson.dumps(value)
+
+
+def _decode_jsonb(data: bytes) -> Any:
+    return orjson.loads(memoryview(data)[1:])
+
+
+async def prepare_connection(conn: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Teach a fresh connection jsonb: Python values in and out, by orjson."""
+    await conn.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=_encode_jsonb,
+        decoder=_decode_jsonb,
+        format="binary",
+    )
+
+
+async def _keep_session(_conn: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Replaces the reset query; open transactions are rolled back by asyncpg all the same."""
+
+
+def server_settings(application_name: str) -> dict[str, str]:
+    """The session settings every connection of ours starts with; the timeouts in ms."""
+    return {
+        "application_name": application_name,
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+        # Our statements are short: compiling them costs more than it saves.
+        "jit": "off",
+        # Each is planned once per connection and stays right as tables grow: a plan made while a
+        # table was small must not read all of it later, so whole-table scans are a last resort.
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+    }
+
+
+async def connect(
+    dsn: str, *, application_name: str = "talktime"
+) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool, with the pool's codec and session settings."""
+    conn = await asyncpg.connect(
+        dsn, timeout=CONNECT_TIMEOUT_S, server_settings=server_settings(application_name)
+    )
+    await prepare_connection(conn)
+    return conn
+
+
+async def create_pool(
+    dsn: str, *, min_size: int, max_size: int, application_name: str = "talktime"
+) -> Pool:
+    """Open a pool and its first `min_size` connections.
+
+    Raises:
+        Unavailable: the server does not answer.
+    """
+    pool = asyncpg.create_pool(
+        dsn,
+        min_size=min_size,
+        max_size=max_size,
+        init=prepare_connection,
+        reset=_keep_session,
+        timeout=CONNECT_TIMEOUT_S,
+        server_settings=server_settings(application_name),
+    )
+    try:
+        await pool
+    except LOST as error:
+        raise Unavailable("the database does not answer") from error
+    return pool
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close all connections in an orderly way, or cut them if the server is not there for that."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
+    except (*LOST, asyncpg.InterfaceError):
+        pool.terminate()
+
+
+async def within(seconds: float, awaitable: Awaitable[T]) -> T:
+    """Await a database operation, for `seconds` at most.
+
+    Hand in a coroutine function called here, that awaits the driver inside: a lost pooled
+    connection refuses even before there is anything to await.
+
+    On the deadline the operation is cancelled, so its transaction is rolled back, unless the
+    commit had already reached the server: what must happen once needs an operation key.
+
+    Raises:
+        Unavailable: out of time, or the connection was lost or refused.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await awaitable
+    except LOST as error:
+        raise Unavailable("the database did not answer in time") from error
+    except asyncpg.InterfaceError as error:
+        # One class for misuse, which is our mistake, and for a connection that is gone (a pool
+        # takes it back at that moment, so its user hears that it was released).
+        if any(sign in str(error) for sign in ("clos", "released back to the pool")):
+            raise Unavailable("the connection to the database is closed") from error
+        raise

@@ -1,0 +1,114 @@
+from storage import calls
+from storage.pool import Connection, Pool
+from storage.works import Note, Noted
+from tests.storage.world import (
+    NOW_MS,
+    TARIFF,
+    charge_of,
+    make_user,
+    make_world,
+    record_of,
+    settle_of,
+)
+
+
+async def test_notes_fill_in_what_is_missing_and_leave_ended_calls_alone(pool: Pool) -> None:
+    async with make_world(pool) as world, pool.acquire() as conn:
+        call, ended = await world.call(), await world.call()
+        await world.combiner.do(settle_of(ended, 0))
+        epoch = world.node.epoch
+        notes = [
+            Note(call_id=call.call_id, state="ringing", ringing_ms=NOW_MS + 1),
+            Note(call_id=ended.call_id, state="ringing", ringing_ms=NOW_MS + 1),
+        ]
+        assert await calls.note(conn, epoch, notes) == [Noted(), Noted()]
+        later = Note(
+            call_id=call.call_id,
+            state="accepted",
+            ringing_ms=NOW_MS + 9,
+            accepted_ms=NOW_MS + 2,
+            callee_device="tablet",
+        )
+        await calls.note(conn, epoch, [later])
+        # Not this epoch's call.
+        await calls.note(conn, epoch + 1, [Note(call_id=call.call_id, state="reconnecting")])
+        row = await calls.read_call(conn, call.caller_id, call.call_id)
+        assert row is not None
+        assert (row.state, row.ringing_ms, row.accepted_ms, row.callee_device) == (
+            "accepted",
+            NOW_MS + 1,
+            NOW_MS + 2,
+            "tablet",
+        )
+        over = await calls.read_call(conn, ended.caller_id, ended.call_id)
+        assert over is not None
+        assert (over.state, over.ringing_ms) == ("ended", None)
+
+
+async def test_a_call_is_read_by_its_two_users_only(pool: Pool) -> None:
+    async with make_world(pool) as world, pool.acquire() as conn:
+        call = await world.call()
+        await world.combiner.do(charge_of(call, 1, connected_ms=NOW_MS + 7))
+        stranger = await world.user()
+        row = await calls.read_call(conn, call.caller_id, call.call_id)
+        assert row is not None
+        assert row == await calls.read_call(conn, call.callee_id, call.call_id)
+        assert await calls.read_call(conn, stranger.id, call.call_id) is None
+        assert (row.caller.user_id, row.callee.user_id) == (call.caller_id, call.callee_id)
+        assert row.tariff == TARIFF
+        assert (row.created_ms, row.connected_ms, row.ended_ms) == (NOW_MS, NOW_MS + 7, None)
+        # A live call's money is the meter's.
+        assert (row.charged_minor, row.earned_minor, row.hold_minor) == (120, 84, 120)
+        assert await calls.live_call(conn, call.callee_id) == row
+        assert await calls.live_call(conn, stranger.id) is None
+        await world.combiner.do(settle_of(call, 1))
+        over = await calls.read_call(conn, call.caller_id, call.call_id)
+        assert over is not None
+        assert (over.state, over.reason, over.ended_by) == ("ended", "hangup", "caller")
+        assert (over.charged_minor, over.hold_minor, over.units) == (120, 0, 1)
+        assert await calls.live_call(conn, call.callee_id) is None
+
+
+async def test_history_lists_both_directions_newest_first(conn: Connection) -> None:
+    me, other, stranger = [await make_user(conn) for _ in range(3)]
+    records = [
+        record_of(*((me, other) if n % 2 else (other, me)), created_ms=NOW_MS + n) for n in range(5)
+    ]
+    await calls.record(conn, [*records, record_of(other, stranger)])
+    newest_first = [record.call_id for record in reversed(records)]
+    page, total = await calls.list_calls(conn, me.id, 10, 0)
+    assert ([row.call_id for row in page], total) == (newest_first, 5)
+    page, total = await calls.list_calls(conn, me.id, 2, 2)
+    assert ([row.call_id for row in page], total) == (newest_first[2:4], 5)
+    assert await calls.list_calls(conn, me.id, 2, 5) == ([], 5)
+
+
+async def test_recent_calls_are_those_that_ended_lately(pool: Pool) -> None:
+    async with make_world(pool) as world, pool.acquire() as conn:
+        me, other = await world.user(money=500), await world.user()
+        old = record_of(me, other, created_ms=NOW_MS - 1)
+        new = record_of(other, me, created_ms=NOW_MS + 1)
+        await calls.record(conn, [old, new])
+        await world.combiner.do(world.authorise(me, other))
+        recent = await calls.recent_calls(conn, me.id, NOW_MS)
+        assert [row.call_id for row in recent] == [new.call_id]
+        await calls.record(conn, [record_of(me, other, created_ms=NOW_MS + n) for n in range(20)])
+        recent = await calls.recent_calls(conn, me.id, NOW_MS)
+        assert [row.ended_ms for row in recent] == [NOW_MS + 19 - n for n in range(10)]
+
+
+async def test_units_are_told_in_order_with_their_totals(pool: Pool) -> None:
+    async with make_world(pool) as world, pool.acquire() as conn:
+        call, other = await world.call(), await world.call()
+        await world.combiner.do(charge_of(other, 1))
+        for n in range(1, 4):
+            await world.combiner.do(charge_of(call, n, ahead=2))
+        await world.combiner.do(settle_of(call, 5))
+        units = await calls.read_units(conn, call.call_id)
+        assert [(u.n, u.charged_minor, u.total_minor) for u in units] == [
+            (1, 120, 120),
+            (2, 120, 240),
+            (3, 120, 360),
+            (4, 240, 600),
+        ]
+        assert [u.at_ms for u in units] == sorted(u.at_ms for u in units)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from storage import credentials, users
+from storage.credentials import Reused, Rotated
+from storage.ids import new_id
+from storage.pool import Connection
+
+NOW = 1_800_000_000_000
+DAY = 86_400_000
+GRACE = 10_000
+
+
+def token(n: int) -> bytes:
+    return bytes([n]) * 32
+
+
+@pytest.fixture
+async def user_id(conn: Connection) -> UUID:
+    return await users.create_user(
+        conn, name="Ann", email="ann@example.org", phone="+4915112345678", currency="PTS"
+    )
+
+
+async def opened(conn: Connection, user_id: UUID, first: bytes) -> UUID:
+    session_id = new_id()
+    await credentials.open_session(
+        conn,
+        session_id=session_id,
+        user_id=user_id,
+        refresh_hash=first,
+        now_ms=NOW,
+        idle_ms=30 * DAY,
+        lifetime_ms=90 * DAY,
+    )
+    return session_id
+
+
+async def spend(
+    conn: Connection, old: bytes, new: bytes, now_ms: int = NOW
+) -> Rotated | Reused | None:
+    return await credentials.rotate(
+        conn, old_hash=old, new_hash=new, now_ms=now_ms, grace_ms=GRACE, idle_ms=30 * DAY
+    )
+
+
+async def test_a_login_is_found_by_email_or_phone(conn: Connection, user_id: UUID) -> None:
+    assert await credentials.read_login(conn, email="ann@example.org") is None
+    await credentials.set_password(conn, user_id, "one")
+    await credentials.set_password(conn, user_id, "two")
+    by_mail = await credentials.read_login(conn, email="ann@example.org")
+    by_phone = await credentials.read_login(conn, phone="+4915112345678")
+    assert by_mail == by_phone
+    assert by_mail is not None
+    assert (by_mail.user_id, by_mail.password_hash) == (user_id, "two")
+    assert await credentials.read_login(conn) is None
+
+
+async def test_a_stronger_hash_never_overwrites_a_changed_password(
+    conn: Connection, user_id: UUID
+) -> None:
+    await credentials.set_password(conn, user_id, "changed meanwhile")
+    await credentials.replace_hash(conn, user_id, "old", "stronger")
+    login = await credentials.read_login(conn, email="ann@example.org")
+    assert login is not None
+    assert login.password_hash == "changed meanwhile"
+    await credentials.replace_hash(conn, user_id, "changed meanwhile", "stronger")
+    login = await credentials.read_login(conn, email="ann@example.org")
+    assert login is not None
+    assert login.password_hash == "stronger"
+
+
+async def test_a_token_is_spent_for_its_successor(conn: Connection, user_id: UUID) -> None:
+    session_id = await opened(conn, user_id, token(1))
+    expected = Rotated(user_id, session_id, ["customer"])
+    assert await spend(conn, token(1), token(2)) == expected
+    assert await spend(conn, token(2), token(3), NOW + DAY) == expected
+    assert await spend(conn, token(9), token(8)) is None
+
+
+async def test_a_repeat_within_the_grace_gets_the_same_answer(
+    conn: Connection, user_id: UUID
+) -> None:
+    session_id = await opened(conn, user_id, token(1))
+    await spend(conn, token(1), token(2))
+    again = await spend(conn, token(1), token(2), NOW + GRACE)
+    assert again == Rotated(user_id, session_id, ["customer"])
+    assert await conn.fetchval("select count(*) from refresh_token") == 2
+
+
+async def test_a_repeat_after_the_grace_ends_the_whole_session(
+    conn: Connection, user_id: UUID
+) -> None:
+    session_id = await opened(conn, user_id, token(1))
+    await spend(conn, token(1), token(2))
+    assert await spend(conn, token(1), token(2), NOW + GRACE + 1) == Reused(user_id, session_id)
+    assert await spend(conn, token(2), token(3), NOW + GRACE + 2) is None
+    assert await credentials.revoked_since(conn, NOW) == [(session_id, NOW + GRACE + 1)]
+    why = await conn.fetchval("select revoked_why from session where id = $1", session_id)
+    assert why == "refresh_reuse"
+
+
+async def test_a_token_dies_of_idleness_and_a_session_of_age(
+    conn: Connection, user_id: UUID
+) -> None:
+    await opened(conn, user_id, token(1))
+    assert await spend(conn, token(1), token(2), NOW + 30 * DAY) is None
+    assert await spend(conn, token(1), token(2), NOW + 30 * DAY - 1) is not None
+    assert await spend(conn, token(2), token(3), NOW + 59 * DAY) is not None
+    assert await spend(conn, token(3), token(4), NOW + 88 * DAY) is not None
+    assert await spend(conn, token(4), token(5), NOW + 90 * DAY) is None
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleted"])
+async def test_only_an_active_account_refreshes(
+    conn: Connection, user_id: UUID, status: str
+) -> None:
+    await opened(conn, user_id, token(1))
+    await conn.execute("update users set status = $2 where id = $1", user_id, status)
+    assert await spend(conn, token(1), token(2)) is None
+
+
+async def test_a_session_is_revoked_once(conn: Connection, user_id: UUID) -> None:
+    session_id = await opened(conn, user_id, token(1))
+    assert await credentials.revoke_session(conn, session_id, why="logout", now_ms=NOW + 5)
+    assert not await credentials.revoke_session(conn, session_id, why="again", now_ms=NOW + 9)
+    assert await credentials.revoked_since(conn, NOW + 5) == [(session_id, NOW + 5)]
+    assert await credentials.revoked_since(conn, NOW + 6) == []
+    assert await spend(conn, token(1), token(2)) is None
+
+
+async def test_all_sessions_of_a_user_are_revoked(conn: Connection, user_id: UUID) -> None:
+    bo = await users.create_user(conn, name="Bo", email="bo@example.org", currency="PTS")
+    mine = {await opened(conn, user_id, token(1)), await opened(conn, user_id, token(2))}
+    await opened(conn, bo, token(3))
+    ended = await credentials.revoke_sessions_of(conn, user_id, why="password", now_ms=NOW)
+    assert set(ended) == mine
+    assert await credentials.revoke_sessions_of(conn, user_id, why="x", now_ms=NOW) == []
+    assert await spend(conn, token(3), token(4)) is not None
+
+
+async def test_expired_sessions_are_forgotten_with_their_tokens(
+    conn: Connection, user_id: UUID
+) -> None:
+    await opened(conn, user_id, token(1))
+    await spend(conn, token(1), token(2))
+    assert await credentials.delete_expired_sessions(conn, now_ms=NOW + 90 * DAY) == 0
+    assert await credentials.delete_expired_sessions(conn, now_ms=NOW + 90 * DAY + 1) == 1
+    assert await conn.fetchval("select count(*) from refresh_token") == 0
