@@ -1,0 +1,1 @@
+"""Everything live: sockets, calls and the meter that runs beside them."""

@@ -1,0 +1,219 @@
+"""One live call: its state, one timer, and `feed`, which gives an input to `step`.
+
+There is no task: inputs come from the loop and are worked off at once. The deadline comes before
+the inbox: time that has passed is counted before what happened after it.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from signalling.codes import By, Code, Party, Refused, State
+from signalling.core.call import deadline, step
+from signalling.core.effects import Effect
+from signalling.core.inputs import Input, Stopped, TimerFired
+from signalling.core.model import Call, leg_of
+from signalling.events import Final
+
+log = logging.getLogger(__name__)
+
+# A correct step moves its deadline; more firings than this at one moment are our own mistake.
+FIRINGS_MAX = 16
+
+
+class Cause(msgspec.Struct, frozen=True, gc=False):
+    """The command that an input came from; its device is told by `re`."""
+
+    user_id: UUID
+    device: str
+    id: str | None
+
+
+class Accounts(msgspec.Struct, frozen=True):
+    """Ledger accounts of one call. Without a payee all goes to the platform."""
+
+    payer: int
+    payee: int | None
+    platform: int
+
+
+class Handle(Protocol):
+    def cancel(self) -> None: ...
+
+
+Later = Callable[[int, Callable[[], None]], Handle]
+"""`later(delay_ms, call)`: run once, after at least so many milliseconds."""
+
+
+class Performer(Protocol):
+    def perform(
+        self, host: "Host", effects: list[Effect], cause: Cause | None, now_ms: int
+    ) -> None: ...
+
+
+class Host:
+    def __init__(
+        self,
+        call: Call,
+        accounts: Accounts,
+        performer: Performer,
+        clock: Callable[[], int],
+        later: Later,
+    ) -> None:
+        self.call = call
+        self.id = call.id
+        self.id_text = str(call.id).encode()  # in every event of the call
+        self.accounts = accounts
+        self._performer = performer
+        self._clock = clock
+        self._later = later
+        self._timer: Handle | None = None
+        self._armed_ms: int | None = None
+        # The deadline of the state `_due_of`: most inputs leave the state as it is.
+        self._due_of: Call | None = None
+        self._due_ms: int | None = None
+        self._busy = False
+        self._inbox: deque[tuple[Input, Cause | None]] = deque()
+        self._when_told: list[Callable[[Final], None]] = []
+
+    def party(self, user_id: UUID) -> Party:
+        """Which side this user is.
+
+        Raises:
+            Refused: not_your_call.
+        """
+        if self.call.caller.profile.user_id == user_id:
+            return Party.CALLER
+        if self.call.callee.profile.user_id == user_id:
+            return Party.CALLEE
+        raise Refused(Code.NOT_YOUR_CALL, "You are not a party of this call.", field="call")
+
+    def users(self) -> tuple[UUID, UUID]:
+        return self.call.caller.profile.user_id, self.call.callee.profile.user_id
+
+    def user(self, party: Party) -> UUID:
+        return leg_of(self.call, party).profile.user_id
+
+    def begin(self, effects: list[Effect], cause: Cause | None) -> None:
+        """Carry out the effects of opening the call."""
+        self._perform(effects, cause, self._clock())
+        self._work_off()
+
+    def feed(self, given: Input, cause: Cause | None = None) -> None:
+        """Give one input to the call.
+
+        Raises:
+            Refused: the call does not take it; nothing has changed. An input that arrives while
+                another is worked off waits its turn, and its refusal is dropped.
+        """
+        if self._busy:
+            self._inbox.append((given, cause))
+            return
+        try:
+            self._step(given, cause, self._fire_due())
+        finally:
+            self._work_off()
+
+    def when_told(self, then: Callable[[Final], None]) -> None:
+        """Call `then` with what the ended call came to, as soon as everybody is told."""
+        if self.call.final is not None and self.call.told:
+            then(self.call.final)
+        else:
+            self._when_told.append(then)
+
+    async def final(self) -> Final:
+        """As `when_told`, to be waited for."""
+        answer: asyncio.Future[Final] = asyncio.get_running_loop().create_future()
+
+        def told(final: Final) -> None:
+            if not answer.done():
+                answer.set_result(final)
+
+        self.when_told(told)
+        return await answer
+
+    def close(self) -> None:
+        """Let go of the timer; the call is over for this node."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._armed_ms = None
+
+    def _step(self, given: Input, cause: Cause | None, now_ms: int) -> None:
+        call, effects = step(self.call, given, now_ms)
+        self.call = call
+        if effects:
+            self._perform(effects, cause, now_ms)
+        if call.told and self._when_told:
+            assert call.final is not None
+            waiting, self._when_told = self._when_told, []
+            for then in waiting:
+                then(call.final)
+
+    def _perform(self, effects: list[Effect], cause: Cause | None, now_ms: int) -> None:
+        self._busy = True
+        try:
+            self._performer.perform(self, effects, cause, now_ms)
+        finally:
+            self._busy = False
+
+    def _work_off(self) -> None:
+        while self._inbox:
+            given, cause = self._inbox.popleft()
+            try:
+                self._step(given, cause, self._fire_due())
+            except Refused as refused:
+                log.debug("input dropped", extra={"call": str(self.id), "code": refused.code})
+        self._arm()
+
+    def _deadline(self) -> int | None:
+        if self.call is not self._due_of:
+            self._due_of, self._due_ms = self.call, deadline(self.call)
+        return self._due_ms
+
+    def _fire_due(self) -> int:
+        """Give the call the time that has passed; returns the time now."""
+        now_ms = self._clock()
+        for _ in range(FIRINGS_MAX):
+            due_ms = self._deadline()
+            if due_ms is None or due_ms > now_ms:
+                return now_ms
+            self._step(TimerFired(), None, now_ms)
+            now_ms = self._clock()
+        log.error("a call's deadline does not move", extra={"call": str(self.id)})
+        self._give_up()
+        return now_ms
+
+    def _arm(self) -> None:
+        """One timer, armed anew only for an earlier moment; an early firing just arms again."""
+        due_ms = self._deadline()
+        if due_ms is None:
+            self.close()
+            return
+        if self._armed_ms is not None and self._armed_ms <= due_ms:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_ms = due_ms
+        self._timer = self._later(max(0, due_ms - self._clock()), self._fired)
+
+    def _fired(self) -> None:
+        self._timer = None
+        self._armed_ms = None
+        try:
+            self._fire_due()
+        except Exception:
+            log.exception("a call's timer failed", extra={"call": str(self.id)})
+            self._give_up()
+        finally:
+            self._work_off()
+
+    def _give_up(self) -> None:
+        """A call that cannot go on must not come back to its fault again and again."""
+        if self.call.state is not State.ENDED:
+            self._step(Stopped(By.SERVER), None, self._clock())

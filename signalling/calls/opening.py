@@ -1,0 +1,396 @@
+"""From a wish to a ringing call: terms, admission, authorisation, or a recorded refusal.
+
+Nobody is told of a call before its row, slots and hold are committed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from signalling.calls.host import Accounts, Cause, Host, Later, Performer
+from signalling.calls.performer import Books
+from signalling.calls.records import profile, snapshot_of
+from signalling.calls.registry import Registry
+from signalling.codes import By, Code, Party, Reason, Refused, State
+from signalling.commands import CallRequest
+from signalling.core import inputs
+from signalling.core.admission import Admitted, Asked, Price, admit, insufficient
+from signalling.core.call import BEFORE_ANSWER, open_call
+from signalling.core.views import snapshot
+from signalling.events import CallRejected, Final, Snapshot
+from signalling.frames import encode_event
+from signalling.limits import CallLimits
+from signalling.nodes.fanout import Fanout
+from signalling.push import Push
+from storage import calls, works
+from storage.ids import new_id
+from storage.pool import Pool, within
+from storage.terms import Ask, KnownCall, Terms
+
+log = logging.getLogger(__name__)
+
+READ_S = 4.0
+# What a party is called that acts by requests and has no socket in the call.
+REST = "rest"
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A started call, or one that ended at once. `merged`: an opposite call was joined instead."""
+
+    call_id: UUID
+    snapshot: Snapshot
+    merged: bool = False
+
+
+class House(msgspec.Struct, frozen=True, kw_only=True):
+    """What this deployment charges for callees without a profile, and takes from those with one."""
+
+    tariff: str
+    rate_minor: int
+    share_bps: int
+    platform: int
+
+
+class TermsSource(Protocol):
+    async def read(self, ask: Ask) -> Terms | None:
+        """None when there is no such caller or callee.
+
+        Raises:
+            Unavailable: ask again later.
+        """
+
+
+class Opener:
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        terms: TermsSource,
+        registry: Registry,
+        books: Books,
+        performer: Performer,
+        fanout: Fanout,
+        push: Push,
+        limits: CallLimits,
+        house: House,
+        clock: Callable[[], int],
+        later: Later,
+    ) -> None:
+        self._pool = pool
+        self._terms = terms
+        self._registry = registry
+        self._books = books
+        self._performer = performer
+        self._fanout = fanout
+        self._push = push
+        self._limits = limits
+        self._house = house
+        self._clock = clock
+        self._later = later
+
+    async def request(
+        self,
+        *,
+        caller: UUID,
+        device: str,
+        wish: CallRequest,
+        request_id: str | None,
+        connect_on: str,
+    ) -> Opened:
+        if (wish.to_user_id is None) == (wish.to_phone is None):
+            raise Refused(
+                Code.BAD_FRAME, "Name the callee by toUserId or by toPhone.", field="data.toUserId"
+            )
+        terms = await self._terms.read(
+            Ask(
+                caller_id=caller,
+                callee_id=wish.to_user_id,
+                callee_phone=wish.to_phone,
+                kind=wish.kind,
+                device=device,
+                request_id=request_id,
+                call_id=wish.call_id,
+                now_ms=self._clock(),
+                calls_max=self._limits.calls_per_hour_max,
+            )
+        )
+        if terms is None:
+            raise Refused(Code.NOT_FOUND, "There is no such user.", field=named_by(wish))
+        asker = Asker(caller, device, request_id, connect_on, wish, terms)
+        if terms.known is not None:
+            return await self._again(asker, terms.known)
+        return await self._start(asker)
+
+    async def _start(self, asker: "Asker") -> Opened:
+        terms = asker.terms
+        merged = self._join_opposite(asker)
+        if merged is not None:
+            return merged
+        if self._registry.of_user(asker.caller) is not None:
+            raise Refused(Code.SELF_BUSY, "You are in a call already.")
+        admitted = admit(self._asked(asker))
+        if admitted.refusal is not None:
+            return await self._refuse(asker, admitted, admitted.refusal)
+        if self._registry.of_user(terms.callee.user_id) is not None:
+            return await self._refuse(asker, admitted, Reason.BUSY)
+        call_id = asker.wish.call_id or new_id()
+        outcome = await self._authorise(asker, admitted, call_id)
+        match outcome:
+            case Host():
+                return Opened(call_id, self._snapshot(outcome, asker))
+            case works.Known(call_id=known):
+                return await self._again(
+                    asker, KnownCall(known, asker.caller, terms.callee.user_id, "")
+                )
+            case works.Short(required_minor=required, available_minor=available):
+                raise insufficient(required, available)
+            case works.SlotTaken(user_id=user_id):
+                merged = self._join_opposite(asker)
+                if merged is not None:
+                    return merged
+                if user_id == asker.caller:
+                    raise Refused(Code.SELF_BUSY, "You are in a call already.")
+                return await self._refuse(asker, admitted, Reason.BUSY)
+            case _:
+                raise Refused(
+                    Code.UNAVAILABLE,
+                    "The call could not be started; send the same request again.",
+                    retry_after_ms=1_000,
+                )
+
+    def _asked(self, asker: "Asker") -> Asked:
+        terms, house = asker.terms, self._house
+        offer = terms.provider
+        if offer is None:
+            price = Price(
+                tariff=house.tariff,
+                rate_minor=house.rate_minor,
+                share_bps=0,
+                currency=terms.currency,
+            )
+        else:
+            price = Price(
+                tariff=offer.tariff,
+                rate_minor=offer.price_minor,
+                share_bps=house.share_bps if offer.share_bps is None else offer.share_bps,
+                currency=terms.currency,
+            )
+        return Asked(
+            caller_id=asker.caller,
+            callee_id=terms.callee.user_id,
+            named_by=named_by(asker.wish),
+            callee_active=terms.callee.status == "active",
+            blocked=terms.blocked,
+            availability=None if offer is None else offer.availability,
+            reachable=self._has_device(asker)
+            or asker.connect_on == "answer"
+            or self._push.can_wake(terms.callee.user_id),
+            price=price,
+            price_max_minor=asker.wish.max_price_per_minute,
+            available_minor=terms.available_minor,
+            failed_recently=terms.unanswered,
+            failed_since_ms=terms.unanswered_since_ms,
+            calls_last_hour=terms.calls_last_hour,
+            limits=self._limits,
+            now_ms=self._clock(),
+        )
+
+    def _has_device(self, asker: "Asker") -> bool:
+        return self._fanout.reachable(asker.terms.callee.user_id)
+
+    def _snapshot(self, host: Host, asker: "Asker") -> Snapshot:
+        party = host.party(asker.caller)
+        return snapshot(host.call, party, asker.device, self._clock())
+
+    def _join_opposite(self, asker: "Asker") -> Opened | None:
+        """Glare: the callee is ringing the caller already, so both want the same call."""
+        host = self._registry.of_user(asker.caller)
+        if host is None or host.call.state not in BEFORE_ANSWER:
+            return None
+        opposite = host.user(Party.CALLER) == asker.terms.callee.user_id
+        if not opposite or host.user(Party.CALLEE) != asker.caller:
+            return None
+        device = asker.device if self._is_socket(asker) else None
+        cause = Cause(asker.caller, asker.device, asker.request_id)
+        host.feed(inputs.Accepted(device, True, asker.wish.kind == "video"), cause)
+        return Opened(host.id, self._snapshot(host, asker), merged=True)
+
+    def _is_socket(self, asker: "Asker") -> bool:
+        return self._fanout.has_device(asker.caller, asker.device)
+
+    async def _authorise(
+        self, asker: "Asker", admitted: Admitted, call_id: UUID
+    ) -> works.Outcome | Host:
+        """Slots, row and hold; the host is made in the very moment in which the answer comes."""
+        terms, tariff = asker.terms, admitted.tariff
+        accounts = Accounts(
+            terms.wallet,
+            terms.earnings if terms.provider is not None else None,
+            self._house.platform,
+        )
+        answer: asyncio.Future[works.Outcome | Host] = asyncio.get_running_loop().create_future()
+        created_ms = self._clock()
+
+        def answered(outcome: works.Outcome) -> None:
+            result: works.Outcome | Host = outcome
+            if isinstance(outcome, works.Authorised):
+                available_minor = outcome.available_minor
+                result = self._open(asker, admitted, call_id, accounts, available_minor)
+            if not answer.done():
+                answer.set_result(result)
+
+        work = works.Authorise(
+            call_id=call_id,
+            caller_id=asker.caller,
+            callee_id=terms.callee.user_id,
+            caller_device=asker.device,
+            request_id=asker.request_id,
+            kind=asker.wish.kind,
+            connect_on=asker.connect_on,
+            note=asker.wish.note,
+            tariff=msgspec.json.encode(tariff),
+            hold_minor=admitted.hold_minor,
+            payer=accounts.payer,
+            payee=accounts.payee,
+            platform=accounts.platform,
+            created_ms=created_ms,
+        )
+        self._books.put(work, answered)
+        return await answer
+
+    def _open(
+        self,
+        asker: "Asker",
+        admitted: Admitted,
+        call_id: UUID,
+        accounts: Accounts,
+        available_minor: int,
+    ) -> Host:
+        terms = asker.terms
+        callee = profile(terms.callee)
+        if terms.provider is not None:
+            callee = msgspec.structs.replace(callee, name=terms.provider.display_name)
+        call, effects = open_call(
+            call_id=call_id,
+            kind=asker.wish.kind,
+            connect_on=asker.connect_on,
+            caller=profile(terms.caller),
+            callee=callee,
+            device=asker.device,
+            has_socket=asker.device != REST,
+            here=self._is_socket(asker),
+            tariff=admitted.tariff,
+            held_minor=admitted.hold_minor,
+            available_minor=available_minor,
+            limits=self._limits,
+            note=asker.wish.note,
+            now_ms=self._clock(),
+        )
+        host = Host(call, accounts, self._performer, self._clock, self._later)
+        self._registry.add(host)
+        host.begin(effects, Cause(asker.caller, asker.device, asker.request_id))
+        if not self._has_device(asker) and not self._push.can_wake(callee.user_id):
+            # A call of the request-and-answer kind: whoever polls for it is being rung.
+            host.feed(inputs.Rang("rest"))
+        return host
+
+    async def _again(self, asker: "Asker", known: KnownCall) -> Opened:
+        """The same request once more: the same call, whatever has become of it."""
+        if known.caller_id != asker.caller or known.callee_id != asker.terms.callee.user_id:
+            raise Refused(Code.BAD_FRAME, "This id belongs to another call.", field="data.callId")
+        host = self._registry.find(known.call_id)
+        if host is not None:
+            return Opened(known.call_id, self._snapshot(host, asker))
+        row = await within(READ_S, self._read(asker.caller, known.call_id))
+        if row is None or row.state != State.ENDED:
+            raise Refused(
+                Code.UNAVAILABLE, "The call is on its way; ask again.", retry_after_ms=500
+            )
+        return Opened(known.call_id, snapshot_of(row, Party.CALLER, asker.device))
+
+    async def _read(self, user_id: UUID, call_id: UUID) -> calls.CallRow | None:
+        async with self._pool.acquire() as conn:
+            return await calls.read_call(conn, user_id, call_id)
+
+    async def _refuse(self, asker: "Asker", admitted: Admitted, reason: Reason) -> Opened:
+        """Record a call that ends before it rings, so that both histories show it."""
+        terms = asker.terms
+        now_ms = self._clock()
+        call_id = asker.wish.call_id or new_id()
+        work = works.Record(
+            call_id=call_id,
+            caller_id=asker.caller,
+            callee_id=terms.callee.user_id,
+            caller_device=asker.device,
+            request_id=asker.request_id,
+            kind=asker.wish.kind,
+            connect_on=asker.connect_on,
+            note=asker.wish.note,
+            tariff=msgspec.json.encode(admitted.tariff),
+            reason=reason.value,
+            ended_by=By.CALLEE.value,
+            created_ms=now_ms,
+        )
+        recorded: asyncio.Future[works.Outcome] = asyncio.get_running_loop().create_future()
+        self._books.put(work, recorded.set_result)
+        if not isinstance(await recorded, works.Recorded):
+            raise Refused(Code.UNAVAILABLE, "Send the same request again.", retry_after_ms=1_000)
+        row = calls.CallRow(
+            call_id=call_id,
+            caller=terms.caller,
+            callee=terms.callee,
+            kind=asker.wish.kind,
+            connect_on=asker.connect_on,
+            state=State.ENDED.value,
+            reason=reason.value,
+            ended_by=By.CALLEE.value,
+            caller_device=asker.device,
+            callee_device=None,
+            request_id=asker.request_id,
+            note=asker.wish.note,
+            tariff=work.tariff,
+            created_ms=now_ms,
+            ringing_ms=None,
+            accepted_ms=None,
+            connected_ms=None,
+            ended_ms=now_ms,
+            talk_ms=0,
+            billable_ms=0,
+            units=0,
+            charged_minor=0,
+            earned_minor=0,
+            hold_minor=0,
+        )
+        # The reply comes first; the one terminal event follows it.
+        asyncio.get_running_loop().call_soon(self._tell_refused, asker, call_id, reason, now_ms)
+        return Opened(call_id, snapshot_of(row, Party.CALLER, asker.device))
+
+    def _tell_refused(self, asker: "Asker", call_id: UUID, reason: Reason, now_ms: int) -> None:
+        final = Final(ring_seconds=0, talk_seconds=0, billed_seconds=0, units=0, total=0)
+        here = CallRejected(reason=reason, by=By.CALLEE, elsewhere=False, final=final)
+        event = encode_event(here, now_ms, call=call_id, rev=1)
+        re = None if asker.request_id is None else (asker.device, asker.request_id)
+        self._fanout.to_user(asker.caller, event, only=asker.device, re=re)
+        elsewhere = msgspec.structs.replace(here, elsewhere=True)
+        event = encode_event(elsewhere, now_ms, call=call_id, rev=1)
+        self._fanout.to_user(asker.caller, event, but=asker.device)
+
+
+def named_by(wish: CallRequest) -> str:
+    """The field of a request that names the callee."""
+    return "data.toPhone" if wish.to_user_id is None else "data.toUserId"
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """One request on its way."""
+
+    caller: UUID
+    device: str
+    request_id: str | None
+    connect_on: str
+    wish: CallRequest
+    terms: Terms

@@ -1,0 +1,72 @@
+"""The calls that this node hosts, by id and by user, and those that ended a moment ago."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from uuid import UUID
+
+from signalling.calls.host import Host
+from signalling.codes import State
+from signalling.core.model import Call
+from signalling.limits import RECENT_CALLS_MS
+from signalling.nodes.bus import Routes
+
+RECENT_MAX = 5_000
+
+
+class Registry:
+    """`changed(user_id)` is called when a user begins or ends to be in a live call."""
+
+    def __init__(
+        self, routes: Routes, clock: Callable[[], int], changed: Callable[[UUID], None]
+    ) -> None:
+        self._routes = routes
+        self._clock = clock
+        self._changed = changed
+        self._hosts: dict[UUID, Host] = {}
+        self._by_user: dict[UUID, Host] = {}
+        self._ended: OrderedDict[UUID, Call] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    def hosts(self) -> list[Host]:
+        return list(self._hosts.values())
+
+    def add(self, host: Host) -> None:
+        self._hosts[host.id] = host
+        self._routes.claim(host.id)
+        for user_id in host.users():
+            self._by_user[user_id] = host
+            self._changed(user_id)
+
+    def find(self, call_id: UUID) -> Host | None:
+        return self._hosts.get(call_id)
+
+    def of_user(self, user_id: UUID) -> Host | None:
+        """The user's live call; one that has ended does not count, even if its books are open."""
+        host = self._by_user.get(user_id)
+        return None if host is None or host.call.state is State.ENDED else host
+
+    def ended(self, call_id: UUID) -> Call | None:
+        """A call that ended on this node in the last minutes."""
+        return self._ended.get(call_id)
+
+    def drop(self, host: Host) -> None:
+        """The call is over and its books are closed; its users are free."""
+        for user_id in host.users():
+            if self._by_user.get(user_id) is host:
+                del self._by_user[user_id]
+                self._changed(user_id)
+        host.close()
+        if self._hosts.pop(host.id, None) is not None:
+            self._routes.drop(host.id)
+        self._ended[host.id] = host.call
+        self._forget()
+
+    def _forget(self) -> None:
+        old_ms = self._clock() - RECENT_CALLS_MS
+        while self._ended:
+            oldest = next(iter(self._ended.values()))
+            if len(self._ended) <= RECENT_MAX and (oldest.ended_ms or 0) > old_ms:
+                return
+            self._ended.popitem(last=False)

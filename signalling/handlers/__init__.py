@@ -1,0 +1,1 @@
+"""One function per command. `table.py` says which type goes to which."""

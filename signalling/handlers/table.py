@@ -1,0 +1,239 @@
+"""Which command goes to which handler, and the desk that the sockets talk to.
+
+A handler returns what `ok` carries, or None for a report that is not answered. One that must wait
+is a coroutine; the socket goes on meanwhile.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from signalling.calls.records import recent_of
+from signalling.codes import Code, Party, Refused
+from signalling.commands import Frame
+from signalling.core.views import snapshot
+from signalling.events import RecentCall, Shape, Welcome, WelcomeLimits
+from signalling.frames import decode_data
+from signalling.handlers import calls, chat, watching
+from signalling.handlers.context import Context
+from signalling.limits import RECENT_CALLS_MS, CallLimits, SocketLimits
+from signalling.nodes.bus import Presence
+from signalling.sockets.desk import Identity
+from signalling.sockets.device import Device
+from storage import calls as stored
+from storage import providers
+from storage.errors import Fenced, Refusal, Unavailable
+from storage.ids import new_id
+from storage.pool import LOST, within
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Context, Device, Frame, Any], Shape | Coroutine[Any, Any, Shape] | None]
+
+TABLE: dict[str, Handler] = {
+    "call_request": calls.request,
+    "call_ringing": calls.ringing,
+    "call_accept": calls.accept,
+    "call_reject": calls.reject,
+    "call_end": calls.end,
+    "call_take": calls.take,
+    "signal": calls.signal,
+    "media_connected": calls.media_connected,
+    "media_lost": calls.media_lost,
+    "media_stats": calls.media_stats,
+    "media_state": calls.media_state,
+    "ice_servers": calls.servers,
+    "chat_send": chat.send,
+    "chat_read": chat.read,
+    "chat_typing": chat.typing,
+    "presence_set": watching.set_presence,
+    "presence_watch": watching.watch,
+}
+
+READ_S = 4.0
+TASKS_MAX = 5_000
+PROTOCOL = 1
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What a welcome needs from the database."""
+
+    recent: list[RecentCall]
+    presence: tuple[str, str | None] | None
+
+
+class CallDesk:
+    """Everything behind the sockets. `authenticate` is how the deployment reads its tokens."""
+
+    def __init__(
+        self,
+        *,
+        authenticate: Callable[[str], Awaitable[Identity]],
+        presence: Presence,
+        socket_limits: SocketLimits,
+        call_limits: CallLimits,
+    ) -> None:
+        self._authenticate = authenticate
+        self._presence = presence
+        self._socket_limits = socket_limits
+        self._call_limits = call_limits
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connect(self, context: Context) -> None:
+        """The hub needs a desk before the context, which has the hub, exists."""
+        self._context = context
+
+    async def authenticate(self, token: str) -> Identity:
+        return await self._authenticate(token)
+
+    async def prepare(self, identity: Identity) -> Prepared:
+        try:
+            return await within(READ_S, self._prepare(identity.user_id))
+        except Unavailable as fault:
+            raise Refused(Code.UNAVAILABLE, fault.message) from None
+
+    async def _prepare(self, user_id: UUID) -> Prepared:
+        since_ms = self._context.clock() - RECENT_CALLS_MS
+        async with self._context.pool.acquire() as conn:
+            rows = await stored.recent_calls(conn, user_id, since_ms)
+            provider = await providers.read_provider(conn, user_id)
+        recent = [
+            recent_of(row, Party.CALLER if row.caller.user_id == user_id else Party.CALLEE)
+            for row in rows
+        ]
+        presence = None
+        if provider is not None:
+            presence = (provider.availability, provider.status_message)
+        return Prepared(recent, presence)
+
+    def welcome(self, device: Device, prepared: object) -> Welcome:
+        assert isinstance(prepared, Prepared)
+        assert device.identity is not None
+        context, limits = self._context, self._socket_limits
+        now_ms = context.clock()
+        live = context.actions.live_call(device.user_id, device.id)
+        # A new session watches nobody yet, so nothing comes before its welcome.
+        context.board.unwatch(device)
+        if prepared.presence is not None:
+            context.board.learned(device.user_id, *prepared.presence)
+        return Welcome(
+            session=device.session,
+            secret=device.secret,
+            resumed=False,
+            protocol=PROTOCOL,
+            features=[],
+            now=now_ms,
+            user=device.identity.profile,
+            ping_ms=limits.ping_idle_ms,
+            dead_ms=limits.dead_idle_ms,
+            ping_call_ms=limits.ping_call_ms,
+            dead_call_ms=limits.dead_call_ms,
+            limits=WelcomeLimits(
+                frame_bytes=limits.frame_bytes_max,
+                send_queue_bytes=limits.send_queue_bytes_max,
+                sdp_bytes=self._call_limits.sdp_bytes_max,
+                candidates=self._call_limits.candidates_max,
+            ),
+            call=msgspec.UNSET if live is None else live,
+            recent=prepared.recent,
+        )
+
+    def attached(self, device: Device) -> None:
+        context = self._context
+        if len(context.hub.devices(device.user_id)) == 1:
+            self._presence.arrived(device.user_id)
+        context.actions.socket_back(device)
+
+    def lost(self, device: Device, *, bye: bool) -> None:
+        context = self._context
+        context.board.unwatch(device)
+        if not context.hub.devices(device.user_id):
+            self._presence.left(device.user_id)
+        context.actions.socket_lost(device, bye=bye)
+        context.board.changed(device.user_id)
+
+    def receive(self, device: Device, frame: Frame) -> None:
+        data = decode_data(frame)
+        handler = TABLE.get(frame.type)
+        if handler is None:  # hello, ping, ack and bye are the socket's own
+            raise Refused(Code.WRONG_STATE, f"{frame.type} is not for now.", field="type")
+        try:
+            answer = handler(self._context, device, frame, data)
+        except Refused as refused:
+            raise self._with_snapshot(device, frame, refused) from None
+        if answer is None:
+            return
+        if isinstance(answer, Shape):
+            if frame.id is not None:
+                device.ok(frame.id, answer)
+            return
+        if len(self._tasks) >= TASKS_MAX:
+            answer.close()
+            raise Refused(Code.UNAVAILABLE, "The server is busy.", retry_after_ms=1_000)
+        task = asyncio.create_task(self._finish(device, frame, answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish(
+        self, device: Device, frame: Frame, answer: Coroutine[Any, Any, Shape]
+    ) -> None:
+        try:
+            shape = await answer
+        except Refused as refused:
+            device.fail(frame.id, self._with_snapshot(device, frame, refused))
+        except Refusal as refusal:
+            device.fail(frame.id, of_storage(refusal))
+        except LOST:
+            device.fail(frame.id, unavailable())
+        except Exception:
+            incident = str(new_id())
+            log.exception("command failed", extra={"type": frame.type, "incident": incident})
+            device.fail(
+                frame.id,
+                Refused(
+                    Code.INTERNAL,
+                    "Something went wrong on our side.",
+                    details={"incident": incident},
+                ),
+            )
+        else:
+            if frame.id is not None:
+                device.ok(frame.id, shape)
+
+    def _with_snapshot(self, device: Device, frame: Frame, refused: Refused) -> Refused:
+        """A wrong_state carries the state that is right."""
+        if refused.code is not Code.WRONG_STATE or frame.call is None:
+            return refused
+        host = self._context.registry.find(frame.call)
+        if host is not None and device.user_id in host.users():
+            view = snapshot(host.call, host.party(device.user_id), device.id, self._context.clock())
+            refused.details["call"] = view
+        return refused
+
+    async def stop(self) -> None:
+        """Let commands that are being answered finish, for a moment."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2.0)
+        for task in self._tasks:
+            task.cancel()
+
+
+def unavailable() -> Refused:
+    return Refused(
+        Code.UNAVAILABLE, "Nothing was done; send the same command again.", retry_after_ms=1_000
+    )
+
+
+def of_storage(refusal: Refusal) -> Refused:
+    """A refusal of the floor in the words of the wire."""
+    if isinstance(refusal, (Unavailable, Fenced)):
+        return unavailable()
+    try:
+        code = Code(refusal.code)
+    except ValueError:
+        code = Code.WRONG_STATE
+    return Refused(code, refusal.message, details=dict(refusal.details))

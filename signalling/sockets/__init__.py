@@ -1,0 +1,1 @@
+"""Sockets of this node: upgrade, handshake, frames in and out, devices and the hub."""

@@ -1,0 +1,231 @@
+"""The host of one call: order of inputs, its one timer, and calls whose rules are broken."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from signalling.calls.host import Accounts, Cause, Host
+from signalling.codes import By, Code, Party, Reason, Refused, State
+from signalling.core import inputs
+from signalling.core.call import open_call, step
+from signalling.core.effects import Closed, Effect, Settle, Tell
+from signalling.core.model import Call
+from signalling.core.tariff import minute
+from signalling.events import CallAccepted, Profile
+from signalling.limits import CallLimits
+from tests.signalling.harness import START_MS, FakeTime
+
+ANN, KAI, CALL = UUID(int=1), UUID(int=2), UUID(int=3)
+LIMITS = CallLimits()
+
+
+class Notes:
+    """A performer that writes down what it is given; `on` runs in the middle of the work."""
+
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+        self.causes: list[Cause | None] = []
+        self.on: Callable[[Host, Effect], None] = lambda host, effect: None
+
+    def perform(self, host: Host, effects: list[Effect], cause: Cause | None, now_ms: int) -> None:
+        for effect in effects:
+            self.effects.append(effect)
+            self.causes.append(cause)
+            self.on(host, effect)
+
+    def of(self, kind: type[Effect]) -> list[Effect]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def host(time: FakeTime, notes: Notes) -> Host:
+    call, effects = open_call(
+        call_id=CALL,
+        kind="audio",
+        connect_on="media",
+        caller=Profile(user_id=ANN, name="Ann"),
+        callee=Profile(user_id=KAI, name="Kai"),
+        device="phone",
+        has_socket=True,
+        tariff=minute(0),
+        held_minor=0,
+        available_minor=0,
+        limits=LIMITS,
+        note=None,
+        now_ms=time(),
+    )
+    made = Host(call, Accounts(1, 2, 3), notes, time, time.later)
+    made.begin(effects, None)
+    return made
+
+
+def settled() -> inputs.Settled:
+    return inputs.Settled(charged_minor=0, earned_minor=0, billable_ms=0, available_minor=0)
+
+
+def reason(host: Host) -> Reason | None:
+    return host.call.reason
+
+
+def test_there_is_one_timer_and_it_is_armed_for_the_deadline(host: Host, time: FakeTime) -> None:
+    assert time.armed == [START_MS + LIMITS.reach_ms]
+
+
+def test_a_later_deadline_keeps_the_timer_which_then_fires_early(
+    host: Host, time: FakeTime, notes: Notes
+) -> None:
+    host.feed(inputs.Rang("tab"))
+    assert host.call.expires_ms == START_MS + LIMITS.ring_ms
+    assert time.armed == [START_MS + LIMITS.reach_ms], "not armed anew"
+    told = len(notes.effects)
+    assert time.fire_next(START_MS + LIMITS.ring_ms)
+    assert (host.call.state, len(notes.effects)) == (State.RINGING, told), "early: nothing happens"
+    assert time.armed == [START_MS + LIMITS.ring_ms]
+    assert time.fire_next(START_MS + LIMITS.ring_ms)
+    assert reason(host) is Reason.NO_ANSWER
+
+
+def test_an_earlier_deadline_replaces_the_timer(host: Host, time: FakeTime) -> None:
+    host.feed(inputs.SocketLost(Party.CALLER, "phone"))
+    assert time.armed == [START_MS + LIMITS.caller_gone_ms]
+
+
+def test_time_that_has_passed_is_counted_before_what_came_after_it(
+    host: Host, time: FakeTime
+) -> None:
+    host.feed(inputs.Rang("tab"))
+    time.now_ms = START_MS + LIMITS.ring_ms  # the loop was late: no timer has fired yet
+    host.feed(inputs.Accepted("tab"))
+    assert reason(host) is Reason.NO_ANSWER
+    assert host.call.accepted_ms is None
+
+
+def test_one_millisecond_before_its_deadline_an_input_still_counts(
+    host: Host, time: FakeTime
+) -> None:
+    host.feed(inputs.Rang("tab"))
+    time.now_ms = START_MS + LIMITS.ring_ms - 1
+    host.feed(inputs.Accepted("tab"))
+    assert host.call.state is State.ACCEPTED
+
+
+def test_a_refused_input_changes_nothing_and_the_timer_stays(host: Host, time: FakeTime) -> None:
+    before, armed = host.call, time.armed
+    with pytest.raises(Refused):
+        host.feed(inputs.MediaConnected(Party.CALLER, "phone"))
+    assert host.call is before
+    assert time.armed == armed
+
+
+def test_an_input_that_comes_while_another_is_worked_off_waits_its_turn(
+    host: Host, notes: Notes
+) -> None:
+    seen: list[State] = []
+
+    def answer_at_once(host: Host, effect: Effect) -> None:
+        if isinstance(effect, Tell) and isinstance(effect.event, CallAccepted) and not seen:
+            seen.append(host.call.state)
+            host.feed(inputs.HungUp(Party.CALLEE), Cause(KAI, "tab", "c2"))
+            seen.append(host.call.state)
+
+    notes.on = answer_at_once
+    host.feed(inputs.Accepted("tab"), Cause(KAI, "tab", "c1"))
+    assert seen == [State.ACCEPTED, State.ACCEPTED], "not in the middle of the effects"
+    assert reason(host) is Reason.HANGUP
+    last_accepted = max(
+        number
+        for number, effect in enumerate(notes.effects)
+        if isinstance(effect, Tell) and isinstance(effect.event, CallAccepted)
+    )
+    settles = [n for n, effect in enumerate(notes.effects) if isinstance(effect, Settle)]
+    assert settles[0] > last_accepted
+    cause = notes.causes[settles[0]]
+    assert cause is not None
+    assert cause.id == "c2"
+
+
+def test_a_waiting_input_that_is_refused_is_dropped(host: Host, notes: Notes) -> None:
+    def report_too_early(host: Host, effect: Effect) -> None:
+        notes.on = lambda host, effect: None
+        host.feed(inputs.MediaStats(Party.CALLER, "phone", 1, 0, 0, 0))
+
+    notes.on = report_too_early
+    host.feed(inputs.Rang("tab"))
+    assert host.call.state is State.RINGING
+
+
+def test_a_deadline_that_does_not_move_ends_the_call(
+    host: Host, time: FakeTime, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(call: Call, given: inputs.Input, now_ms: int) -> tuple[Call, list[Effect]]:
+        return (call, []) if isinstance(given, inputs.TimerFired) else step(call, given, now_ms)
+
+    monkeypatch.setattr("signalling.calls.host.step", stuck)
+    assert time.fire_next(START_MS + LIMITS.reach_ms)
+    assert (reason(host), host.call.by) == (Reason.SERVER_ERROR, By.SERVER)
+    assert len(notes.of(Settle)) == 1
+
+
+def test_a_timer_whose_work_fails_ends_the_call_instead_of_coming_back_for_ever(
+    host: Host, time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(call: Call, given: inputs.Input, now_ms: int) -> tuple[Call, list[Effect]]:
+        if isinstance(given, inputs.TimerFired):
+            raise RuntimeError("a rule is broken")
+        return step(call, given, now_ms)
+
+    monkeypatch.setattr("signalling.calls.host.step", broken)
+    assert time.fire_next(START_MS + LIMITS.reach_ms)
+    assert reason(host) is Reason.SERVER_ERROR
+    assert time.armed == [START_MS + LIMITS.reach_ms + LIMITS.settle_wait_ms]
+
+
+def test_when_the_books_are_closed_no_timer_is_left(
+    host: Host, time: FakeTime, notes: Notes
+) -> None:
+    host.feed(inputs.HungUp(Party.CALLER))
+    assert time.armed == [START_MS + LIMITS.settle_wait_ms]
+    host.feed(settled())
+    assert time.armed == []
+    assert len(notes.of(Closed)) == 1
+
+
+async def test_the_end_can_be_waited_for_by_many(host: Host) -> None:
+    waiting = [asyncio.ensure_future(host.final()) for _ in range(2)]
+    host.feed(inputs.HungUp(Party.CALLER))
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    host.feed(settled())
+    assert (await waiting[1]).settled
+    assert await host.final() == await waiting[1]
+    assert waiting[0].cancelled(), "one who gives up does not take the others along"
+
+
+async def test_without_the_books_the_end_is_told_after_two_seconds(
+    host: Host, time: FakeTime
+) -> None:
+    waiting = asyncio.ensure_future(host.final())
+    host.feed(inputs.HungUp(Party.CALLER))
+    assert time.fire_next(START_MS + LIMITS.settle_wait_ms)
+    assert not (await waiting).settled
+
+
+def test_a_party_is_told_from_a_stranger(host: Host) -> None:
+    assert (host.party(ANN), host.party(KAI)) == (Party.CALLER, Party.CALLEE)
+    assert (host.user(Party.CALLER), host.users()) == (ANN, (ANN, KAI))
+    with pytest.raises(Refused) as caught:
+        host.party(UUID(int=9))
+    assert caught.value.code is Code.NOT_YOUR_CALL

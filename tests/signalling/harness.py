@@ -1,0 +1,259 @@
+"""A node in memory: the server's own parts around a real database, with sockets that only remember.
+
+    node = await Node.start(pool)
+    ann, kai = await node.person("Ann", funds=500), await node.provider("Kai", price=100)
+    phone = await node.handset(ann)
+    answer = await phone.ok("call_request", toUserId=str(kai.id))
+
+Time stands still until a test moves it with `node.passes(ms)`; each deadline on the way is met on
+its millisecond, and the ledger has answered before time goes on. Every frame the server sends is
+checked against its struct and its number as it comes.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+
+from server.people import grant, make_provider
+from signalling.calls.actions import Actions
+from signalling.calls.host import Handle, Host
+from signalling.calls.opening import House, Opener
+from signalling.calls.performer import CallPerformer
+from signalling.calls.registry import Registry
+from signalling.codes import Code, Refused
+from signalling.handlers.context import Context
+from signalling.handlers.presence import PresenceBoard
+from signalling.handlers.table import CallDesk
+from signalling.limits import CallLimits, SocketLimits
+from signalling.nodes.fanout import Fanout
+from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Space
+from signalling.push import NoPush, Push
+from signalling.sockets.desk import Identity
+from signalling.sockets.hub import Hub
+from signalling.turn import TurnTerms
+from storage import nodes, users, works
+from storage.combiner import Combiner
+from storage.ids import new_id
+from storage.pool import Pool
+from storage.terms import TermsReader
+from tests.signalling.handsets import WAIT_S, Handset, Person
+
+START_MS = 1_800_000_000_000
+CURRENCY = "PTS"
+TURN = TurnTerms(
+    stun_urls=("stun:stun.example.org",),
+    turn_urls=("turn:turn.example.org?transport=udp",),
+    secret="a secret shared with the relay",
+)
+
+
+class Alarm:
+    def __init__(self, run: Callable[[], None]) -> None:
+        self.run = run
+        self.off = False
+
+    def cancel(self) -> None:
+        self.off = True
+
+
+class FakeTime:
+    """A clock and the timers that hang on it; nothing fires but in `fire_next`."""
+
+    def __init__(self, now_ms: int = START_MS) -> None:
+        self.now_ms = now_ms
+        self._order = itertools.count()
+        self._alarms: list[tuple[int, int, Alarm]] = []
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def later(self, delay_ms: int, run: Callable[[], None]) -> Handle:
+        assert delay_ms >= 0
+        alarm = Alarm(run)
+        heapq.heappush(self._alarms, (self.now_ms + delay_ms, next(self._order), alarm))
+        return alarm
+
+    @property
+    def armed(self) -> list[int]:
+        """When the alarms that still count are due."""
+        return sorted(at_ms for at_ms, _, alarm in self._alarms if not alarm.off)
+
+    def fire_next(self, until_ms: int) -> bool:
+        """Go to the next alarm, or to `until_ms` if none comes before; true if one has fired."""
+        while self._alarms and self._alarms[0][0] <= until_ms:
+            at_ms, _, alarm = heapq.heappop(self._alarms)
+            if not alarm.off:
+                self.now_ms = max(self.now_ms, at_ms)
+                alarm.run()
+                return True
+        self.now_ms = max(self.now_ms, until_ms)
+        return False
+
+
+class Node:
+    """The parts of one server, wired as the server wires them. Made by `start`."""
+
+    pool: Pool
+    time: FakeTime
+    combiner: Combiner
+    hub: Hub
+    registry: Registry
+    actions: Actions
+    terms: TermsReader
+    opener: Opener
+    desk: CallDesk
+    board: PresenceBoard
+    fanout: Fanout
+    claim: nodes.NodeClaim
+
+    @classmethod
+    async def start(
+        cls,
+        pool: Pool,
+        *,
+        call_limits: CallLimits | None = None,
+        socket_limits: SocketLimits | None = None,
+        push: Push | None = None,
+        turn: TurnTerms = TURN,
+        rate_minor: int = 0,
+        now_ms: int = START_MS,
+        name: str = "main",
+    ) -> "Node":
+        """`rate_minor` is what a minute with somebody who is no provider costs."""
+        self = cls()
+        limits = call_limits or CallLimits()
+        socket_limits = socket_limits or SocketLimits()
+        self.pool, self.time = pool, FakeTime(now_ms)
+        async with pool.acquire() as conn:
+            self.claim = await nodes.claim_node(conn, name, self.time(), CURRENCY)
+        self.combiner = Combiner(pool, epoch=self.claim.epoch, clock=self.time)
+        await self.combiner.start()
+        space, push = Space(), push or NoPush()
+        presence = MemoryPresence(space, name)
+        self.board = PresenceBoard(socket_limits, self.time)
+        self.desk = CallDesk(
+            authenticate=self._authenticate,
+            presence=presence,
+            socket_limits=socket_limits,
+            call_limits=limits,
+        )
+        self.hub = Hub(self.desk, socket_limits, self.time)
+        self.registry = Registry(MemoryRoutes(space, name), self.time, self.board.changed)
+        self.board.connect(self.hub, self.registry)
+        self.fanout = Fanout(self.hub, presence, MemoryBus(space, name))
+        self.terms = TermsReader(pool)
+        self.opener = Opener(
+            pool=pool,
+            terms=self.terms,
+            registry=self.registry,
+            books=self.combiner,
+            performer=CallPerformer(self.fanout, self.combiner, push, turn, closed=self._closed),
+            fanout=self.fanout,
+            push=push,
+            limits=limits,
+            house=House(
+                tariff="minute",
+                rate_minor=rate_minor,
+                share_bps=7_000,
+                platform=self.claim.platform_account,
+            ),
+            clock=self.time,
+            later=self.time.later,
+        )
+        self.actions = Actions(
+            pool=pool,
+            registry=self.registry,
+            opener=self.opener,
+            hub=self.hub,
+            turn=turn,
+            clock=self.time,
+        )
+        self.desk.connect(
+            Context(
+                pool=pool,
+                hub=self.hub,
+                fanout=self.fanout,
+                registry=self.registry,
+                actions=self.actions,
+                board=self.board,
+                turn=turn,
+                clock=self.time,
+            )
+        )
+        return self
+
+    async def stop(self) -> None:
+        await self.desk.stop()
+        await self.terms.close()
+        await self.combiner.stop()
+
+    async def _authenticate(self, token: str) -> Identity:
+        raise Refused(Code.UNAUTHORIZED, f"Handsets bring their identity; no token {token!r}.")
+
+    def _closed(self, host: Host) -> None:
+        self.registry.drop(host)
+        self.actions.closed(host)
+
+    async def person(
+        self, name: str = "Ann", *, funds: int = 0, phone: str | None = None
+    ) -> Person:
+        """A customer with `funds` in the wallet."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            user_id = await users.create_user(
+                conn,
+                name=name,
+                currency=CURRENCY,
+                email=f"{new_id().hex}@example.org",
+                phone=phone,
+            )
+            if funds:
+                await grant(conn, user_id, funds, CURRENCY, f"grant:test:{user_id}")
+        return Person(user_id, name)
+
+    async def provider(self, name: str = "Kai", *, price: int = 100) -> Person:
+        """A companion who has set themselves online; a minute costs `price`."""
+        person = await self.person(name)
+        async with self.pool.acquire() as conn, conn.transaction():
+            await make_provider(conn, person.id, name, price)
+        return person
+
+    def device(self, person: Person, device: str = "phone") -> Handset:
+        """A device that has not connected yet."""
+        return Handset(self, person, device)
+
+    async def handset(self, person: Person, device: str = "phone") -> Handset:
+        """A connected device."""
+        handset = self.device(person, device)
+        await handset.connect()
+        return handset
+
+    async def quiet(self) -> None:
+        """Everything that was given to the ledger before has been answered."""
+        for _ in range(2):
+            async with asyncio.timeout(WAIT_S):
+                await self.combiner.do(self._nothing())
+
+    def _nothing(self) -> works.Settle:
+        """A work that changes nothing but is answered after what came before it."""
+        return works.Settle(
+            call_id=new_id(),
+            payer=self.claim.platform_account,
+            payee=None,
+            platform=self.claim.platform_account,
+            target_minor=0,
+            earned_minor=0,
+            billable_ms=0,
+            talk_ms=0,
+            units=0,
+            reason="admin",
+            ended_by="admin",
+            ended_ms=0,
+        )
+
+    async def passes(self, ms: int) -> None:
+        """Let time pass, deadline by deadline."""
+        until_ms = self.time() + ms
+        await self.quiet()
+        while self.time.fire_next(until_ms):
+            await self.quiet()
