@@ -1,0 +1,1 @@
+"""Everything request-shaped: one folder per domain."""

@@ -1,0 +1,1 @@
+"""The caller's own profile, other people's public one, and the block list."""

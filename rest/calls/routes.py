@@ -1,0 +1,297 @@
+"""Calls by request. Every verb goes to the engine; history and receipts come from the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from rest.calls.bodies import (
+    ActiveCall,
+    AnswerBody,
+    BillingView,
+    CallAnswer,
+    CallBody,
+    CallDetail,
+    CallDetailAnswer,
+    CallList,
+    CallOpened,
+    CallView,
+    DebugEndBody,
+    DebugEnded,
+    EndedMeta,
+    IceAnswer,
+    RejectBody,
+)
+from rest.calls.engine import DEVICE, Engine
+from rest.calls.table import CALL_NOT_FOUND, CALL_OVER, INVALID_PHONE, NOT_ALLOWED, call_routes
+from rest.calls.table import INVALID_TARGET as TARGET
+from rest.calls.table import RECIPIENT_NOT_FOUND as RECIPIENT
+from rest.calls.words import billing_of_row, normal_phone, unit_views, view_of_row, view_of_snapshot
+from rest.http.body import read_body, read_query
+from rest.http.errors import Problem
+from rest.http.idempotency import Idempotency, key_of
+from rest.http.identity import caller
+from rest.http.pages import PageQuery, first_row
+from rest.http.reply import reply
+from rest.http.route import Route, path_id
+from signalling.codes import Code, Party, Refused, State
+from signalling.commands import CallRequest, MediaWish
+from signalling.events import Final
+from storage import calls
+from storage.calls import CallRow
+from storage.pool import Pool
+
+DEADLINE_S = 4.0
+
+T = TypeVar("T")
+
+
+class CallRoutes:
+    def __init__(
+        self,
+        pool: Pool,
+        engine: Engine,
+        *,
+        idempotency: Idempotency,
+        clock: Callable[[], int],
+        is_dev: bool,
+        end_as_admin: Callable[[UUID], Awaitable[Final]] | None = None,
+    ) -> None:
+        """`clock` gives Unix ms. `end_as_admin` ends any call of this node for an operator; without
+        it only a call's own users can end one. With `is_dev` off the debug route refuses."""
+        self._pool = pool
+        self._engine = engine
+        self._idempotency = idempotency
+        self._clock = clock
+        self._is_dev = is_dev
+        self._end_as_admin = end_as_admin
+
+    def table(self) -> list[Route]:
+        return call_routes(self)
+
+    async def create(self, request: web.Request) -> web.Response:
+        body = await read_body(request, CallBody)
+        wish = _wish(body)
+        user_id = caller(request).user_id
+
+        async def work() -> web.Response:
+            try:
+                # The key goes along: after a crash the engine still knows its call by it.
+                opened = await self._engine.request(
+                    caller=user_id,
+                    device=DEVICE,
+                    wish=wish,
+                    request_id=key_of(request),
+                    connect_on=body.connect_on,
+                )
+            except Refused as refused:
+                raise _request_refused(refused) from None
+            view = view_of_snapshot(opened.snapshot, self._clock())
+            return reply(CallOpened(call=view, merged=opened.merged), 201)
+
+        return await self._idempotency.once(request, body, work)
+
+    async def history(self, request: web.Request) -> web.Response:
+        query = read_query(request, PageQuery)
+        offset = first_row(query)
+        user_id = caller(request).user_id
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            rows, total = await calls.list_calls(conn, user_id, query.limit, offset)
+        views = [self._view(row, user_id) for row in rows]
+        return reply(
+            CallList(
+                items=views,
+                calls=views,
+                total=total,
+                limit=query.limit,
+                offset=offset,
+                page=offset // query.limit + 1,
+            )
+        )
+
+    async def active(self, request: web.Request) -> web.Response:
+        user_id = caller(request).user_id
+        snapshot = self._engine.live_call(user_id)
+        if snapshot is not None:
+            return reply(ActiveCall(call=view_of_snapshot(snapshot, self._clock())))
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            row = await calls.live_call(conn, user_id)
+        view = None if row is None else self._view(row, user_id)
+        # The row of a call that has just ended here may not say so yet.
+        return reply(ActiveCall(call=None if view and view.state is State.ENDED else view))
+
+    async def one(self, request: web.Request) -> web.Response:
+        user_id, call_id = caller(request).user_id, path_id(request)
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            row = await calls.read_call(conn, user_id, call_id)
+            if row is None:
+                raise CALL_NOT_FOUND.problem()
+            postings = await calls.read_units(conn, call_id)
+        fields = msgspec.structs.asdict(self._view(row, user_id))
+        return reply(
+            CallDetailAnswer(call=CallDetail(**fields, billing_units=unit_views(postings)))
+        )
+
+    async def billing(self, request: web.Request) -> web.Response:
+        return reply(await self._billing(caller(request).user_id, path_id(request)))
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await read_body(request, AnswerBody, optional=True)
+        media = MediaWish(audio=body.media.audio, video=body.media.video)
+        user_id, call_id = caller(request).user_id, path_id(request)
+        try:
+            snapshot = self._engine.accept(user_id, call_id, media=media)
+        except Refused as refused:
+            await self._refuse(user_id, call_id, refused)
+        return reply(CallAnswer(call=view_of_snapshot(snapshot, self._clock())))
+
+    async def reject(self, request: web.Request) -> web.Response:
+        body = await read_body(request, RejectBody, optional=True)
+        user_id, call_id = caller(request).user_id, path_id(request)
+        try:
+            snapshot = self._engine.reject(user_id, call_id, reason=body.reason, note=body.note)
+        except Refused as refused:
+            await self._refuse(user_id, call_id, refused)
+        return reply(CallAnswer(call=view_of_snapshot(snapshot, self._clock())))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        user_id, call_id = caller(request).user_id, path_id(request)
+        try:
+            snapshot = self._engine.snapshot(user_id, call_id)
+        except Refused as refused:
+            await self._refuse(user_id, call_id, refused)
+        if snapshot is not None and snapshot.state is not State.ENDED:
+            if snapshot.role is not Party.CALLER:
+                raise Problem(409, "WRONG_STATE", "Only the caller cancels; reject the call.")
+            if snapshot.state not in (State.REQUESTED, State.RINGING):
+                raise Problem(409, "WRONG_STATE", "The call was answered; end it instead.")
+        return reply(CallAnswer(call=await self._end(user_id, call_id)))
+
+    async def end(self, request: web.Request) -> web.Response:
+        user_id, call_id = caller(request).user_id, path_id(request)
+        return reply(CallAnswer(call=await self._end(user_id, call_id)))
+
+    async def ice_servers(self, request: web.Request) -> web.Response:
+        user_id, call_id = caller(request).user_id, path_id(request)
+        try:
+            servers = self._engine.ice_servers(user_id, call_id)
+        except Refused as refused:
+            await self._refuse(user_id, call_id, refused)
+        return reply(IceAnswer(ice_servers=servers))
+
+    async def debug_end(self, request: web.Request) -> web.Response:
+        if not self._is_dev:
+            raise NOT_ALLOWED.problem()
+        body = await read_body(request, DebugEndBody)
+        identity = caller(request)
+        if "admin" in identity.roles and self._end_as_admin is not None:
+            try:
+                final = await self._end_as_admin(body.call_id)
+            except Refused as refused:
+                await self._refuse(identity.user_id, body.call_id, refused)
+            meta = EndedMeta(
+                ended_at=None,
+                duration_seconds=final.talk_seconds,
+                billed_units=final.units,
+                billed_points=final.total,
+            )
+        else:
+            view = await self._end(identity.user_id, body.call_id)
+            meta = EndedMeta(
+                ended_at=view.ended_at,
+                duration_seconds=view.duration_seconds,
+                billed_units=view.billed_units,
+                billed_points=view.billed_points,
+            )
+        return reply(DebugEnded(ended=True, meta=meta))
+
+    async def _end(self, user_id: UUID, call_id: UUID) -> CallView:
+        """Hang up, or cancel, as the state has it; an ended call stays as it is."""
+        try:
+            await self._engine.end(user_id, call_id)
+        except Refused as refused:
+            if refused.code not in (Code.NOT_FOUND, Code.NOT_YOUR_CALL, Code.CALL_OVER):
+                raise
+        else:
+            snapshot = self._engine.snapshot(user_id, call_id)
+            if snapshot is not None:
+                return view_of_snapshot(snapshot, self._clock())
+        row = await self._read(user_id, call_id)
+        if row is None:
+            raise CALL_NOT_FOUND.problem()
+        if row.state != State.ENDED:
+            raise Refused(Code.UNAVAILABLE, "The call is not on this node; try again.")
+        return self._view(row, user_id)
+
+    async def _billing(self, user_id: UUID, call_id: UUID) -> BillingView:
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            row = await calls.read_call(conn, user_id, call_id)
+            if row is None:
+                raise CALL_NOT_FOUND.problem()
+            postings = await calls.read_units(conn, call_id)
+        return billing_of_row(row, postings, user_id, self._clock())
+
+    async def _read(self, user_id: UUID, call_id: UUID) -> CallRow | None:
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            return await calls.read_call(conn, user_id, call_id)
+
+    def _view(self, row: CallRow, user_id: UUID) -> CallView:
+        """The engine knows a live call better than its row, which is written behind."""
+        if row.state != State.ENDED:
+            snapshot = self._engine.snapshot(user_id, row.call_id)
+            if snapshot is not None:
+                return view_of_snapshot(snapshot, self._clock())
+        return view_of_row(row, user_id, self._clock())
+
+    async def _refuse(self, user_id: UUID, call_id: UUID, refused: Refused) -> NoReturn:
+        """Strangers get one and the same answer for a call of others and for none at all."""
+        if refused.code not in (Code.NOT_FOUND, Code.NOT_YOUR_CALL):
+            raise refused
+        row = await self._read(user_id, call_id)
+        if row is None:
+            raise CALL_NOT_FOUND.problem()
+        if row.state == State.ENDED:
+            raise CALL_OVER.problem()
+        raise Refused(Code.UNAVAILABLE, "The call is not on this node; try again.")
+
+
+def _wish(body: CallBody) -> CallRequest:
+    """The body in the socket's terms.
+
+    Raises:
+        Problem: 400, no or several targets, a number that is none, or two different kinds.
+    """
+    phone_text = body.recipient_phone or body.recipient_phone_snake
+    twice = body.recipient_phone is not None and body.recipient_phone_snake is not None
+    if twice or (body.to_user_id is None) == (phone_text is None):
+        raise TARGET.problem(field="toUserId")
+    if body.kind and body.type and body.kind != body.type:
+        raise Problem(400, "INVALID_PAYLOAD", "kind and type differ.", {"field": "type"})
+    phone = None
+    if phone_text is not None:
+        phone = normal_phone(phone_text)
+        if phone is None:
+            raise INVALID_PHONE.problem(field="recipientPhone")
+    return CallRequest(
+        to_user_id=body.to_user_id,
+        to_phone=phone,
+        kind=body.kind or body.type or "audio",
+        max_price_per_minute=body.max_price_per_minute,
+        connect_on=body.connect_on,
+        call_id=body.call_id,
+        note=body.note,
+    )
+
+
+def _request_refused(refused: Refused) -> Exception:
+    """The engine's refusal in the words of this route."""
+    if refused.code is Code.NOT_FOUND:
+        return RECIPIENT.problem()
+    if refused.field is not None:
+        refused.field = refused.field.removeprefix("data.")
+    return refused

@@ -1,0 +1,1 @@
+"""What every REST domain stands on: routes, bodies, replies, errors, callers, pages, OpenAPI."""

@@ -1,0 +1,1 @@
+"""What the operator's own media server tells about the media of calls."""

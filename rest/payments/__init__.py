@@ -1,0 +1,1 @@
+"""Money in: payments, their gateways and the one function that settles them."""

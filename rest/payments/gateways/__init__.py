@@ -1,0 +1,1 @@
+"""Payment companies, each behind the same small port."""

@@ -1,0 +1,1 @@
+"""The directory of companions, and what a companion says of themselves."""

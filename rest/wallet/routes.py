@@ -1,0 +1,174 @@
+"""Balances and entries, of the caller only."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid5
+
+from aiohttp import web
+
+from rest.http.body import read_query
+from rest.http.errors import Fault
+from rest.http.identity import caller
+from rest.http.pages import PageQuery, first_row
+from rest.http.reply import reply
+from rest.http.route import Route, path_id
+from rest.wallet.bodies import (
+    BalanceView,
+    EntryList,
+    EntryView,
+    WalletAnswer,
+    WalletList,
+    WalletView,
+)
+from storage import wallet
+from storage.pool import Connection, Pool
+from storage.wallet import Wallet
+
+DEADLINE_S = 4.0
+WALLET_NOT_FOUND = Fault(404, "WALLET_NOT_FOUND", "You have no such wallet.")
+PAGE_FAULTS = ("INVALID_QUERY",)
+
+
+class WalletRoutes:
+    def __init__(self, pool: Pool, *, currency: str) -> None:
+        """`currency` is the deployment's: the one calls are paid in."""
+        self._pool = pool
+        self._currency = currency
+
+    def table(self) -> list[Route]:
+        return [
+            Route(
+                "GET",
+                "/wallet/balance",
+                self.balance,
+                summary="What you may spend on calls",
+                returns=BalanceView,
+                tag="wallet",
+                errors=(WALLET_NOT_FOUND,),
+            ),
+            Route(
+                "GET",
+                "/wallet/entries",
+                self.spending_entries,
+                summary="What moved in the wallet that pays for calls, newest first",
+                returns=EntryList,
+                query=PageQuery,
+                tag="wallet",
+                errors=(WALLET_NOT_FOUND, *PAGE_FAULTS),
+            ),
+            Route(
+                "GET",
+                "/wallets",
+                self.wallets,
+                summary="Your wallets",
+                returns=WalletList,
+                tag="wallet",
+            ),
+            Route(
+                "GET",
+                "/wallets/{id}",
+                self.one,
+                summary="One of your wallets",
+                returns=WalletAnswer,
+                tag="wallet",
+                errors=(WALLET_NOT_FOUND,),
+            ),
+            Route(
+                "GET",
+                "/wallets/{id}/entries",
+                self.entries,
+                summary="What moved in one of your wallets, newest first",
+                returns=EntryList,
+                query=PageQuery,
+                tag="wallet",
+                errors=(WALLET_NOT_FOUND, *PAGE_FAULTS),
+            ),
+        ]
+
+    async def balance(self, request: web.Request) -> web.Response:
+        user_id = caller(request).user_id
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            found = await wallet.read_balance(conn, user_id, self._currency)
+        if found is None:
+            raise WALLET_NOT_FOUND.problem()
+        return reply(
+            BalanceView(
+                user_id=user_id,
+                balance=found.posted_minor,
+                available=found.available_minor,
+                held=found.held_minor,
+                currency=self._currency,
+                updated_at=found.at,
+            )
+        )
+
+    async def wallets(self, request: web.Request) -> web.Response:
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            found = await wallet.list_wallets(conn, caller(request).user_id)
+        return reply(WalletList(items=[_view(each) for each in found]))
+
+    async def one(self, request: web.Request) -> web.Response:
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            found = await self._own(conn, request)
+        return reply(WalletAnswer(wallet=_view(found)))
+
+    async def entries(self, request: web.Request) -> web.Response:
+        return await self._entries(request, spending=False)
+
+    async def spending_entries(self, request: web.Request) -> web.Response:
+        return await self._entries(request, spending=True)
+
+    async def _entries(self, request: web.Request, *, spending: bool) -> web.Response:
+        query = read_query(request, PageQuery)
+        offset = first_row(query)
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            find = self._spending if spending else self._own
+            found = await find(conn, request)
+            items, total = await wallet.list_entries(
+                conn, caller(request).user_id, found.account, limit=query.limit, offset=offset
+            )
+        views = [
+            EntryView(
+                # The operation's number would tell how many there are in the whole deployment.
+                id=uuid5(found.id, str(entry.id)),
+                kind=entry.kind,
+                amount=entry.amount_minor,
+                direction="credit" if entry.amount_minor > 0 else "debit",
+                currency=found.currency,
+                ref=entry.ref,
+                at=entry.at,
+            )
+            for entry in items
+        ]
+        return reply(
+            EntryList(
+                wallet_id=found.id, items=views, total=total, limit=query.limit, offset=offset
+            )
+        )
+
+    async def _own(self, conn: Connection, request: web.Request) -> Wallet:
+        found = await wallet.read_wallet(conn, caller(request).user_id, path_id(request))
+        if found is None:
+            raise WALLET_NOT_FOUND.problem()
+        return found
+
+    async def _spending(self, conn: Connection, request: web.Request) -> Wallet:
+        user_id = caller(request).user_id
+        wanted = wallet.wallet_id(user_id, wallet.SPENDING_KIND, self._currency)
+        found = await wallet.read_wallet(conn, user_id, wanted)
+        if found is None:
+            raise WALLET_NOT_FOUND.problem()
+        return found
+
+
+def _view(found: Wallet) -> WalletView:
+    return WalletView(
+        id=found.id,
+        type=found.kind,
+        balance=found.posted_minor,
+        available=found.available_minor,
+        held=found.held_minor,
+        currency=found.currency,
+        created_at=found.created_at,
+    )

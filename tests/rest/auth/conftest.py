@@ -1,0 +1,79 @@
+"""Fixtures for tests of sign-up and sessions: cheap hashing, a hand-moved clock, ended sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from rest.auth.passwords import HashCost, Passwords
+from rest.auth.routes import AuthRoutes, AuthSettings
+from rest.auth.sessions import Sessions
+from rest.auth.tokens import TokenKeys
+from storage.pool import Pool
+from tests.rest.conftest import Start
+from tests.rest.harness import FakeClock, Rest
+
+CHEAP = HashCost(memory_kib=8, passes=1)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    opened = Passwords(CHEAP)
+    yield opened
+    opened.close()
+
+
+@dataclass
+class Auth:
+    """The running routes, and the sessions they said had ended."""
+
+    rest: Rest
+    ended: list[UUID]
+
+    async def sign_up(self, email: str = "ann@example.org", **more: object) -> dict[str, Any]:
+        body = {"name": "Ann", "email": email, "password": "correct horse"} | more
+        answer = await self.rest.call("POST", "/auth/signup", json=body, status=201)
+        return answer.body
+
+    async def refresh(self, token: str, status: int = 200) -> dict[str, Any]:
+        answer = await self.rest.call(
+            "POST", "/auth/refresh", json={"refreshToken": token}, status=status
+        )
+        return answer.body
+
+
+StartAuth = Callable[..., Awaitable[Auth]]
+
+
+@pytest.fixture
+async def start_auth(
+    start: Start,
+    pool: Pool,
+    keys: TokenKeys,
+    passwords: Passwords,
+    sessions: Sessions,
+    clock: FakeClock,
+) -> StartAuth:
+    async def started(**settings: Any) -> Auth:
+        ended: list[UUID] = []
+        routes = AuthRoutes(
+            pool,
+            keys,
+            passwords,
+            sessions,
+            clock=clock,
+            settings=AuthSettings(**settings),
+            session_ended=ended.append,
+        )
+        return Auth(await start(routes), ended)
+
+    return started
+
+
+@pytest.fixture
+async def auth(start_auth: StartAuth) -> Auth:
+    return await start_auth()

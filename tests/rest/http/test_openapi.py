@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from aiohttp import web
+from msgspec import Meta
+from openapi_spec_validator import validate
+
+from rest.http.body import Body, Query
+from rest.http.errors import Fault
+from rest.http.openapi import build_openapi
+from rest.http.pages import PageQuery
+from rest.http.reply import Done, reply
+from rest.http.route import Route
+from signalling.events import Shape
+
+
+class Line(Shape, frozen=True):
+    id: UUID
+    amount: int
+
+
+class Lines(Shape, frozen=True):
+    items: list[Line]
+
+
+class Make(Body, frozen=True):
+    to_user: Annotated[str, Meta(min_length=1)]
+    note: str | None = None
+
+
+class Find(PageQuery, frozen=True):
+    is_online: bool | None = None
+
+
+class Needed(Query, frozen=True):
+    since_ms: int
+
+
+async def nothing(_request: web.Request) -> web.Response:
+    return reply(Done())
+
+
+ROUTES = [
+    Route(
+        "GET",
+        "/lines",
+        nothing,
+        summary="Lines",
+        returns=Lines,
+        query=Find,
+        tag="lines",
+        aliases=("/rows",),
+        example=Lines(items=[Line(id=UUID(int=7), amount=3)]),
+    ),
+    Route(
+        "POST",
+        "/lines",
+        nothing,
+        summary="Make",
+        returns=Line,
+        body=Make,
+        status=201,
+        tag="lines",
+        errors=("INSUFFICIENT_FUNDS", Fault(409, "LINE_TAKEN", "It is taken.")),
+        roles=("admin",),
+    ),
+    Route(
+        "GET",
+        "/lines/{id}/{part:[a-z]+}",
+        nothing,
+        summary="One",
+        returns=Line,
+        query=Needed,
+        auth=False,
+    ),
+]
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    return build_openapi(ROUTES, version="1.2.3", title="Lines")
+
+
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    validate(document)
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["version"] == "1.2.3"
+
+
+def test_every_path_and_alias_is_there(document: dict[str, Any]) -> None:
+    assert list(document["paths"]) == ["/lines", "/lines/{id}/{part}", "/rows"]
+    assert set(document["paths"]["/lines"]) == {"get", "post"}
+    names = [
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_a_success_carries_its_wrapper_and_example(document: dict[str, Any]) -> None:
+    content = document["paths"]["/lines"]["get"]["responses"]["200"]["content"]["application/json"]
+    wrapper, shape = content["schema"]["allOf"]
+    assert wrapper["properties"] == {"success": {"const": True}}
+    assert shape == {"$ref": "#/components/schemas/Lines"}
+    assert content["example"]["success"] is True
+    assert content["example"]["items"][0]["amount"] == 3
+
+
+def test_failures_are_grouped_by_status_with_an_example_of_each(document: dict[str, Any]) -> None:
+    responses = document["paths"]["/lines"]["post"]["responses"]
+    assert {"201", "400", "401", "402", "403", "409", "413", "415", "429", "500", "503"} == set(
+        responses
+    )
+    taken = responses["409"]["content"]["application/json"]["examples"]["LINE_TAKEN"]["value"]
+    assert taken["success"] is False
+    assert taken["message"] == "It is taken."
+
+
+def test_parameters_come_from_path_and_query(document: dict[str, Any]) -> None:
+    one = document["paths"]["/lines/{id}/{part}"]["get"]["parameters"]
+    assert [(each["name"], each["in"], each["required"]) for each in one] == [
+        ("id", "path", True),
+        ("part", "path", True),
+        ("sinceMs", "query", True),
+    ]
+    find = {each["name"]: each for each in document["paths"]["/lines"]["get"]["parameters"]}
+    assert find["isOnline"]["schema"] == {"type": "boolean"}
+    assert find["limit"]["schema"]["maximum"] == 100
+    assert not find["offset"]["required"]
+
+
+def test_only_routes_with_a_caller_ask_for_the_token(document: dict[str, Any]) -> None:
+    assert document["paths"]["/lines"]["get"]["security"] == [{"bearer": []}]
+    assert document["paths"]["/lines/{id}/{part}"]["get"]["security"] == []
+
+
+def test_queries_are_no_components(document: dict[str, Any]) -> None:
+    assert {"Line", "Lines", "Make", "ErrorBody"} == set(document["components"]["schemas"])
+
+
+def test_a_code_without_a_status_is_a_mistake() -> None:
+    route = Route("GET", "/x", nothing, summary="", returns=Done, errors=("NOBODY_KNOWS",))
+    with pytest.raises(ValueError, match="NOBODY_KNOWS"):
+        build_openapi([route], version="1", title="x")

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from rest.auth.sessions import Sessions
+from rest.auth.tokens import TokenKeys
+from rest.http.idempotency import Idempotency
+from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
+from rest.payments.gateways.sandbox_pages import SandboxPages
+from rest.payments.routes import PaymentRoutes
+from rest.payments.settle import Settler
+from storage.pool import Pool
+from tests.rest.harness import CURRENCY, FakeClock, Person, Rest, make_test_app
+from tests.rest.payments.shop import SECRET, Kicks, Place, Shop
+
+
+@pytest.fixture
+async def shop(
+    pool: Pool, keys: TokenKeys, sessions: Sessions, clock: FakeClock
+) -> AsyncIterator[Shop]:
+    kicks, place = Kicks(), Place()
+    gateway = SandboxGateway(
+        [SECRET],
+        lambda: place.url,
+        lookup=lookup_in(pool),
+        clock=clock,
+        between_tries_s=0.01,
+    )
+    settler = Settler(pool, kick=kicks)
+    routes = PaymentRoutes(
+        pool,
+        gateways=[gateway],
+        settler=settler,
+        idempotency=Idempotency(pool),
+        currency=CURRENCY,
+        clock=clock,
+    )
+    app, table = make_test_app([routes], keys=keys, sessions=sessions)
+    app.add_routes(SandboxPages(gateway).table())
+    server = TestServer(app)
+    client = TestClient(server)
+    await client.start_server()
+    place.url = str(server.make_url("/"))
+    rest = Rest(client, table, pool, keys, sessions, int(time.time()))
+    yield Shop(rest, gateway, settler, clock, kicks, place)
+    await gateway.close()
+    await client.close()
+
+
+@pytest.fixture
+async def ann(shop: Shop) -> Person:
+    return await shop.rest.person()

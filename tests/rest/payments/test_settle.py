@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rest.payments.gateways.port import GatewayEvent, GatewayStatus
+from tests.rest.harness import Person
+from tests.rest.payments.shop import Shop
+
+PAID = GatewayStatus("paid", 1000, "PTS")
+
+
+async def test_one_event_fifty_times_at_once_credits_once(shop: Shop, ann: Person) -> None:
+    payment = await shop.order(ann)
+    event = GatewayEvent("evt_1", "payment.paid", payment["reference"], PAID)
+
+    outcomes = await asyncio.gather(*(shop.settler.event("sandbox", event) for _ in range(50)))
+
+    assert sorted(outcomes) == ["completed"] + ["seen"] * 49
+    assert await shop.balance(ann) == 1000
+    assert shop.kicks.count == 1
+
+
+async def test_events_and_questions_at_once_credit_once(shop: Shop, ann: Person) -> None:
+    payment = await shop.order(ann)
+    reference = payment["reference"]
+    events = [GatewayEvent(f"evt_{n}", "payment.paid", reference, PAID) for n in range(10)]
+
+    await asyncio.gather(
+        *(shop.settler.event("sandbox", event) for event in events),
+        *(shop.settler.found("sandbox", reference, PAID) for _ in range(10)),
+    )
+
+    assert await shop.balance(ann) == 1000
+    assert await shop.topups(payment["id"]) == 1
+    assert shop.kicks.count == 1
+
+
+async def test_an_event_without_news_of_money_is_noted_and_ignored(shop: Shop, ann: Person) -> None:
+    payment = await shop.order(ann)
+    status = GatewayStatus("open", 0, "PTS")
+
+    outcome = await shop.settler.event(
+        "sandbox", GatewayEvent("evt_1", "payment.created", payment["reference"], status)
+    )
+
+    assert outcome == "ignored"
+    assert await shop.status(ann, payment["id"]) == "processing"
+    assert await shop.events() == 1
+
+
+async def test_an_event_leaves_nothing_when_the_credit_fails(shop: Shop, ann: Person) -> None:
+    payment = await shop.order(ann)
+    event = GatewayEvent("evt_1", "payment.paid", payment["reference"], PAID)
+    async with shop.rest.pool.acquire() as conn:
+        await conn.execute("alter table outbox add constraint broken check (topic = 'x')")
+
+    with pytest.raises(Exception, match="broken"):
+        await shop.settler.event("sandbox", event)
+
+    assert await shop.events() == 0
+    assert await shop.balance(ann) == 0
+    assert shop.kicks.count == 0
+    async with shop.rest.pool.acquire() as conn:
+        await conn.execute("alter table outbox drop constraint broken")
+    assert await shop.settler.event("sandbox", event) == "completed"
+    assert await shop.balance(ann) == 1000

@@ -1,0 +1,1 @@
+"""Tests of the REST package, against a real application and database."""

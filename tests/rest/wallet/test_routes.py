@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+
+from rest.wallet.routes import WalletRoutes
+from storage import wallet
+from storage.ids import new_id
+from storage.pool import Pool
+from tests.rest.conftest import Start
+from tests.rest.harness import CURRENCY, Person, Rest
+from tests.storage.world import give
+
+
+@pytest.fixture
+async def rest(start: Start, pool: Pool) -> Rest:
+    return await start(WalletRoutes(pool, currency=CURRENCY))
+
+
+@pytest.fixture
+async def ann(rest: Rest) -> Person:
+    return await rest.person()
+
+
+async def fund(rest: Rest, person: Person, *amounts: int) -> None:
+    async with rest.pool.acquire() as conn, conn.transaction():
+        account = await wallet.spending_account(conn, person.id, CURRENCY)
+        assert account is not None
+        for amount in amounts:
+            await give(conn, account, amount)
+
+
+async def test_the_balance_tells_what_is_held_and_what_may_be_spent(
+    rest: Rest, ann: Person
+) -> None:
+    await fund(rest, ann, 500)
+    async with rest.pool.acquire() as conn:
+        await conn.execute(
+            "update account set held = 120, version = version + 1"
+            " where owner = $1 and kind = 'call_credits'",
+            ann.id,
+        )
+
+    answer = await rest.call("GET", "/wallet/balance", by=ann, status=200)
+
+    assert answer.body.pop("updatedAt").endswith("Z")
+    assert answer.body == {
+        "success": True,
+        "userId": str(ann.id),
+        "balance": 500,
+        "available": 380,
+        "held": 120,
+        "currency": "PTS",
+    }
+
+
+async def test_an_account_without_a_wallet_hears_so(rest: Rest) -> None:
+    nobody = Person(new_id(), new_id(), rest.keys.issue(new_id(), new_id(), [], rest.wall_s))
+
+    for path in ("/wallet/balance", "/wallet/entries"):
+        answer = await rest.call("GET", path, by=nobody)
+        assert (answer.status, answer.error) == (404, "WALLET_NOT_FOUND")
+
+
+async def test_wallets_are_listed_and_opened_by_their_public_id(rest: Rest, ann: Person) -> None:
+    await fund(rest, ann, 70)
+
+    items = (await rest.call("GET", "/wallets", by=ann, status=200)).body["items"]
+
+    assert sorted(each["type"] for each in items) == [
+        "call_credits",
+        "earnings_available",
+        "earnings_pending",
+        "primary",
+    ]
+    for each in items:
+        opened = await rest.call("GET", f"/wallets/{each['id']}", by=ann, status=200)
+        assert opened.body["wallet"] == each
+    assert sum(each["balance"] for each in items) == 70
+
+
+async def test_entries_of_the_spending_wallet_have_two_addresses(rest: Rest, ann: Person) -> None:
+    await fund(rest, ann, 10, 20, 30)
+    spending = wallet.wallet_id(ann.id, "call_credits", CURRENCY)
+
+    direct = await rest.call("GET", "/wallet/entries?limit=2", by=ann, status=200)
+    by_id = await rest.call("GET", f"/wallets/{spending}/entries?limit=2", by=ann, status=200)
+    rest_of = await rest.call("GET", "/wallet/entries?limit=2&page=2", by=ann, status=200)
+
+    assert direct.body == by_id.body
+    assert direct.body["walletId"] == str(spending)
+    assert [(each["amount"], each["kind"]) for each in direct.body["items"]] == [
+        (30, "grant"),
+        (20, "grant"),
+    ]
+    assert direct.body["total"] == 3
+    assert [each["amount"] for each in rest_of.body["items"]] == [10]
+    assert rest_of.body["offset"] == 2
+
+
+async def test_nobody_opens_the_wallet_of_another(rest: Rest, ann: Person) -> None:
+    ben = await rest.person("Ben")
+    await fund(rest, ann, 10)
+    items = (await rest.call("GET", "/wallets", by=ann, status=200)).body["items"]
+
+    for each in items:
+        for path in (f"/wallets/{each['id']}", f"/wallets/{each['id']}/entries"):
+            answer = await rest.call("GET", path, by=ben)
+            assert (answer.status, answer.error) == (404, "WALLET_NOT_FOUND")
+    assert (await rest.call("GET", "/wallet/balance", by=ben, status=200)).body["balance"] == 0
+    assert (await rest.call("GET", "/wallet/entries", by=ben, status=200)).body["items"] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/wallet/balance", "/wallet/entries", "/wallets", f"/wallets/{new_id()}"]
+)
+async def test_money_is_shown_to_those_who_are_logged_in(rest: Rest, path: str) -> None:
+    assert (await rest.call("GET", path)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("limit=0", "INVALID_LIMIT"),
+        ("limit=101", "INVALID_LIMIT"),
+        ("limit=ten", "INVALID_LIMIT"),
+        ("offset=-1", "INVALID_OFFSET"),
+        ("page=0", "INVALID_PAGE"),
+        ("page=1&offset=0", "INVALID_PAGE"),
+        ("sort=newest", "INVALID_QUERY"),
+    ],
+)
+async def test_a_wrong_page_is_named(rest: Rest, ann: Person, query: str, code: str) -> None:
+    answer = await rest.call("GET", f"/wallet/entries?{query}", by=ann)
+
+    assert (answer.status, answer.error) == (400, code)
