@@ -1,0 +1,1 @@
+"""Composition and process life: the only package that knows the other three."""

@@ -1,0 +1,5 @@
+"""`python -m server` is `talktime`."""
+
+from server.cli import main
+
+main()

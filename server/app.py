@@ -1,0 +1,358 @@
+"""One server process: everything is made here, started in order and stopped in reverse."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from ipaddress import ip_network
+from uuid import UUID
+
+from aiohttp import web
+
+from rest.auth.sessions import Sessions
+from rest.auth.tokens import TokenKeys
+from rest.payments.settle import Settler
+from server.access import Access
+from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay
+from server.clock import node_clock
+from server.config import Config
+from server.metrics import Metrics
+from server.middlewares import Around, install
+from server.people import ensure_demo
+from server.routes import Parts, all_routes, make_passwords, make_sandbox, mount_all
+from signalling.calls.actions import Actions
+from signalling.calls.host import Host, Later
+from signalling.calls.opening import House, Opener
+from signalling.calls.performer import CallPerformer
+from signalling.calls.recovery import recover
+from signalling.calls.registry import Registry
+from signalling.codes import By, Close, Code, Refused
+from signalling.events import Profile, WalletUpdated
+from signalling.frames import encode_event
+from signalling.handlers.context import Context
+from signalling.handlers.presence import PresenceBoard
+from signalling.handlers.table import CallDesk
+from signalling.nodes.fanout import Fanout
+from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Space
+from signalling.push import NoPush
+from signalling.sockets.desk import Identity
+from signalling.sockets.endpoint import SocketEndpoint
+from signalling.sockets.hub import Hub
+from signalling.turn import TurnTerms
+from storage import credentials, ledger, nodes, payments, providers, users
+from storage.combiner import Combiner
+from storage.errors import Unavailable
+from storage.pool import Connection, Pool, close_pool, connect, create_pool, within
+from storage.terms import TermsReader
+
+log = logging.getLogger(__name__)
+
+READ_S = 4.0
+# Generation 2 collections stall every call; what start-up made is never garbage.
+GC_THRESHOLDS = (50_000, 50, 1_000)
+# On the way down: calls end and settle first, then the sockets close, then the rest.
+DRAIN_CALLS_S = 5.0
+
+
+class Server:
+    """`start` needs a migrated database; `stop` drains and leaves nothing behind."""
+
+    def __init__(
+        self,
+        config: Config,
+        dsn: str,
+        *,
+        clock: Callable[[], int] | None = None,
+        later: Later | None = None,
+    ) -> None:
+        """`clock` and `later` are the time of the calls; tests let it run faster."""
+        self.config = config
+        self.version = version("talktime")
+        self.metrics = Metrics(config.secret("metrics_token"))
+        self.clock = clock or node_clock()
+        self.draining = False
+        self.base_url = config.public_url
+        self._dsn = dsn
+        self._given_later = later
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> web.Application:
+        """Claim the node, settle what a dead life left, and make the app.
+
+        Raises:
+            NodeTaken: another live process runs under this node's name.
+            Unavailable: the database does not answer.
+        """
+        async with AsyncExitStack() as started:
+            app = await self._start(started)
+            # From here on `stop` ends them, last started first; a start that fails does it itself.
+            self._started = started.pop_all()
+        return app
+
+    async def _start(self, started: AsyncExitStack) -> web.Application:
+        config, loop = self.config, asyncio.get_running_loop()
+        self._later: Later = self._given_later or (
+            lambda delay_ms, run: loop.call_later(delay_ms / 1000, run)
+        )
+        self.pool: Pool = await create_pool(self._dsn, min_size=2, max_size=config.db_pool_max)
+        started.push_async_callback(close_pool, self.pool)
+        self._claim_conn: Connection = await connect(self._dsn, application_name="talktime claim")
+        started.push_async_callback(self._claim_conn.close)
+        claim = await nodes.claim_node(
+            self._claim_conn, config.node_name, self.clock(), config.currency
+        )
+        await ledger.ensure_partitions(self._claim_conn)
+        self.combiner = Combiner(
+            self.pool,
+            epoch=claim.epoch,
+            clock=self.clock,
+            beat_ms=config.beat_ms,
+            on_fenced=self._fenced,
+        )
+        await self.combiner.start()
+        started.push_async_callback(self.combiner.stop)
+        outcomes = await recover(self._claim_conn, self.combiner, claim.epoch)
+        self.metrics.calls_recovered.inc(len(outcomes))
+        self.recovered = len(outcomes)
+        self.terms = TermsReader(self.pool)
+        started.push_async_callback(self.terms.close)
+        self._make_signalling(claim.platform_account)
+        started.push_async_callback(self.desk.stop)
+        app = await self._make_app(started)
+        await self.housekeeping.start()
+        started.push_async_callback(self.housekeeping.stop)
+        await self.relay.start()
+        started.push_async_callback(self.relay.stop)
+        await self.hub.start()
+        started.push_async_callback(self.hub.stop)
+        self._watch()
+        gc.collect()
+        gc.freeze()
+        started.callback(gc.unfreeze)
+        gc.set_threshold(*GC_THRESHOLDS)
+        return app
+
+    def _make_signalling(self, platform: int) -> None:
+        config = self.config
+        self.socket_limits, self.call_limits = config.socket_limits(), config.call_limits()
+        turn = TurnTerms(
+            stun_urls=config.stun_urls,
+            turn_urls=config.turn_urls,
+            secret=config.secret("turn_secret"),
+            ttl_ms=config.turn_ttl_s * 1_000,
+        )
+        space, name, push = Space(), config.node_name, NoPush()
+        presence = MemoryPresence(space, name)
+        self.board = PresenceBoard(self.socket_limits, self.clock)
+        self.desk = CallDesk(
+            authenticate=self._authenticate,
+            presence=presence,
+            socket_limits=self.socket_limits,
+            call_limits=self.call_limits,
+        )
+        self.hub = Hub(self.desk, self.socket_limits, self.clock)
+        self.registry = Registry(MemoryRoutes(space, name), self.clock, self.board.changed)
+        self.board.connect(self.hub, self.registry)
+        self.fanout = Fanout(self.hub, presence, MemoryBus(space, name))
+        performer = CallPerformer(self.fanout, self.combiner, push, turn, closed=self._closed)
+        opener = Opener(
+            pool=self.pool,
+            terms=self.terms,
+            registry=self.registry,
+            books=self.combiner,
+            performer=performer,
+            fanout=self.fanout,
+            push=push,
+            limits=self.call_limits,
+            house=House(
+                tariff=config.tariff,
+                rate_minor=config.rate_minor,
+                share_bps=config.provider_share_bps,
+                platform=platform,
+            ),
+            clock=self.clock,
+            later=self._later,
+        )
+        self.actions = Actions(
+            pool=self.pool,
+            registry=self.registry,
+            opener=opener,
+            hub=self.hub,
+            turn=turn,
+            clock=self.clock,
+        )
+        self.desk.connect(
+            Context(
+                pool=self.pool,
+                hub=self.hub,
+                fanout=self.fanout,
+                registry=self.registry,
+                actions=self.actions,
+                board=self.board,
+                turn=turn,
+                clock=self.clock,
+            )
+        )
+
+    async def _make_app(self, started: AsyncExitStack) -> web.Application:
+        config = self.config
+        self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
+        self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
+        await self.sessions.load(self._claim_conn)
+        self.passwords = make_passwords(config)
+        started.callback(self.passwords.close)
+        self.relay = OutboxRelay(self.pool, self._deliver)
+        self.housekeeping = Housekeeping(self.pool, [*CHORES, self._session_chore()])
+        self.sandbox = make_sandbox(config, self.pool, lambda: self.base_url, self.clock)
+        if self.sandbox is not None:
+            started.push_async_callback(self.sandbox.close)
+        if config.is_dev:
+            await ensure_demo(self.pool, self.passwords, config.currency)
+        parts = Parts(
+            pool=self.pool,
+            config=config,
+            clock=self.clock,
+            keys=self.keys,
+            sessions=self.sessions,
+            passwords=self.passwords,
+            actions=self.actions,
+            settler=Settler(self.pool, kick=self.relay.kick),
+            sandbox=self.sandbox,
+            combiner=self.combiner,
+            version=self.version,
+            presence_of=self.board.of,
+            presence_changed=self._presence_changed,
+            session_ended=self._end_session,
+            draining=lambda: self.draining,
+        )
+        app = web.Application(client_max_size=self.socket_limits.frame_bytes_max)
+        unbounded = frozenset({"/ws", "/ws/call"})
+        around = Around(
+            unbounded=unbounded,
+            observe=self.metrics.observe,
+            trusted_proxies=[ip_network(text) for text in config.trusted_proxies],
+        )
+        install(app, around)
+        access = Access(self.keys, session_is_live=self.sessions.is_live)
+        mount_all(app, all_routes(parts), access, parts, self.metrics)
+        endpoint = SocketEndpoint(
+            self.hub,
+            self.desk,
+            self.socket_limits,
+            self.clock,
+            origins=frozenset(config.cors_origins),
+            draining=lambda: self.draining,
+        )
+        app.router.add_get("/ws", endpoint.handle)
+        app.router.add_get("/ws/call", endpoint.handle)
+        return app
+
+    def _watch(self) -> None:
+        watch = self.metrics.watch
+        watch("talktime_ws_connections", "Open sockets.", lambda: self.hub.sockets)
+        watch("talktime_devices_connected", "Devices with a socket.", lambda: self.hub.count)
+        watch("talktime_calls_active", "Live calls on this node.", lambda: len(self.registry))
+        watch(
+            "talktime_ledger_waiting",
+            "Ledger works not yet written.",
+            lambda: self.combiner.waiting,
+        )
+
+    # -- what the parts ask of each other
+
+    async def _authenticate(self, token: str) -> Identity:
+        claims = self.keys.read(token)
+        if not self.sessions.is_live(claims.session_id):
+            raise Refused(Code.UNAUTHORIZED, "This session has been ended; log in again.")
+        try:
+            found = await within(READ_S, self._read_public(claims.user_id))
+        except Unavailable as fault:
+            raise Refused(Code.UNAVAILABLE, fault.message) from None
+        if found is None:
+            raise Refused(Code.UNAUTHORIZED, "There is no such account any more.")
+        return Identity(
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+            profile=Profile(user_id=found.id, name=found.name, avatar_url=found.avatar_url),
+            roles=claims.roles,
+            expires_ms=claims.expires_s * 1_000,
+        )
+
+    async def _read_public(self, user_id: UUID) -> users.PublicUser | None:
+        async with self.pool.acquire() as conn:
+            return await users.read_public(conn, user_id)
+
+    def _session_chore(self) -> Chore:
+        async def forget(conn: Connection) -> None:
+            while await credentials.delete_expired_sessions(conn, now_ms=self.clock()):
+                pass
+
+        return Chore("expired_sessions", HOUR_S, forget)
+
+    def _closed(self, host: Host) -> None:
+        reason = host.call.reason
+        if reason is not None:
+            self.metrics.calls_ended.labels(reason.value).inc()
+        self.registry.drop(host)
+        self.actions.closed(host)
+
+    def _end_session(self, session_id: UUID) -> None:
+        self.hub.close_session(session_id, Close.REVOKED)
+
+    def _presence_changed(self, user_id: UUID) -> None:
+        """A provider's word was committed by REST: read it again, in the background."""
+        task = asyncio.create_task(self._read_presence(user_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read_presence(self, user_id: UUID) -> None:
+        try:
+            provider = await within(READ_S, self._read_provider(user_id))
+        except Unavailable:
+            return  # Read again with the provider's next socket.
+        if provider is not None:
+            self.board.learned(user_id, provider.availability, provider.status_message)
+
+    async def _read_provider(self, user_id: UUID) -> providers.Provider | None:
+        async with self.pool.acquire() as conn:
+            return await providers.read_provider(conn, user_id)
+
+    async def _deliver(self, topic: str, user_id: UUID, body: dict[str, object]) -> None:
+        """Keep a promise of the outbox: tell the user's devices, and a call that needs money."""
+        if topic != payments.COMPLETED_TOPIC:
+            log.error("an outbox topic nobody knows", extra={"topic": topic})
+            return
+        balance = body.get("balance")
+        if not isinstance(balance, int):
+            return  # A payment for something else than the wallet.
+        self.actions.funded(user_id)
+        event = WalletUpdated(currency=str(body["currency"]), reason="topup", balance=balance)
+        self.fanout.to_user(user_id, encode_event(event, self.clock()))
+
+    def _fenced(self) -> None:
+        """Another process has taken this node's calls: it must not go on with them."""
+        log.critical("this node was fenced; it ends its calls and stops")
+        for host in self.registry.hosts():
+            host.close()
+        self.stop_now()
+
+    def stop_now(self) -> None:
+        """Ask the runner to stop the process; replaced by whoever runs the server."""
+
+    # -- the way down
+
+    async def drain(self) -> None:
+        """No new calls or sockets; live calls end and settle; devices are told to come back."""
+        self.draining = True
+        ends = [
+            asyncio.create_task(self.actions.stop(host.id, By.SERVER))
+            for host in self.registry.hosts()
+        ]
+        if ends:
+            await asyncio.wait(ends, timeout=DRAIN_CALLS_S)
+        await self.hub.close_all(Close.SERVICE_RESTART, 0)
+
+    async def stop(self) -> None:
+        await self._started.aclose()

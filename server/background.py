@@ -1,0 +1,211 @@
+"""What runs beside the requests: the outbox relay and the housekeeping of the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+
+from storage import idempotency, ledger, outbox
+from storage.errors import Unavailable
+from storage.outbox import Promise
+from storage.pool import LOST, Connection, Pool
+
+Deliver = Callable[[str, UUID, dict[str, object]], Awaitable[None] | None]
+
+BATCH_MAX = 100
+POLL_S = 1.0
+BACKOFF_MAX_S = 5.0
+# Below the time after which the database ends an idle transaction.
+BATCH_DEADLINE_S = 8.0
+DELIVERY_DEADLINE_S = 2.0
+TRIES_MAX = 10
+STOP_DEADLINE_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class OutboxRelay:
+    """Tells what the outbox promises: in order, at least once, over all nodes one relay at a time.
+
+    A promise that fails holds the ones behind it back for a moment, and is given up, loudly, after
+    10 tries: it is a notice, the ledger keeps the truth.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        deliver: Deliver,
+        *,
+        poll_s: float = POLL_S,
+        retry_s: float = 0.1,
+    ) -> None:
+        self._pool = pool
+        self._deliver = deliver
+        self._poll_s = poll_s
+        self._retry_s = retry_s
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stuck: tuple[int, int] = (0, 0)
+
+    def kick(self) -> None:
+        """Something was promised and committed on this node; never blocks."""
+        self._wake.set()
+
+    async def start(self) -> None:
+        assert self._task is None, "started once"
+        self._task = asyncio.create_task(self._run(), name="outbox-relay")
+
+    async def stop(self) -> None:
+        """What is not told yet stays in the outbox for the next start."""
+        await _stop(self._task)
+        self._task = None
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            self._wake.clear()
+            try:
+                full = await self._relay()
+                failures = 0
+            except (*LOST, Unavailable):
+                failures += 1
+                full = False
+            except Exception:
+                _log.exception("outbox_relay_failed")
+                failures += 1
+                full = False
+            if full:
+                continue
+            wait_s = self._poll_s
+            if failures:
+                wait_s = min(self._retry_s * 2 ** min(failures, 10), BACKOFF_MAX_S)
+                await asyncio.sleep(wait_s)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+
+    async def _relay(self) -> bool:
+        """One batch; True when there may be more.
+
+        Raises:
+            Unavailable: a delivery failed; the ones before it are done.
+        """
+        async with (
+            asyncio.timeout(BATCH_DEADLINE_S),
+            self._pool.acquire() as conn,
+            conn.transaction(),
+        ):
+            batch = await outbox.take(conn, BATCH_MAX)
+            done = await self._tell(batch)
+            if done:
+                await outbox.forget(conn, done)
+        if len(done) < len(batch):
+            raise Unavailable("a promise could not be kept yet")
+        return len(batch) == BATCH_MAX
+
+    async def _tell(self, batch: Sequence[Promise]) -> list[int]:
+        """The ids that were told, or given up, from the first on until one failed."""
+        done: list[int] = []
+        until = asyncio.get_running_loop().time() + BATCH_DEADLINE_S / 2
+        for promise in batch:
+            try:
+                async with asyncio.timeout(DELIVERY_DEADLINE_S):
+                    answer = self._deliver(promise.topic, promise.user_id, promise.body)
+                    if answer is not None:
+                        await answer
+            except Exception:
+                if not self._give_up(promise):
+                    break
+            done.append(promise.id)
+            if asyncio.get_running_loop().time() > until:
+                break
+        return done
+
+    def _give_up(self, promise: Promise) -> bool:
+        stuck_id, tries = self._stuck
+        tries = tries + 1 if stuck_id == promise.id else 1
+        self._stuck = (promise.id, tries)
+        _log.warning(
+            "outbox_delivery_failed", promise=promise.id, topic=promise.topic, tries=tries,
+            exc_info=True,
+        )  # fmt: skip
+        if tries < TRIES_MAX:
+            return False
+        _log.error("outbox_promise_given_up", promise=promise.id, topic=promise.topic)
+        return True
+
+
+class Chore(NamedTuple):
+    """Something to do every so often; it must be safe to do twice, and on several nodes at once."""
+
+    name: str
+    every_s: float
+    do: Callable[[Connection], Awaitable[object]]
+
+
+HOUR_S = 3_600.0
+DAY_S = 86_400.0
+
+
+async def forget_old_answers(conn: Connection) -> None:
+    """Idempotency keys are kept for a day; gateway events and the ledger for ever."""
+    while await idempotency.sweep(conn, limit=1_000) == 1_000:
+        pass
+
+
+CHORES = (
+    Chore("partitions", DAY_S, ledger.ensure_partitions),
+    Chore("old_answers", HOUR_S, forget_old_answers),
+)
+
+
+class Housekeeping:
+    """Does each chore at the start and then at its interval; one that fails is tried again."""
+
+    def __init__(
+        self, pool: Pool, chores: Sequence[Chore] = CHORES, *, retry_s: float = 60.0
+    ) -> None:
+        self._pool = pool
+        self._chores = tuple(chores)
+        self._retry_s = retry_s
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        assert self._task is None, "started once"
+        self._task = asyncio.create_task(self._run(), name="housekeeping")
+
+    async def stop(self) -> None:
+        await _stop(self._task)
+        self._task = None
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_at = {chore.name: loop.time() for chore in self._chores}
+        while True:
+            for chore in self._chores:
+                if due_at[chore.name] <= loop.time():
+                    done = await self._do(chore)
+                    due_at[chore.name] = loop.time() + (chore.every_s if done else self._retry_s)
+            await asyncio.sleep(max(0.0, min(due_at.values()) - loop.time()))
+
+    async def _do(self, chore: Chore) -> bool:
+        try:
+            async with self._pool.acquire() as conn:
+                await chore.do(conn)
+        except Exception:
+            _log.warning("chore_failed", chore=chore.name, exc_info=True)
+            return False
+        return True
+
+
+async def _stop(task: asyncio.Task[None] | None) -> None:
+    if task is None:
+        return
+    task.cancel()
+    await asyncio.wait([task], timeout=STOP_DEADLINE_S)

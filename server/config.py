@@ -1,0 +1,356 @@
+"""The settings. The only reader of the environment; it reports all faults at once.
+
+Every field is `TALKTIME_<NAME>`, but DATABASE_URL and REDIS_URL keep their usual names. Lists are
+separated by commas. Messages name the setting and the rule, never the value.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+import msgspec
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from server.secrets import development_secrets, weaknesses
+from signalling.limits import CallLimits, SocketLimits
+
+PREFIX = "TALKTIME_"
+PLAIN_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+SECRETS = (
+    "jwt_secret",
+    "sandbox_webhook_secret",
+    "turn_secret",
+    "metrics_token",
+    "media_hook_secret",
+)
+MADE_IN_DEVELOPMENT = ("jwt_secret", "sandbox_webhook_secret")
+# The embedded server has 100 connections; the queue, migrations and tools need a few of them.
+EMBEDDED_POOL_MAX = 80
+DAY_S = 86_400
+
+
+class Argon2Profile(NamedTuple):
+    memory_kib: int
+    time_cost: int
+    parallelism: int
+
+
+ARGON2_PROFILES = {
+    "standard": Argon2Profile(19_456, 2, 1),
+    "strong": Argon2Profile(65_536, 3, 1),
+    "test": Argon2Profile(8, 1, 1),
+}
+
+
+class ConfigError(Exception):
+    """The settings do not hold; `faults` has one line for each, safe to print."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = sorted(set(faults))
+        super().__init__("\n".join(self.faults))
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _networks(value: object) -> object:
+    parts = _split(value)
+    if isinstance(parts, tuple):
+        return tuple(str(ip_network(part)) for part in parts)
+    return parts
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
+StunUrl = Annotated[str, Field(pattern=r"^stuns?:[^\s,]+$")]
+TurnUrl = Annotated[str, Field(pattern=r"^turns?:[^\s,]+$")]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
+StunUrls = Annotated[tuple[StunUrl, ...], NoDecode, BeforeValidator(_split)]
+TurnUrls = Annotated[tuple[TurnUrl, ...], NoDecode, BeforeValidator(_split)]
+
+
+def _number(default: int, low: int, high: int) -> Any:
+    return Field(default, ge=low, le=high)
+
+
+class Config(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True
+    )
+
+    mode: Literal["dev", "production"] = "production"
+    node_name: str = Field("main", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = _number(8080, 0, 65_535)
+    public_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+    cors_origins: Origins = ()
+    # Networks of proxies whose X-Forwarded-For is believed.
+    trusted_proxies: Networks = ()
+    loop: Literal["uvloop", "asyncio"] = "asyncio" if sys.platform == "win32" else "uvloop"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+
+    data_dir: Path = Path("data")
+    database_url: Secret = Field(None, validation_alias="DATABASE_URL")
+    # TLS to a database on another host may be left out inside a private network, said so here.
+    database_private_network: bool = False
+    db_pool_max: int = _number(20, 4, 500)
+    redis_url: Secret = Field(None, validation_alias="REDIS_URL")
+    lease_ms: int = _number(15_000, 1_000, 300_000)
+    beat_ms: int = _number(1_000, 50, 10_000)
+
+    jwt_secret: Secret = None
+    access_ttl_s: int = _number(900, 10, 900)
+    refresh_ttl_s: int = _number(30 * DAY_S, 60, 90 * DAY_S)
+    argon2_profile: Literal["standard", "strong", "test"] = "standard"
+
+    # Lets Prometheus in from other hosts; without it /metrics answers this host alone.
+    metrics_token: Secret = None
+    # Signs what the operator's media server tells of calls; without it there are no such routes.
+    media_hook_secret: Secret = None
+
+    currency: str = Field("PTS", pattern=r"^[A-Z]{3}$")
+    currency_exponent: int = _number(0, 0, 4)
+    tariff: Literal["second", "minute"] = "second"
+    rate_minor: int = _number(10, 0, 1_000_000_000)  # For one minute.
+    platform_share_bps: int = _number(3_000, 0, 10_000)
+    sandbox_gateway: bool | None = None  # Not set: on in development only.
+    sandbox_webhook_secret: Secret = None
+
+    # Of one socket: `signalling.limits.SocketLimits`.
+    hello_ms: int = _number(5_000, 100, 60_000)
+    frame_bytes_max: int = _number(65_536, 4_096, 262_144)
+    ping_idle_ms: int = _number(25_000, 100, 300_000)
+    dead_idle_ms: int = _number(60_000, 200, 900_000)
+    ping_call_ms: int = _number(5_000, 100, 60_000)
+    dead_call_ms: int = _number(15_000, 200, 120_000)
+    send_queue_bytes_max: int = _number(1_048_576, 65_536, 16_777_216)
+    send_queue_frames_max: int = _number(256, 16, 4_096)
+    devices_per_user_max: int = _number(5, 1, 50)
+    sockets_per_address_max: int = _number(50, 1, 1_000_000)
+    # A device's call requests: so many at once, then one every 2 s.
+    call_request_burst: int = _number(3, 1, 1_000_000_000)
+
+    # Of one call: `signalling.limits.CallLimits`.
+    reach_ms: int = _number(20_000, 100, 120_000)
+    ring_ms: int = _number(30_000, 100, 120_000)
+    caller_gone_ms: int = _number(15_000, 100, 120_000)
+    connect_ms: int = _number(20_000, 100, 120_000)
+    grace_ms: int = _number(30_000, 100, 300_000)
+    grace_budget_ms: int = _number(90_000, 100, 3_600_000)
+    grace_window_ms: int = _number(600_000, 100, 3_600_000)
+    evidence_ms: int = _number(25_000, 100, 120_000)
+    stats_ms: int = _number(10_000, 100, 60_000)
+    duration_max_ms: int = _number(14_400_000, 1_000, 86_400_000)
+    sdp_bytes_max: int = _number(32_768, 4_096, 65_536)
+    buffered_signals_max: int = _number(64, 8, 1_024)
+    buffered_bytes_max: int = _number(131_072, 32_768, 1_048_576)
+    relay_only: bool = False
+    calls_per_hour_max: int = _number(30, 1, 1_000_000_000)
+    cooldown_calls: int = _number(3, 1, 1_000_000_000)
+
+    stun_urls: StunUrls = ()
+    turn_urls: TurnUrls = ()
+    turn_secret: Secret = None
+    turn_ttl_s: int = _number(600, 60, 3_600)
+
+    @classmethod
+    def load(cls, *, dev: bool = False, **given: Any) -> Self:
+        """Read and check the settings; `given` fields outrank the environment.
+
+        In development the secrets that are not set are made once, and kept in
+        `data_dir/secrets.json`.
+
+        Raises:
+            ConfigError: with every fault there is.
+        """
+        if dev:
+            given["mode"] = "dev"
+        faults = _unknown_names(os.environ, cls.model_fields)
+        bad: set[str] = set()
+        try:
+            config = cls(**given)
+        except ValidationError as error:
+            for each in error.errors(include_input=False, include_url=False):
+                field = _field_of(each["loc"])
+                bad.add(field)
+                faults.append(f"{setting_name(field)}: {each['msg']}")
+            # The rules that compare settings still apply to the good ones.
+            defaults = {
+                name: field.default for name, field in cls.model_fields.items() if name in bad
+            }
+            try:
+                config = cls(**(given | defaults))
+            except ValidationError:
+                raise ConfigError(faults) from None
+        config, more = config._completed(bad)
+        faults += more
+        if faults:
+            raise ConfigError(faults)
+        return config
+
+    def _completed(self, bad: set[str]) -> tuple[Self, list[str]]:
+        """Fill what depends on the mode, and list the faults outside the fields in `bad`."""
+        found = list(_relations(self))
+        config = self
+        if self.mode == "dev":
+            filled: dict[str, Any] = {}
+            if self.sandbox_gateway is None:
+                filled["sandbox_gateway"] = True
+            missing = [name for name in MADE_IN_DEVELOPMENT if getattr(self, name) is None]
+            if missing and not (bad or found):
+                path = self.data_dir / "secrets.json"
+                try:
+                    made = development_secrets(path, missing)
+                except (OSError, ValueError) as error:
+                    said = error.strerror if isinstance(error, OSError) else error
+                    found.append(("data_dir", f"secrets.json in it {said}"))
+                else:
+                    filled |= {name: SecretStr(secret) for name, secret in made.items()}
+            config = self.model_copy(update=filled)
+        else:
+            found += production_faults(self)
+        lines = [f"{setting_name(field)}: {text}" for field, text in found if field not in bad]
+        return config, lines
+
+    @property
+    def is_dev(self) -> bool:
+        return self.mode == "dev"
+
+    @property
+    def log_form(self) -> str:
+        """`json` or `text`."""
+        if self.log_format == "auto":
+            return "text" if self.is_dev else "json"
+        return self.log_format
+
+    @property
+    def argon2(self) -> Argon2Profile:
+        return ARGON2_PROFILES[self.argon2_profile]
+
+    @property
+    def provider_share_bps(self) -> int:
+        return 10_000 - self.platform_share_bps
+
+    def secret(self, name: str) -> str:
+        """The text of a secret that `load` made sure of; empty if it is not set."""
+        kept: SecretStr | None = getattr(self, name)
+        return kept.get_secret_value() if kept else ""
+
+    def socket_limits(self) -> SocketLimits:
+        return SocketLimits(**self._shared_with(SocketLimits))
+
+    def call_limits(self) -> CallLimits:
+        return CallLimits(**self._shared_with(CallLimits), ice_ttl_ms=self.turn_ttl_s * 1_000)
+
+    def _shared_with(self, kind: type[msgspec.Struct]) -> dict[str, Any]:
+        names = set(kind.__struct_fields__) & set(type(self).model_fields)
+        return {name: getattr(self, name) for name in names}
+
+
+Fault = tuple[str, str]
+
+
+def setting_name(field: str) -> str:
+    """How the outside world spells a field: `TALKTIME_PORT` for `port`."""
+    return PLAIN_NAMES.get(field, PREFIX + field.upper())
+
+
+def _field_of(location: tuple[int | str, ...]) -> str:
+    """The field a fault of pydantic is about; it may name an alias, and a place in a list."""
+    first = str(location[0]) if location else ""
+    return next((field for field, name in PLAIN_NAMES.items() if name == first), first)
+
+
+def _unknown_names(names: Iterable[str], fields: Iterable[str]) -> list[str]:
+    """A misspelt setting would otherwise be ignored in silence."""
+    known = {setting_name(field) for field in fields}
+    ours = (name for name in names if name.upper().startswith(PREFIX))
+    return [f"{name}: there is no such setting" for name in ours if name.upper() not in known]
+
+
+def _relations(config: Config) -> Iterable[Fault]:
+    """Rules between settings, in any mode."""
+    if config.ping_idle_ms >= config.dead_idle_ms:
+        yield "ping_idle_ms", f"must be less than {setting_name('dead_idle_ms')}"
+    if config.ping_call_ms >= config.dead_call_ms:
+        yield "ping_call_ms", f"must be less than {setting_name('dead_call_ms')}"
+    if not config.grace_ms <= config.grace_budget_ms <= config.grace_window_ms:
+        names = [setting_name(f"grace_{each}ms") for each in ("", "budget_", "window_")]
+        yield "grace_budget_ms", f"{names[0]} ≤ {names[1]} ≤ {names[2]} must hold"
+    if config.stats_ms >= config.evidence_ms:
+        yield "stats_ms", f"must be less than {setting_name('evidence_ms')}"
+    if config.lease_ms < 3 * config.beat_ms:
+        yield "lease_ms", f"must be at least three times {setting_name('beat_ms')}"
+    if config.buffered_bytes_max < config.sdp_bytes_max:
+        yield "buffered_bytes_max", f"must be at least {setting_name('sdp_bytes_max')}"
+    if bool(config.turn_urls) != bool(config.turn_secret):
+        yield "turn_urls", f"and {setting_name('turn_secret')} belong together: set both or none"
+    if config.relay_only and not config.turn_urls:
+        yield "relay_only", f"needs {setting_name('turn_urls')}"
+    if config.database_url is None and config.db_pool_max > EMBEDDED_POOL_MAX:
+        yield "db_pool_max", f"must be at most {EMBEDDED_POOL_MAX} with the embedded PostgreSQL"
+    if config.database_url is not None:
+        parts = _parts(config.secret("database_url"))
+        if parts is None or parts.scheme not in ("postgres", "postgresql"):
+            yield "database_url", "must look like postgresql://user:password@host:5432/database"
+
+
+def production_faults(config: Config) -> list[Fault]:
+    """What production refuses and development allows, as (field, reason)."""
+    found: list[Fault] = []
+    if config.jwt_secret is None:
+        found.append(("jwt_secret", "is missing; 32 random bytes or more, as text"))
+    texts = {name: config.secret(name) for name in SECRETS if getattr(config, name) is not None}
+    for name, text in texts.items():
+        found += [(name, reason) for reason in weaknesses(text)]
+        shared = [setting_name(other) for other in texts if other > name and texts[other] == text]
+        found += [(name, f"is the same as {other}; each purpose needs its own") for other in shared]
+    if config.sandbox_gateway:
+        found.append(("sandbox_gateway", "makes money out of nothing; it is for development only"))
+    if config.argon2_profile == "test":
+        found.append(("argon2_profile", "test is for tests only"))
+    if "*" in config.cors_origins:
+        found.append(("cors_origins", "must name each origin"))
+    if not config.public_url.startswith("https://"):
+        found.append(("public_url", "must be set, and begin with https://"))
+    if config.database_url is not None:
+        found += _remote_faults(config)
+    return found
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+def _remote_faults(config: Config) -> Iterable[Fault]:
+    parts = _parts(config.secret("database_url"))
+    if parts is None:
+        return
+    query = parse_qs(parts.query)
+    host = parts.hostname or query.get("host", [""])[0]
+    if host in ("", "localhost", "::1") or re.match(r"/|127\.", host):
+        return
+    if not parts.password:
+        yield "database_url", "needs a password, as the server is on another host"
+    encrypted = query.get("sslmode", [""])[0] in ("require", "verify-ca", "verify-full")
+    if not encrypted and not config.database_private_network:
+        allowed = setting_name("database_private_network")
+        yield "database_url", f"needs sslmode=verify-full or require (or set {allowed}=true)"

@@ -1,0 +1,98 @@
+"""/health: the process lives. /ready: it can take calls. For balancers and people."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from rest.http.reply import reply
+from rest.http.route import Route
+from signalling.events import Shape
+from storage.errors import Unavailable
+from storage.pool import Pool, within
+
+READY_S = 1.0
+
+
+class Health(Shape, frozen=True):
+    status: str
+    service: str
+    version: str
+    node: str
+
+
+class Ready(Shape, frozen=True):
+    """`waiting` counts ledger works that are not written yet."""
+
+    status: str
+    database: bool
+    draining: bool
+    waiting: int
+
+
+class HealthRoutes:
+    """`busy` gives how many ledger works wait, `draining` whether the server is going away."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        version: str,
+        node: str,
+        waiting: Callable[[], int],
+        healthy: Callable[[], bool],
+        draining: Callable[[], bool],
+    ) -> None:
+        self._pool = pool
+        self._version = version
+        self._node = node
+        self._waiting = waiting
+        self._healthy = healthy
+        self._draining = draining
+
+    def table(self) -> list[Route]:
+        return [
+            Route(
+                "GET",
+                "/health",
+                self.health,
+                summary="Whether the process lives",
+                returns=Health,
+                tag="operations",
+                auth=False,
+            ),
+            Route(
+                "GET",
+                "/ready",
+                self.ready,
+                summary="Whether the server can take calls; 503 when it cannot",
+                returns=Ready,
+                tag="operations",
+                auth=False,
+            ),
+        ]
+
+    async def health(self, _: web.Request) -> web.Response:
+        return reply(
+            Health(status="ok", service="talktime", version=self._version, node=self._node)
+        )
+
+    async def ready(self, _: web.Request) -> web.Response:
+        database = self._healthy() and await self._database_answers()
+        draining = self._draining()
+        ready = database and not draining
+        shape = Ready(
+            status="ready" if ready else "not_ready",
+            database=database,
+            draining=draining,
+            waiting=self._waiting(),
+        )
+        return reply(shape, status=200 if ready else 503)
+
+    async def _database_answers(self) -> bool:
+        try:
+            return await within(READY_S, self._ask_database())
+        except Unavailable:
+            return False
+
+    async def _ask_database(self) -> bool:
+        return bool(await self._pool.fetchval("select true"))

@@ -1,0 +1,186 @@
+"""What happens around every request: its id and log line, errors as JSON, a deadline, headers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from rest.http.body import refuse_tokens
+from rest.http.errors import REQUEST_ID, Problem, answer, internal, problem_of
+from rest.http.identity import IDENTITY, Identity
+from server.logs import bound
+from storage.ids import new_id, parse_id
+
+Network = IPv4Network | IPv6Network
+# Method, route template (never the path: that may hold anything), status, seconds.
+Observe = Callable[[str, str, int, float], None]
+
+HEADER = "X-Request-Id"
+FORWARDED = "X-Forwarded-For"
+DEADLINE_S = 30.0
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-site",
+}
+
+_request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_log = structlog.stdlib.get_logger("talktime.http")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Settings. `unbounded` are exact paths without a deadline (the socket's)."""
+
+    deadline_s: float = DEADLINE_S
+    unbounded: frozenset[str] = frozenset({"/ws"})
+    trusted_proxies: Sequence[Network] = ()
+    observe: Observe | None = None
+
+
+def install(app: web.Application, around: Around | None = None) -> None:
+    """Put the middlewares and headers around every request of `app`."""
+    settings = around or Around()
+    app.middlewares.extend([_tracing(settings), errors_to_json, _bounds(settings)])
+    app.on_response_prepare.append(add_headers)
+
+
+def _tracing(settings: Around) -> Middleware:
+    @web.middleware
+    async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get(HEADER, "")
+        request_id = given if _request_id.fullmatch(given) else str(new_id())
+        # The answer is prepared with this object, not with a copy made below.
+        request[REQUEST_ID] = request_id
+        seen = request
+        address = forwarded_address(request, settings.trusted_proxies)
+        if address is not None:
+            seen = request.clone(remote=address)
+        with bound(request_id=request_id):
+            began = asyncio.get_running_loop().time()
+            status = 499  # Not sent: what the log says when the client left before the answer.
+            try:
+                response = await handler(seen)
+                status = response.status
+            finally:
+                seconds = asyncio.get_running_loop().time() - began
+                route = template_of(seen)
+                _log.info("request", **_line(seen, route, status, seconds))
+                if settings.observe is not None:
+                    settings.observe(request.method, route, status, seconds)
+            return response
+
+    return trace
+
+
+def template_of(request: web.Request) -> str:
+    """The route's path with its parameters unfilled."""
+    resource = request.match_info.route.resource
+    return "unmatched" if resource is None else resource.canonical
+
+
+def _line(request: web.Request, route: str, status: int, seconds: float) -> dict[str, object]:
+    line: dict[str, object] = {
+        "method": request.method,
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
+    identity: Identity | None = request.get(IDENTITY)
+    if identity is not None:
+        line["user_id"] = str(identity.user_id)
+    for name, value in request.match_info.items():
+        if parse_id(value) is not None:
+            line[f"path_{name}"] = value
+    return line
+
+
+@web.middleware
+async def errors_to_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal and mistake as the one failure wrapper."""
+    try:
+        return await handler(request)
+    except Exception as error:
+        problem = problem_of(error)
+        if problem is None and isinstance(error, web.HTTPException) and error.status < 400:
+            raise
+        request_id = request[REQUEST_ID]
+        if problem is None:
+            _log.exception("unexpected", incident=request_id)
+            problem = internal(request_id)
+        response = answer(problem, request_id)
+        if problem.status in (408, 413) or _upgrades_with_body(request):
+            # What is left of the request must not be taken for the next one.
+            response.force_close()
+        return response
+
+
+def _bounds(settings: Around) -> Middleware:
+    @web.middleware
+    async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refuse_tokens(request)
+        if _upgrades_with_body(request):
+            raise Problem(400, "BAD_REQUEST", "An upgrade has no body.")
+        if request.path in settings.unbounded:
+            return await handler(request)
+        try:
+            async with asyncio.timeout(settings.deadline_s) as deadline:
+                return await handler(request)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise Problem(
+                503, "UNAVAILABLE", "This took too long; try again.", retry_after_ms=1000
+            ) from None
+
+    return bounded
+
+
+def _upgrades_with_body(request: web.Request) -> bool:
+    return hdrs.UPGRADE in request.headers and (
+        bool(request.content_length) or hdrs.TRANSFER_ENCODING in request.headers
+    )
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Security headers that the handler did not set itself, and the request's id."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers[hdrs.SERVER] = "talktime"
+    request_id: str | None = request.get(REQUEST_ID)
+    if request_id is not None:
+        response.headers[HEADER] = request_id
+
+
+def forwarded_address(request: web.Request, trusted: Sequence[Network]) -> str | None:
+    """The client's address as a trusted proxy saw it: the right-most that is no proxy of ours.
+
+    None when the request did not come through one; then the socket's address counts.
+    """
+    if not trusted or not _is_within(request.remote or "", trusted):
+        return None
+    hops = [hop.strip() for hop in ",".join(request.headers.getall(FORWARDED, [])).split(",")]
+    for hop in reversed(hops):
+        try:
+            ip_address(hop)
+        except ValueError:
+            return None
+        if not _is_within(hop, trusted):
+            return hop
+    return None
+
+
+def _is_within(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks if network.version == parsed.version)

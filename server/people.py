@@ -1,0 +1,84 @@
+"""Accounts made by the operator: demo accounts in development, and `talktime user`."""
+
+from uuid import UUID
+
+import msgspec
+
+from rest.auth.passwords import Passwords
+from storage import credentials, ledger, providers, users
+from storage.pool import Connection, Pool
+
+DEMO_PASSWORD = "talktime-demo"
+DEMO_BALANCE_MINOR = 1_000
+DEMO_PRICE_MINOR = 120
+
+
+class DemoPerson(msgspec.Struct, frozen=True):
+    name: str
+    email: str
+    price_minor: int | None = None
+
+
+DEMO = (
+    DemoPerson("Mia", "mia@demo.talktime"),
+    DemoPerson("Noah", "noah@demo.talktime"),
+    DemoPerson("Kai", "kai@demo.talktime", DEMO_PRICE_MINOR),
+    DemoPerson("Lea", "lea@demo.talktime", 60),
+)
+
+
+async def ensure_demo(pool: Pool, passwords: Passwords, currency: str) -> None:
+    """Make the demo accounts that are missing: customers with money, providers who are online."""
+    for person in DEMO:
+        async with pool.acquire() as conn:
+            known = await credentials.read_login(conn, email=person.email)
+        if known is not None:
+            continue
+        password_hash = await passwords.hash(DEMO_PASSWORD)
+        async with pool.acquire() as conn, conn.transaction():
+            user_id = await make_user(conn, person.name, person.email, password_hash, currency)
+            if person.price_minor is not None:
+                await make_provider(conn, user_id, person.name, person.price_minor)
+            else:
+                await grant(conn, user_id, DEMO_BALANCE_MINOR, currency, f"grant:demo:{user_id}")
+
+
+async def make_user(
+    conn: Connection, name: str, email: str, password_hash: str, currency: str
+) -> UUID:
+    user_id = await users.create_user(conn, name=name, currency=currency, email=email)
+    await credentials.set_password(conn, user_id, password_hash)
+    return user_id
+
+
+async def make_provider(conn: Connection, user_id: UUID, name: str, price_minor: int) -> None:
+    """A provider profile with one price for audio and video, online from the start."""
+    await providers.save_provider(
+        conn,
+        user_id,
+        providers.Terms(
+            display_name=name,
+            introduction=None,
+            tariff="minute",
+            price_audio_minor=price_minor,
+            price_video_minor=price_minor,
+            genres=[],
+            tags=[],
+        ),
+    )
+    await users.add_role(conn, user_id, "companion")
+    await providers.set_availability(conn, user_id, "online")
+
+
+async def grant(
+    conn: Connection, user_id: UUID, amount_minor: int, currency: str, key: str
+) -> ledger.Operation:
+    """Money from the house into a wallet, once for each key."""
+    accounts = await ledger.open_accounts(conn, user_id, currency)
+    promo = await ledger.system_account(conn, "promo", "", currency)
+    return await ledger.post(
+        conn,
+        key=key,
+        kind="grant",
+        moves=[ledger.Move(promo, accounts["call_credits"], amount_minor, "grant")],
+    )

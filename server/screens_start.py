@@ -1,0 +1,47 @@
+"""The box that `talktime serve` prints when it is ready."""
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.box import ROUNDED
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from server.people import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+WIDTH = 84
+
+
+def start_box(server: "Server") -> str:
+    """What a person needs next: addresses, accounts, and how to place a call."""
+    config, url = server.config, server.base_url
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold")
+    rows.add_column(overflow="fold")
+    rows.add_row("REST", url)
+    rows.add_row("Socket", url.replace("http", "ws", 1) + "/ws")
+    rows.add_row("Documents", f"{url}/openapi.json   {url}/health   {url}/metrics")
+    where = "given by DATABASE_URL"
+    if not config.secret("database_url"):
+        where = f"embedded PostgreSQL, data in {config.data_dir}"
+    rows.add_row("Database", where)
+    if server.recovered:
+        rows.add_row("Recovered", f"{server.recovered} calls of the last run settled")
+    if config.is_dev:
+        for person in DEMO:
+            price = person.price_minor
+            what = f"{DEMO_BALANCE_MINOR} {config.currency} to spend at first"
+            if price is not None:
+                what = f"{price} {config.currency} a minute"
+            rows.add_row("Demo account", f"{person.email}   {what}")
+        rows.add_row("Password", f"{DEMO_PASSWORD} (all demo accounts)")
+        rows.add_row("Place a call", "make demo   (in a second terminal)")
+    out = io.StringIO()
+    console = Console(file=out, width=WIDTH, force_terminal=False)
+    mode = "development: do not expose" if config.is_dev else "production"
+    console.print(Panel(rows, title=f"Talktime {server.version} · {mode}", box=ROUNDED))
+    return out.getvalue().rstrip()

@@ -1,0 +1,201 @@
+"""The server as a whole: what it claims and gives back, and how its parts hear of each other."""
+
+import asyncio
+import logging
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from server.app import Server
+from storage.nodes import NodeTaken
+from storage.pool import Pool
+from tests.end_to_end.driver import connect_call
+from tests.end_to_end.test_killed_server import NOTHING, assert_books_hold, left_over
+from tests.server.running import development, running
+
+MIA, KAI = "mia@demo.talktime", "kai@demo.talktime"
+
+
+async def connections(dsn: str) -> int:
+    """Of anybody else to this database."""
+    conn: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
+    try:
+        count: int = await conn.fetchval(
+            "select count(*) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    finally:
+        await conn.close()
+    return count
+
+
+async def only_left(dsn: str, count: int) -> None:
+    """PostgreSQL notices a moment later that somebody is gone."""
+    for _ in range(200):
+        if await connections(dsn) <= count:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{await connections(dsn)} connections are left")
+
+
+async def test_a_server_that_was_stopped_leaves_no_task_and_no_connection(
+    dsn: str, tmp_path: Path
+) -> None:
+    before = asyncio.all_tasks()
+    for _ in range(2):  # The name is free again, and what is there already is not made twice.
+        async with running(dsn, development(tmp_path)) as there:
+            mia = await there.site.login(MIA)
+            assert (await there.site.get(mia, "/wallet/balance"))["balance"] == 1_000
+    left = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert left == set()
+    await only_left(dsn, 0)
+
+
+async def test_a_start_that_fails_gives_everything_back(dsn: str, tmp_path: Path) -> None:
+    config = development(tmp_path)
+    async with running(dsn, config):
+        others, before = await connections(dsn), asyncio.all_tasks()
+        with pytest.raises(NodeTaken, match="another process runs as node 'main'"):
+            await Server(config, dsn).start()
+        assert asyncio.all_tasks() == before
+        await only_left(dsn, others)
+
+
+async def test_two_nodes_of_different_names_live_side_by_side(dsn: str, tmp_path: Path) -> None:
+    async with (
+        running(dsn, development(tmp_path)),
+        running(dsn, development(tmp_path, node_name="second")) as second,
+        second.site.http.get(f"{second.site.url}/health") as answer,
+    ):
+        assert (await answer.json())["node"] == "second"
+
+
+async def test_while_it_drains_calls_end_settled_and_nobody_new_comes_in(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        caller = await site.device(await site.login(MIA), "a")
+        callee = await site.device(await site.login(KAI), "b")
+        await connect_call(caller, callee)
+        await there.server.drain()
+        for device in (caller, callee):
+            ended = await device.event("call_ended")
+            assert (ended["reason"], ended["final"]["total"]) == ("server_error", 120)
+            assert ended["final"]["settled"]
+            await device.closed()
+            assert device.close_code == 1012
+        async with site.http.get(f"{site.url}/ready") as answer:
+            assert (answer.status, (await answer.json())["draining"]) == (503, True)
+        async with site.http.get(f"{site.url}/ws") as answer:
+            assert answer.status == 503
+        assert await left_over(dsn) == NOTHING
+    await assert_books_hold(dsn)
+
+
+async def test_a_server_whose_claim_was_taken_ends_and_touches_no_money_any_more(
+    dsn: str, pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped = asyncio.Event()
+    async with running(dsn, development(tmp_path, beat_ms=50)) as there:
+        there.server.stop_now = stopped.set  # type: ignore[method-assign]  # the runner's hook
+        site = there.site
+        caller = await site.device(await site.login(MIA), "a")
+        callee = await site.device(await site.login(KAI), "b")
+        await connect_call(caller, callee)
+        await pool.execute("update node set fenced = true")
+        async with asyncio.timeout(10):
+            await stopped.wait()
+        status, body = await site.ask(
+            await site.login("noah@demo.talktime"),
+            "POST",
+            "/calls",
+            {"toUserId": (await site.login("lea@demo.talktime"))["user"]["id"]},
+        )
+        assert (status, body["error"]) == (503, "UNAVAILABLE")
+    assert "this node was fenced" in caplog.text
+    assert (await left_over(dsn))["meters"] == 1, "for whoever has the claim now"
+    await assert_books_hold(dsn)
+    async with running(dsn, development(tmp_path)) as there:
+        assert there.server.recovered == 1
+        assert await left_over(dsn) == NOTHING
+    await assert_books_hold(dsn)
+
+
+async def test_a_logout_closes_the_sockets_of_that_login_alone(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        one, other = await site.login(MIA), await site.login(MIA)
+        phone, tablet = await site.device(one, "phone"), await site.device(other, "tablet")
+        status, _ = await site.ask(one, "POST", "/auth/logout", {})
+        assert status == 200
+        await phone.closed()
+        assert phone.close_code == 4504
+        assert (await tablet.ok("presence_watch", directory=True)) == {}
+        async with site.http.ws_connect(f"{site.url}/ws") as ws:
+            data = {"token": one["accessToken"], "device": {"id": "phone"}, "protocol": 1}
+            await ws.send_json({"type": "hello", "data": data})
+            assert (await ws.receive()).data == 4401
+
+
+async def test_a_provider_who_goes_on_a_break_by_rest_is_seen_by_who_watches(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia, kai = await site.login(MIA), await site.login(KAI)
+        watcher = await site.device(mia, "phone")
+        await site.device(kai, "desk")
+        await watcher.ok("presence_watch", users=[kai["user"]["id"]])
+        seen = await watcher.event("presence_updated")
+        assert seen["presence"] == "online"
+        status, body = await site.ask(
+            kai, "PUT", "/otomo/status", {"isOnline": True, "isAvailable": False}
+        )
+        assert status == 200, body
+        await watcher.until(
+            lambda: [e["data"]["presence"] for e in watcher.all("presence_updated")][-1] == "break"
+        )
+
+
+async def test_a_promise_about_money_reaches_devices_and_an_unknown_one_is_reported(
+    dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia = await site.login(MIA)
+        phone = await site.device(mia, "phone")
+        status, opened = await site.ask(
+            mia, "POST", "/payments", {"amount": 500, "method": "sandbox"}
+        )
+        assert status == 201
+        url = opened["payment"]["checkoutUrl"]
+        async with site.http.post(url, json={"outcome": "pay"}) as answer:
+            assert answer.status == 200
+        updated = await phone.event("wallet_updated")
+        assert (updated["reason"], updated["balance"]) == ("topup", 1_500)
+        with caplog.at_level(logging.ERROR):
+            user_id = UUID(mia["user"]["id"])
+            await there.server._deliver("weather", user_id, {"balance": 1})
+        assert "an outbox topic nobody knows" in caplog.text
+        assert len(phone.all("wallet_updated")) == 1
+
+
+async def test_the_gauges_count_what_there_is(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        caller = await site.device(await site.login(MIA), "a")
+        callee = await site.device(await site.login(KAI), "b")
+        call = await connect_call(caller, callee)
+        async with site.http.get(f"{site.url}/metrics") as answer:
+            text = await answer.text()
+        assert "talktime_ws_connections 2.0" in text
+        assert "talktime_calls_active 1.0" in text
+        await caller.ok("call_end", call)
+        await callee.event("call_ended")
+        async with site.http.get(f"{site.url}/metrics") as answer:
+            text = await answer.text()
+        assert "talktime_calls_active 0.0" in text
+        assert 'talktime_calls_ended_total{reason="hangup"} 1.0' in text

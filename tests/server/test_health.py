@@ -1,0 +1,112 @@
+"""What balancers ask: does it live, and can it take calls."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from rest.auth.sessions import Sessions
+from rest.auth.tokens import TokenKeys
+from rest.http.route import Route
+from server.health import HealthRoutes
+from storage import pool as pools
+from tests.rest.harness import SECRET, FakeClock, check_answer, make_test_app, read_answer
+
+
+@dataclass
+class Ward:
+    client: TestClient[web.Request, web.Application]
+    routes: list[Route]
+    pool: pools.Pool
+    healthy: bool = True
+    draining: bool = False
+
+    async def ask(self, path: str) -> tuple[int, dict[str, Any]]:
+        async with self.client.get(path) as response:
+            answer = await read_answer(response)
+        if answer.status < 400:
+            check_answer(self.routes, "GET", path, answer)
+        return answer.status, answer.body
+
+
+@pytest.fixture
+async def ward(dsn: str) -> AsyncIterator[Ward]:
+    pool = await pools.create_pool(dsn, min_size=0, max_size=1)
+    routes = HealthRoutes(
+        pool,
+        version="1.2.3",
+        node="main",
+        waiting=lambda: 7,
+        healthy=lambda: made.healthy,
+        draining=lambda: made.draining,
+    )
+    keys = TokenKeys(SECRET)
+    app, rows = make_test_app([routes], keys=keys, sessions=Sessions(FakeClock(), access_ttl_s=60))
+    client = TestClient(TestServer(app))
+    await client.start_server()
+    made = Ward(client, rows, pool)
+    yield made
+    await client.close()
+    await pool.close()
+
+
+READY = {"success": True, "status": "ready", "database": True, "draining": False, "waiting": 7}
+
+
+async def test_a_living_process_says_who_it_is(ward: Ward) -> None:
+    assert await ward.ask("/health") == (
+        200,
+        {
+            "success": True,
+            "status": "ok",
+            "service": "talktime",
+            "version": "1.2.3",
+            "node": "main",
+        },
+    )
+
+
+async def test_a_server_with_its_database_is_ready(ward: Ward) -> None:
+    assert await ward.ask("/ready") == (200, READY)
+
+
+async def test_while_it_goes_away_it_is_not_ready_but_lives(ward: Ward) -> None:
+    ward.draining = True
+    status, body = await ward.ask("/ready")
+    assert (status, body["status"], body["draining"]) == (503, "not_ready", True)
+    assert (await ward.ask("/health"))[0] == 200
+
+
+async def test_a_queue_that_cannot_write_is_told_as_a_missing_database(ward: Ward) -> None:
+    ward.healthy = False
+    status, body = await ward.ask("/ready")
+    assert (status, body["database"]) == (503, False)
+
+
+async def test_without_a_free_connection_it_says_so_within_a_moment_and_recovers(
+    ward: Ward,
+) -> None:
+    async with ward.pool.acquire():  # The only one there is.
+        status, body = await ward.ask("/ready")
+        assert (status, body["database"]) == (503, False)
+        assert (await ward.ask("/health"))[0] == 200
+    assert await ward.ask("/ready") == (200, READY)
+
+
+async def test_a_broken_connection_is_noticed_and_replaced(ward: Ward, postgres: str) -> None:
+    assert (await ward.ask("/ready"))[0] == 200
+    backend = await ward.pool.fetchval("select pg_backend_pid()")
+    admin = await pools.connect(postgres)
+    await admin.execute("select pg_terminate_backend($1, 5000)", backend)
+    await admin.close()
+    await ward.ask("/ready")  # Whoever comes first may still meet the broken one.
+    assert await ward.ask("/ready") == (200, READY)
+
+
+async def test_without_any_database_it_is_not_ready(ward: Ward) -> None:
+    await ward.pool.close()
+    status, body = await ward.ask("/ready")
+    assert (status, body["database"]) == (503, False)

@@ -1,0 +1,123 @@
+"""All routes wired together, and the document made of them."""
+
+from pathlib import Path
+from typing import Any
+
+from openapi_spec_validator import validate
+
+from rest.http.signature import sign
+from rest.media.routes import SIGNATURE_HEADER
+from server.config import Config
+from storage.ids import new_id
+from tests.server.running import Running, development, running
+
+HOOKS = "Jx3-vT0qZ8mB_wL5yR2kN7pD4sF9hG1c"
+# Pages and documents; no operation of the API.
+BESIDE = {"/ws", "/ws/call", "/openapi.json", "/metrics"}
+
+
+def served(there: Running) -> set[tuple[str, str]]:
+    """Method and path of everything the router answers, in the document's spelling."""
+    found = set()
+    for route in there.app.router.routes():
+        assert route.resource is not None
+        if route.method != "HEAD":
+            found.add((route.method, _template(route.resource.get_info())))
+    return found
+
+
+def _template(info: Any) -> str:
+    return str(info.get("path") or info["formatter"])
+
+
+async def document(there: Running) -> dict[str, Any]:
+    async with there.site.http.get(f"{there.site.url}/openapi.json") as answer:
+        assert answer.status == 200
+        found: dict[str, Any] = await answer.json()
+    return found
+
+
+def documented(found: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(method.upper(), path) for path, item in found["paths"].items() for method in item}
+
+
+async def test_every_route_is_in_the_document_and_the_document_is_valid(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        found = await document(there)
+        validate(found)
+        pages = {("GET", path) for path in BESIDE}
+        sandbox = {each for each in served(there) if each[1].startswith("/sandbox/")}
+        assert sandbox
+        assert served(there) - pages - sandbox == documented(found)
+
+
+async def test_what_the_document_calls_public_is_public_and_nothing_else(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        found = await document(there)
+        wrong = []
+        for method, path in sorted(documented(found)):
+            operation = found["paths"][path][method.lower()]
+            url = there.site.url + path.replace("{id}", str(new_id())).replace(
+                "{reference}", "pay_x"
+            )
+            async with there.site.http.request(method, url) as answer:
+                # Where the body is the proof, a public route may refuse it with a 401 as well.
+                closed = answer.status == 401 and not path.startswith("/auth/")
+                if operation["security"] and answer.status != 401:
+                    wrong.append((method, path, answer.status))
+                if closed and not operation["security"]:
+                    wrong.append((method, path, answer.status))
+        assert wrong == []
+
+
+async def test_media_hooks_are_there_only_with_a_secret(dsn: str, tmp_path: Path) -> None:
+    path = f"/sfu/calls/{new_id()}/connected"
+    async with running(dsn, development(tmp_path)) as there:
+        assert not any(path.startswith("/sfu") for _, path in served(there))
+        async with there.site.http.post(there.site.url + path) as answer:
+            assert answer.status == 404
+            assert (await answer.json())["error"] == "NOT_FOUND"
+    async with running(dsn, development(tmp_path, media_hook_secret=HOOKS)) as there:
+        assert {path for _, path in documented(await document(there)) if path.startswith("/sfu")}
+        header = sign(HOOKS.encode(), b"", there.server.clock() // 1000)
+        async with there.site.http.post(
+            there.site.url + path, headers={SIGNATURE_HEADER: header}
+        ) as answer:
+            assert (answer.status, (await answer.json())["error"]) == (404, "CALL_NOT_FOUND")
+        async with there.site.http.post(there.site.url + path) as answer:
+            assert answer.status == 401
+
+
+async def test_production_has_no_sandbox_no_demo_accounts_and_no_debugging(
+    dsn: str, tmp_path: Path
+) -> None:
+    config = Config.load(
+        data_dir=tmp_path, jwt_secret=HOOKS, public_url="https://talk.example", rate_minor=60
+    )
+    async with running(dsn, config) as there:
+        assert not any(path.startswith("/sandbox") for _, path in served(there))
+        body = {"email": "mia@demo.talktime", "password": "talktime-demo"}
+        async with there.site.http.post(f"{there.site.url}/auth/login", json=body) as answer:
+            assert answer.status == 401
+        person = {"name": "Ann", "email": "ann@example.org", "password": "pass-word-1"}
+        async with there.site.http.post(f"{there.site.url}/auth/signup", json=person) as answer:
+            session = await answer.json()
+        status, refused = await there.site.ask(
+            session, "POST", "/payments", {"amount": 100, "method": "sandbox"}
+        )
+        assert (status, refused["error"]) == (400, "INVALID_METHOD")
+        status, refused = await there.site.ask(
+            session, "POST", "/calls/debug/end", {"callId": str(new_id())}
+        )
+        assert (status, refused["error"]) == (403, "NOT_ALLOWED")
+
+
+async def test_a_path_that_is_not_there_is_a_json_404(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        for path in ("/nowhere", "/calls/not-a-uuid", "/calls/1/billing"):
+            async with there.site.http.get(there.site.url + path) as answer:
+                assert (answer.status, (await answer.json())["error"]) == (404, "NOT_FOUND")
