@@ -37,9 +37,9 @@ from signalling.handlers.table import CallDesk
 from signalling.nodes.fanout import Fanout
 from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Space
 from signalling.push import NoPush
-from signalling.sockets.desk import Identity
 from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
+from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
 from storage import credentials, ledger, nodes, payments, providers, users
 from storage.combiner import Combiner

@@ -65,12 +65,19 @@ def plainly() -> Iterator[None]:
         raise
 
 
-def load_tool() -> Config:
-    """Settings for a command beside the server: those of development if none are given."""
+def load_tool(*, makes: bool = False) -> Config:
+    """Settings for a command beside the server: those of development if none are given.
+
+    Unless the command `makes` a database, there must be one: a typo must not make an empty one.
+    """
     try:
-        return Config.load()
+        config = Config.load()
     except ConfigError:
-        return load(dev=True)
+        config = load(dev=True)
+    embedded = config.data_dir / "postgres"
+    if not (makes or config.secret("database_url") or embedded.exists()):
+        fail(f"There is no database in {config.data_dir}, and DATABASE_URL is not set.")
+    return config
 
 
 @app.command()
@@ -96,7 +103,7 @@ def migrate() -> None:
     from server.run import database
     from storage.migrate import migrate as bring_up_to_date
 
-    with plainly(), database(load_tool(), exclusive=False) as dsn:
+    with plainly(), database(load_tool(makes=True), exclusive=False) as dsn:
         applied = asyncio.run(bring_up_to_date(dsn))
     for name in applied:
         print(f"applied {name}")

@@ -102,7 +102,7 @@ def live_view(board: Board) -> RenderableType:
         (call.state, f"bold {STATE_STYLES.get(call.state, '')}"),
         f"   {clock(board.elapsed_s)}   ",
         price_of(call.tariff),
-        f"   {call.units} units, {call.total} charged",
+        f"   {counted(call.units)}, {call.total} charged",
     )
     left = seconds_left(board)
     if left is not None:
@@ -164,7 +164,7 @@ def receipt_view(bill: Json, call: Json, *, earned: int | None) -> RenderableTyp
     facts = [
         f"ended: {call['reason']} by {call['by']}",
         f"talked {talked_ms(call) / 1_000:.3f} s, billed {bill['billedSeconds']} s "
-        f"as {bill['units']} units",
+        f"as {counted(bill['units'])}",
         f"total {total} {currency}",
     ]
     if earned is not None:
@@ -200,3 +200,7 @@ def clock(seconds: int) -> str:
 
 def size(count: int) -> str:
     return f"{count} B" if count < 1_000 else f"{count / 1_000:.1f} kB"
+
+
+def counted(units: int) -> str:
+    return "1 unit" if units == 1 else f"{units} units"

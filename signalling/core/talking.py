@@ -108,7 +108,7 @@ def media_connected(call: Call, party: Party, leg: Leg, now_ms: int) -> tuple[Ca
         call, effects = back(call, party, now_ms)
         return call, [*found, *effects]
     if call.state is State.ACCEPTED and leg_of(call, party.other).media:
-        return connect(call, now_ms)
+        return connect(call, now_ms) if call.connect_on == "media" else answered(call, now_ms)
     return call, []
 
 
@@ -154,7 +154,7 @@ def interrupt(call: Call, party: Party, why: str, now_ms: int) -> tuple[Call, li
     if call.state is State.RECONNECTING:
         if party in call.down:
             return call, lost
-        call = replace(call, rev=call.rev + 1, down=call.down | {party})
+        call = replace(call, rev=call.rev + 1, down=call.down | {party}, why=why)
         again = CallReconnecting(leg=party, why=why, expires_at=call.expires_ms)
         return call, [*tell_both(call, again), *lost]
     paused_ms = now_ms

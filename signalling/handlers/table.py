@@ -22,8 +22,8 @@ from signalling.handlers import calls, chat, watching
 from signalling.handlers.context import Context
 from signalling.limits import RECENT_CALLS_MS, CallLimits, SocketLimits
 from signalling.nodes.bus import Presence
-from signalling.sockets.desk import Identity
 from signalling.sockets.device import Device
+from signalling.sockets.identity import Identity
 from storage import calls as stored
 from storage import providers
 from storage.errors import Fenced, Refusal, Unavailable

@@ -1,25 +1,11 @@
 """What the sockets ask of the rest of the server: who is this, and what to do with a frame."""
 
-from typing import TYPE_CHECKING, Protocol
-from uuid import UUID
-
-import msgspec
+from typing import Protocol
 
 from signalling.commands import Frame
-from signalling.events import Profile, Welcome
-
-if TYPE_CHECKING:
-    from signalling.sockets.device import Device
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Whose socket it is. `session_id` is the login, `expires_ms` the end of its access token."""
-
-    user_id: UUID
-    session_id: UUID
-    profile: Profile
-    roles: frozenset[str]
-    expires_ms: int
+from signalling.events import Welcome
+from signalling.sockets.device import Device
+from signalling.sockets.identity import Identity
 
 
 class Desk(Protocol):
@@ -41,20 +27,20 @@ class Desk(Protocol):
         """
         ...
 
-    def welcome(self, device: "Device", prepared: object) -> Welcome:
+    def welcome(self, device: Device, prepared: object) -> Welcome:
         """The snapshot. The device is attached already and nothing runs before the welcome is
         queued, so no event can be missed or come first."""
         ...
 
-    def attached(self, device: "Device") -> None:
+    def attached(self, device: Device) -> None:
         """The welcome is queued; events may follow."""
         ...
 
-    def lost(self, device: "Device", *, bye: bool) -> None:
+    def lost(self, device: Device, *, bye: bool) -> None:
         """The device has no socket any more. Not called when a newer socket replaced the older."""
         ...
 
-    def receive(self, device: "Device", frame: Frame) -> None:
+    def receive(self, device: Device, frame: Frame) -> None:
         """Any command or report but hello, ping, ack and bye. A frame's `id` comes here once.
 
         The answer is given with `device.ok` or `device.fail`, now or later.

@@ -10,7 +10,7 @@ from signalling.codes import Code, Refused
 from signalling.events import Shape
 from signalling.frames import Encoded, encode_error, encode_ok, finish
 from signalling.limits import SocketLimits
-from signalling.sockets.desk import Identity
+from signalling.sockets.identity import Identity
 from signalling.sockets.throttle import TokenBucket
 
 RATE_OF = {"signal": "signal", "call_request": "call_request"} | {

@@ -12,8 +12,9 @@ from signalling.commands import Hello
 from signalling.events import Draining
 from signalling.frames import Encoded, encode_event
 from signalling.limits import SocketLimits
-from signalling.sockets.desk import Desk, Identity
+from signalling.sockets.desk import Desk
 from signalling.sockets.device import Device, Link
+from signalling.sockets.identity import Identity
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from signalling.commands import Device as DeviceNamed
 from signalling.commands import Hello
 from signalling.events import Profile
 from signalling.frames import decode_frame, encode_event
-from signalling.sockets.desk import Identity
 from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
+from signalling.sockets.identity import Identity
 from storage.ids import new_id
 from tests.signalling.shapes import fault_of
 

@@ -29,8 +29,8 @@ from signalling.limits import CallLimits, SocketLimits
 from signalling.nodes.fanout import Fanout
 from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Space
 from signalling.push import NoPush, Push
-from signalling.sockets.desk import Identity
 from signalling.sockets.hub import Hub
+from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
 from storage import nodes, users, works
 from storage.combiner import Combiner

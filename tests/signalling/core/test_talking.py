@@ -44,6 +44,14 @@ def test_an_answer_does_not_connect_while_the_callers_socket_is_missing() -> Non
     assert gone.reason is Reason.CONNECT_FAILED
 
 
+def test_a_report_of_media_does_not_connect_an_answer_whose_other_leg_is_missing() -> None:
+    call = feed(opened(connect_on="answer")[0], inputs.SocketLost(CALLER, PHONE))
+    call = feed(call, inputs.Accepted(DESK), connected(CALLEE), inputs.SocketLost(CALLEE, DESK))
+    call = feed(call, inputs.SocketBack(CALLER, PHONE), connected(CALLER))
+    assert call.state is State.ACCEPTED
+    assert feed(call, inputs.SocketBack(CALLEE, DESK)).state is State.CONNECTED
+
+
 def test_a_caller_without_a_socket_is_not_waited_for() -> None:
     call, _ = opened(connect_on="answer", has_socket=False)
     assert feed(call, inputs.Accepted(DESK)).state is State.CONNECTED
@@ -152,6 +160,16 @@ def test_silence_is_over_when_bytes_flow_again() -> None:
 
 
 # -- money
+
+
+def test_bytes_alone_do_not_end_an_interruption_that_a_leg_has_reported() -> None:
+    late = NOW + LIMITS.evidence_ms
+    call = feed(talking(), stats(CALLEE, 1_000), now_ms=NOW + 5_000)
+    call = feed(call, inputs.TimerFired(), now_ms=late)
+    assert (call.down, call.why) == (frozenset({CALLER}), "silent")
+    call = feed(call, inputs.MediaLost(CALLEE, DESK, "ice"), now_ms=late + 1)
+    call = feed(call, stats(CALLER, 5_000), stats(CALLEE, 5_000), now_ms=late + 2)
+    assert call.down == frozenset(Party)
 
 
 def test_a_pause_does_not_ask_for_less_than_a_posting_on_its_way() -> None:

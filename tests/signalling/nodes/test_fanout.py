@@ -14,9 +14,10 @@ from signalling.frames import encode_event
 from signalling.limits import SocketLimits
 from signalling.nodes.fanout import Fanout
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
-from signalling.sockets.desk import Desk, Identity
+from signalling.sockets.desk import Desk
 from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
+from signalling.sockets.identity import Identity
 
 ANN, KAI = UUID(int=1), UUID(int=2)
 EVENT = encode_event(Draining(retry_ms=1), 5)

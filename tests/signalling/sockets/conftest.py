@@ -18,10 +18,10 @@ from signalling.commands import Frame
 from signalling.events import Empty, Profile, Welcome, WelcomeLimits
 from signalling.frames import encode_raw
 from signalling.limits import SocketLimits
-from signalling.sockets.desk import Identity
 from signalling.sockets.device import Device
 from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
+from signalling.sockets.identity import Identity
 
 WAIT_S = 10.0
 

@@ -7,8 +7,8 @@ from signalling.commands import Hello
 from signalling.events import Empty, Profile
 from signalling.frames import encode_raw
 from signalling.limits import SocketLimits
-from signalling.sockets.desk import Identity
 from signalling.sockets.device import Device
+from signalling.sockets.identity import Identity
 from tests.signalling.sockets.conftest import FakeClock, login, user
 
 HELLO = Hello(device=Named(id="phone", name="Mine"), protocol=1, features=["a"])
