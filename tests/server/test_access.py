@@ -235,3 +235,47 @@ async def test_a_token_with_an_unknown_claim_more_is_good(client: Client) -> Non
 async def test_the_message_tells_nothing_of_the_token(client: Client) -> None:
     _, _, body = await get(client, {"Authorization": f"Bearer {FORGED['another issuer']}"})
     assert body["message"] == "The access token is not valid."
+
+
+class Guarded:
+    """A server whose clock and revoked sessions the test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = float(NOW)
+        self.ended: set[UUID] = set()
+        self.access = Access(
+            TokenKeys(SECRET),
+            session_is_live=lambda session: session not in self.ended,
+            wall_s=lambda: self.now_s,
+        )
+        self.app = web.Application()
+        install(self.app)
+        mount(self.app, [Route("GET", "/who", who, summary="", returns=Who)], self.access.guard)
+
+
+async def test_a_token_that_was_good_ends_with_its_session_and_with_its_time() -> None:
+    guarded = Guarded()
+    headers = {"Authorization": f"Bearer {GOOD}"}
+    late = signed({"alg": "HS256", "typ": "JWT"}, claims(sid=str(uuid4()), exp=NOW + 60))
+    async with TestClient(TestServer(guarded.app)) as opened:
+        for _ in range(2):
+            assert (await get(opened, headers))[0] == 200
+        guarded.ended.add(SESSION)
+        assert (await get(opened, headers))[0] == 401
+        late_headers = {"Authorization": f"Bearer {late}"}
+        assert (await get(opened, late_headers))[0] == 200
+        assert late in guarded.access._checked
+        guarded.now_s = NOW + 60.0
+        await get(opened, late_headers)
+        assert guarded.access._known(late) is None
+
+
+async def test_only_so_many_checked_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.access.CHECKED_MAX", 3)
+    guarded = Guarded()
+    async with TestClient(TestServer(guarded.app)) as opened:
+        for number in range(5):
+            token = signed({"alg": "HS256", "typ": "JWT"}, claims(jti=str(number)))
+            assert (await get(opened, {"Authorization": f"Bearer {token}"}))[0] == 200
+        assert list(guarded.access._checked)[-1] == token
+        assert len(guarded.access._checked) == 3
