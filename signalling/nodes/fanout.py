@@ -43,7 +43,8 @@ class Fanout:
 
         `re` is (device, command id): that device is told which of its commands caused the event.
         """
-        self._here(user_id, event, only, but, re)
+        if self._here(user_id, event, only, but, re):
+            return  # The one device it is for is here.
         for node in self._presence.elsewhere(user_id):
             parcel = Parcel(user_id, event.head, event.tail, only, but)
             self._bus.post(node, _encode(parcel))
@@ -64,15 +65,17 @@ class Fanout:
         only: str | None,
         but: str | None,
         re: tuple[str, str] | None,
-    ) -> None:
+    ) -> bool:
+        """Send to the devices on this node; true if that was the `only` one there is."""
         if only is not None:
             device = self._hub.get(user_id, only)
-            if device is not None:
-                device.send(event, re[1] if re is not None and re[0] == only else None)
-            return
+            return device is not None and device.send(
+                event, re[1] if re is not None and re[0] == only else None
+            )
         for device in self._hub.devices(user_id):
             if device.id != but:
                 device.send(event, re[1] if re is not None and re[0] == device.id else None)
+        return False
 
     def _received(self, _: str, parcel: bytes) -> None:
         given = _decode(parcel)
