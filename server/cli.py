@@ -33,7 +33,7 @@ def fail(text: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def load(*, dev: bool) -> Config:
+def settings(*, dev: bool) -> Config:
     try:
         return Config.load(dev=dev)
     except ConfigError as error:
@@ -73,7 +73,7 @@ def load_tool(*, makes: bool = False) -> Config:
     try:
         config = Config.load()
     except ConfigError:
-        config = load(dev=True)
+        config = settings(dev=True)
     embedded = config.data_dir / "postgres"
     if not (makes or config.secret("database_url") or embedded.exists()):
         fail(f"There is no database in {config.data_dir}, and DATABASE_URL is not set.")
@@ -89,7 +89,7 @@ def serve(
     from server import logs
     from server.run import run
 
-    config = load(dev=dev)
+    config = settings(dev=dev)
     if port is not None:
         config = config.model_copy(update={"port": port})
     logs.configure(level=config.log_level, form=config.log_form)
@@ -149,7 +149,7 @@ def user_create(
 @config_app.command("check")
 def config_check(dev: Dev = False) -> None:
     """Read the settings and report every fault; exit 1 if there is one."""
-    config = load(dev=dev)
+    config = settings(dev=dev)
     print(f"the settings hold ({config.mode})")
 
 
@@ -239,6 +239,49 @@ def answer(
             plain=plain,
         )
     )
+
+
+@app.command()
+def load(
+    url: Url = HERE,
+    pairs: Annotated[int, typer.Option("-u", "--pairs", min=1, help="Pairs of users.")] = 20,
+    calls: Annotated[int, typer.Option(min=1, help="In all.")] = 60,
+    rate: Annotated[float, typer.Option(min=0, help="Calls a second; 0: as they end.")] = 0,
+    talk: Annotated[float, typer.Option(min=0, max=20, help="Seconds of each call.")] = 0,
+    reject: Annotated[float, typer.Option(min=0, max=1, help="Share that is rejected.")] = 0,
+    cancel: Annotated[float, typer.Option(min=0, max=1, help="Share that is cancelled.")] = 0,
+    threshold: Annotated[list[str] | None, typer.Option(help="As relay.p99<5ms.")] = None,
+    out: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+) -> None:
+    """Run many calls, signalling only, and show how long each phase took (development only)."""
+    from rich.console import Console
+
+    from server.loading import Load
+    from server.loading import load as run_many
+    from server.run import database
+    from signalling.client.load import Mix
+
+    config = load_tool()
+    if not config.is_dev:
+        fail("load gives its callers money, so it runs against a development server only.")
+    if reject + cancel > 1:
+        fail("--reject and --cancel are shares of all calls: together at most 1.")
+    wanted = Load(
+        pairs=pairs,
+        calls=calls,
+        rate=rate,
+        talk_s=talk,
+        mix=Mix(1 - reject - cancel, reject, cancel),
+        thresholds=tuple(threshold or ()),
+        json=out,
+    )
+    with plainly(), database(config, exclusive=False, quiet=True) as dsn:
+        try:
+            finish(run_many(config, dsn, url, wanted, Console()))
+        except ValueError as error:
+            fail(str(error))
+        except OSError as error:
+            fail(f"No server answers at {url}: {error}")
 
 
 def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
