@@ -48,11 +48,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     `wallet` is the caller's call credits account and `available_minor` what may be spent from it;
     `earnings` the callee's pending earnings, None without a provider profile. `known` is the call
-    stored for this (caller, device, request id), or else any call with the wished id. `caller_call`
-    and `callee_call` are the live calls the two are in. `unanswered` counts the caller's calls to
-    this callee in the last 10 minutes that nobody came to talk in, the oldest at
-    `unanswered_since_ms`; `calls_last_hour` all calls the caller requested, up to the ask's
-    `calls_max`.
+    stored for this (caller, device, request id), or else any call with the wished id.
+    `unanswered` counts the caller's calls to this callee in the last 10 minutes that nobody came
+    to talk in, the oldest at `unanswered_since_ms`; `calls_last_hour` all calls the caller
+    requested, up to the ask's `calls_max`.
     """
 
     caller: Person
@@ -64,8 +63,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     earnings: int | None
     known: KnownCall | None
-    caller_call: UUID | None
-    callee_call: UUID | None
     unanswered: int
     unanswered_since_ms: int | None
     calls_last_hour: int
@@ -106,8 +103,6 @@ select q.n, caller.name, caller.avatar_url, caller.status,
        or exists (select from block b where b.user_id = callee.id and b.blocked_id = caller.id),
        wallet.id, wallet.posted - wallet.held - wallet.floor, wallet.currency, earnings.id,
        known.id, known.caller_id, known.callee_id, known.state,
-       (select s.call_id from call_slot s where s.user_id = caller.id),
-       (select s.call_id from call_slot s where s.user_id = callee.id),
        tried.times, (extract(epoch from tried.since) * 1000)::bigint,
        (select count(*) from (
                select from call c
@@ -177,11 +172,9 @@ def _terms(ask: Ask, row: Record) -> Terms:
         currency=row[16],
         earnings=row[17],
         known=known,
-        caller_call=None if row[22] is None else _plain(row[22]),
-        callee_call=None if row[23] is None else _plain(row[23]),
-        unanswered=row[24],
-        unanswered_since_ms=row[25],
-        calls_last_hour=row[26],
+        unanswered=row[22],
+        unanswered_since_ms=row[23],
+        calls_last_hour=row[24],
     )
 
 

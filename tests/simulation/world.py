@@ -231,8 +231,6 @@ class World:
             currency="PTS",
             earnings=payee.earnings,
             known=known,
-            caller_call=self.ledger.slots.get(ask.caller_id),
-            callee_call=self.ledger.slots.get(ask.callee_id),
             unanswered=0,
             unanswered_since_ms=None,
             calls_last_hour=0,

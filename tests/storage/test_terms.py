@@ -38,7 +38,6 @@ async def test_terms_tell_of_both_sides(conn: Connection) -> None:
     assert terms.earnings == callee.earnings
     assert not terms.blocked
     assert terms.known is None
-    assert terms.caller_call is terms.callee_call is None
     assert (terms.unanswered, terms.unanswered_since_ms, terms.calls_last_hour) == (0, None, 0)
     video = await terms_of(conn, caller, callee, kind="video")
     assert video is not None
@@ -115,19 +114,6 @@ async def test_a_stored_request_is_known_by_its_own_id_first(conn: Connection) -
     assert elsewhere.known is None
 
 
-async def test_live_calls_of_both_are_named(pool: Pool) -> None:
-    async with make_world(pool) as world, pool.acquire() as conn:
-        call = await world.call()
-        third = await world.user()
-        caller = User(call.caller_id, call.payer, 0)
-        terms = await terms_of(conn, caller, third)
-        assert terms is not None
-        assert (terms.caller_call, terms.callee_call) == (call.call_id, None)
-        back = await terms_of(conn, third, caller)
-        assert back is not None
-        assert (back.caller_call, back.callee_call) == (None, call.call_id)
-
-
 async def test_asks_of_one_batch_get_their_own_answers_in_order(conn: Connection) -> None:
     ann, kai = await make_user(conn, money=300), await make_user(conn, provider=True)
     bob, phone = await make_user(conn, money=7), "+4915112345678"
@@ -181,8 +167,6 @@ async def test_ids_are_plain_whatever_the_driver_makes_of_them(pool: Pool) -> No
         terms.known.call_id,
         terms.known.caller_id,
         terms.known.callee_id,
-        terms.caller_call,
-        terms.callee_call,
     )
     assert {type(found) for found in ids} == {UUID}
 
