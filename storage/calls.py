@@ -155,13 +155,17 @@ RECENT = (
 CALL_MAX_MS = 86_400_000
 
 # The operations of a call have the keys call:<id>:<total after>, ';' is what comes after ':'.
+# Found by key before they are put in order, or the order's index would be read from end to end.
 UNITS = """
+with posted as materialized (
+    select id, at from operation
+     where key >= $1 and key < $2 and kind = 'call_charge' order by key limit $3
+)
 select t.amount, (extract(epoch from o.at) * 1000)::bigint
-  from operation o
+  from posted o
  cross join lateral (
        select sum(amount)::bigint as amount from transfer where operation = o.id and at = o.at) t
- where o.key collate "C" >= $1 and o.key collate "C" < $2 and o.kind = 'call_charge'
- order by o.id limit $3
+ order by o.id
 """
 
 

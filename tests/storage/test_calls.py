@@ -112,3 +112,13 @@ async def test_units_are_told_in_order_with_their_totals(pool: Pool) -> None:
             (4, 240, 600),
         ]
         assert [u.at_ms for u in units] == sorted(u.at_ms for u in units)
+
+
+async def test_the_postings_of_a_call_are_found_by_their_keys(conn: Connection) -> None:
+    """Never by reading every operation there is, in order."""
+    await conn.execute(f"prepare units_of_call as {calls.UNITS}")
+    rows = await conn.fetch("explain (costs off) execute units_of_call ('call:a:', 'call:a;', 10)")
+    plan = "\n".join(row[0] for row in rows)
+    await conn.execute("deallocate units_of_call")
+    assert "operation_key_key" in plan
+    assert "operation_pkey" not in plan
