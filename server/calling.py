@@ -10,13 +10,11 @@ from uuid import UUID
 
 from rich.console import Console
 
+from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD, PROVIDER_MAIL
 from server.keys import Keys
 from server.screens import CallScreen
 from server.station import (
     CALLEE_HZ,
-    CALLER_MAIL,
-    DEMO_PASSWORD,
-    PROVIDER_MAIL,
     SETTLED_S,
     CallFailed,
     Station,

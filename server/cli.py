@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from server.config import Config, ConfigError
+from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD, PROVIDER_MAIL
 
 app = typer.Typer(
     name="talktime",
@@ -191,8 +192,8 @@ def demo(
 def call(
     user: Annotated[str, typer.Argument(help="A provider's name or mail address, or a user id.")],
     url: Url = HERE,
-    email: Annotated[str, typer.Option("--as", help="Who calls.")] = "mia@demo.talktime",
-    password: Password = "talktime-demo",
+    email: Annotated[str, typer.Option("--as", help="Who calls.")] = CALLER_MAIL,
+    password: Password = DEMO_PASSWORD,
     audio: Audio = "tone",
     seconds: Annotated[int | None, typer.Option(help="Hang up after so much talk.")] = None,
     record: Record = None,
@@ -218,8 +219,8 @@ def call(
 @app.command()
 def answer(
     url: Url = HERE,
-    email: Annotated[str, typer.Option("--as", help="Who answers.")] = "kai@demo.talktime",
-    password: Password = "talktime-demo",
+    email: Annotated[str, typer.Option("--as", help="Who answers.")] = PROVIDER_MAIL,
+    password: Password = DEMO_PASSWORD,
     audio: Audio = "tone",
     auto: Annotated[bool, typer.Option("--auto", help="Answer without asking.")] = False,
     record: Record = None,

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD, DEMO_PRICE_MINOR, PROVIDER_MAIL
 from server.screens import CallScreen
 from server.station import (
     CALLEE_HZ,
     CALLER_HZ,
-    CALLER_MAIL,
-    DEMO_PASSWORD,
-    PROVIDER_MAIL,
     SETTLED_S,
     CallFailed,
     Station,
@@ -31,7 +29,6 @@ from signalling.client.phone import Phone
 from signalling.client.rest import Api, ApiError
 from signalling.client.view import CallView
 
-DEMO_PRICE = 120
 RING_S = 1.0
 ANSWER_S = 30.0
 # What a tone sounds like after Opus; a wrong or missing tone is far outside.
@@ -65,7 +62,7 @@ async def demo(
                 await make_accounts(
                     caller_api,
                     callee_api,
-                    price=DEMO_PRICE if price is None else price,
+                    price=DEMO_PRICE_MINOR if price is None else price,
                     balance=1_000 if balance is None else balance,
                     tariff=tariff,
                 )
@@ -84,7 +81,7 @@ async def demo(
 async def use_demo_accounts(caller: Api, callee: Api, seconds: int) -> None:
     await caller.login(CALLER_MAIL, DEMO_PASSWORD)
     await callee.login(PROVIDER_MAIL, DEMO_PASSWORD)
-    needed = DEMO_PRICE * (seconds // 60 + 2)
+    needed = DEMO_PRICE_MINOR * (seconds // 60 + 2)
     available = (await caller.balance()).available
     if available < needed:
         await caller.top_up(needed - available)

@@ -2,29 +2,10 @@
 
 from uuid import UUID
 
-import msgspec
-
 from rest.auth.passwords import Passwords
+from server.demo_accounts import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
 from storage import credentials, ledger, providers, users
 from storage.pool import Connection, Pool
-
-DEMO_PASSWORD = "talktime-demo"
-DEMO_BALANCE_MINOR = 1_000
-DEMO_PRICE_MINOR = 120
-
-
-class DemoPerson(msgspec.Struct, frozen=True):
-    name: str
-    email: str
-    price_minor: int | None = None
-
-
-DEMO = (
-    DemoPerson("Mia", "mia@demo.talktime"),
-    DemoPerson("Noah", "noah@demo.talktime"),
-    DemoPerson("Kai", "kai@demo.talktime", DEMO_PRICE_MINOR),
-    DemoPerson("Lea", "lea@demo.talktime", 60),
-)
 
 
 async def ensure_demo(pool: Pool, passwords: Passwords, currency: str) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from server.people import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
+from server.demo_accounts import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
 
 if TYPE_CHECKING:
     from server.app import Server

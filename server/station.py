@@ -20,9 +20,6 @@ from signalling.client.rest import Api, ApiError
 from signalling.client.view import CallView
 from signalling.client.wire import Wire
 
-CALLER_MAIL = "mia@demo.talktime"
-PROVIDER_MAIL = "kai@demo.talktime"
-DEMO_PASSWORD = "talktime-demo"
 CALLER_HZ = 440
 CALLEE_HZ = 660
 VIEW_S = 0.25

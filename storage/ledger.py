@@ -48,21 +48,6 @@ class Operation(msgspec.Struct, frozen=True):
     result: Any
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One transfer as the owner of one side sees it: positive when money came in.
-
-    `ref` is what the operation was about: a call, a payment.
-    """
-
-    operation: int
-    seq: int
-    at_ms: int
-    amount_minor: int
-    code: str
-    kind: str
-    ref: UUID | None
-
-
 async def open_accounts(conn: Connection, user_id: UUID, currency: str) -> dict[str, int]:
     """The accounts of a user by kind, made if missing."""
     await conn.execute(
@@ -244,38 +229,6 @@ def _judge(rows: Sequence[Row], deltas: Counter[int], moves: Sequence[Move]) -> 
         # What comes in is never refused, even where money is owed.
         if delta < 0 and free_minor + delta < 0:
             raise InsufficientFunds(required_minor=-delta, available_minor=free_minor)
-
-
-ENTRIES = """
-select o.id as operation, t.seq, (extract(epoch from t.at) * 1000)::bigint as at_ms,
-       t.amount as amount_minor, t.code, o.kind, o.ref
-  from ((select operation, seq, at, -amount as amount, code from transfer
-          where from_account = $1
-          order by at desc limit $2::bigint + $3::bigint)
-        union all
-        (select operation, seq, at, amount, code from transfer
-          where to_account = $1 and code <> 'platform_fee'
-          order by at desc limit $2::bigint + $3::bigint)) t
-  join operation o on o.id = t.operation
- order by t.at desc, o.id desc, t.seq desc
- limit $2::bigint offset $3::bigint
-"""
-
-
-async def read_entries(conn: Connection, account: int, limit: int, offset: int) -> list[Entry]:
-    """A page of an account's transfers, newest first (of a platform's account: what went out)."""
-    rows = await conn.fetch(ENTRIES, account, limit, offset)
-    return [Entry(**row) for row in rows]
-
-
-async def count_entries(conn: Connection, account: int) -> int:
-    """How many entries `read_entries` can give."""
-    counted: int = await conn.fetchval(
-        "select (select count(*) from transfer where from_account = $1) + (select count(*) "
-        "from transfer where to_account = $1 and code <> 'platform_fee')",
-        account,
-    )
-    return counted
 
 
 async def ensure_partitions(conn: Connection) -> list[str]:

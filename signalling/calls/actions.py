@@ -15,7 +15,7 @@ from signalling.calls.registry import Registry
 from signalling.codes import By, Code, Party, Refused, State
 from signalling.commands import CallRequest, MediaWish
 from signalling.core import inputs
-from signalling.core.model import Call
+from signalling.core.model import Call, leg_of
 from signalling.core.views import snapshot
 from signalling.events import Final, IceServer, Snapshot
 from signalling.sockets.device import Device
@@ -210,7 +210,7 @@ class Actions:
     def closed(self, host: Host) -> None:
         """A call is over: its devices are idle again."""
         for party in Party:
-            leg = host.call.caller if party is Party.CALLER else host.call.callee
+            leg = leg_of(host.call, party)
             if leg.device is not None:
                 self._mark(leg.profile.user_id, leg.device, in_call=False)
 
@@ -235,7 +235,7 @@ class Actions:
 
     def _is_leg(self, host: Host, device: Device) -> bool:
         party = host.party(device.user_id)
-        leg = host.call.caller if party is Party.CALLER else host.call.callee
+        leg = leg_of(host.call, party)
         return leg.device == device.id
 
     def _mark(self, user_id: UUID, device: str, *, in_call: bool) -> None:

@@ -295,7 +295,7 @@ class Opener:
         host.begin(effects, Cause(asker.caller, asker.device, asker.request_id))
         if not self._has_device(asker) and not self._push.can_wake(callee.user_id):
             # A call of the request-and-answer kind: whoever polls for it is being rung.
-            host.feed(inputs.Rang("rest"))
+            host.feed(inputs.Rang(REST))
         return host
 
     async def _again(self, asker: "Asker", known: KnownCall) -> Opened:

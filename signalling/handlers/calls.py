@@ -11,6 +11,7 @@ from signalling import commands
 from signalling.calls.host import Cause, Host
 from signalling.codes import By, Code, Party, Refused, State
 from signalling.core import inputs
+from signalling.core.model import leg_of
 from signalling.core.negotiation import is_relay, relay_only_sdp
 from signalling.core.views import snapshot
 from signalling.events import CallOk, Empty, EndOk, IceOk, Shape, SignalOk
@@ -147,7 +148,7 @@ async def stored_end(context: Context, device: Device, call_id: UUID) -> Shape:
 
 def take(context: Context, device: Device, frame: commands.Frame, _: commands.Nothing) -> Shape:
     host, party = find(context, device, frame)
-    before = host.call.caller.device if party is Party.CALLER else host.call.callee.device
+    before = leg_of(host.call, party).device
     feed(context, host, device, frame, inputs.Took(party, device.id))
     if before is not None and before != device.id:
         older = context.hub.get(device.user_id, before)
@@ -284,7 +285,7 @@ def media_state(
 
 def servers(context: Context, device: Device, frame: commands.Frame, _: commands.Nothing) -> Shape:
     host, party = find(context, device, frame)
-    leg = host.call.caller if party is Party.CALLER else host.call.callee
+    leg = leg_of(host.call, party)
     if leg.device != device.id:
         raise Refused(Code.NOT_YOUR_LEG, "Only the device that is the leg gets credentials.")
     return IceOk(ice_servers=context.ice(device.user_id, host.id))

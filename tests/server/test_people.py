@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rest.auth.passwords import HashCost, Passwords
+from server.demo_accounts import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
 from server.people import (
-    DEMO,
-    DEMO_BALANCE_MINOR,
-    DEMO_PASSWORD,
     ensure_demo,
     grant,
     make_provider,

@@ -6,7 +6,7 @@ from typing import cast
 
 from server.app import Server
 from server.config import Config
-from server.people import DEMO, DEMO_PASSWORD
+from server.demo_accounts import DEMO, DEMO_PASSWORD
 from server.screens_start import WIDTH, start_box
 
 SECRET = "Jx3-vT0qZ8mB_wL5yR2kN7pD4sF9hG1c"

@@ -18,7 +18,6 @@ from hypothesis.stateful import (
 
 from storage import ledger
 from storage.errors import Conflict, IdempotencyMismatch, InsufficientFunds, NotFound
-from storage.ids import new_id
 from storage.ledger import Move, Operation
 from storage.pool import Connection, Pool, connect
 from tests.storage.world import make_user
@@ -166,22 +165,6 @@ async def test_history_cannot_be_changed(conn: Connection) -> None:
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             async with conn.transaction():
                 await conn.execute(statement)
-
-
-async def test_entries_are_read_newest_first_with_their_sign(conn: Connection) -> None:
-    payer, payee = await make_user(conn, money=100), await make_user(conn)
-    ref = new_id()
-    await ledger.post(
-        conn, key="k", kind="topup", ref=ref, moves=[Move(payer.wallet, payee.wallet, 10, "in")]
-    )
-    await send(conn, "l", Move(payee.wallet, payer.wallet, 4, "out"))
-    entries = await ledger.read_entries(conn, payee.wallet, 10, 0)
-    assert [(e.amount_minor, e.code, e.kind, e.ref) for e in entries] == [
-        (-4, "out", "adjustment", None),
-        (10, "in", "topup", ref),
-    ]
-    assert await ledger.read_entries(conn, payee.wallet, 1, 1) == entries[1:]
-    assert await ledger.count_entries(conn, payee.wallet) == 2
 
 
 async def test_partitions_are_made_ahead_once(pool: Pool) -> None:
