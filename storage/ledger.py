@@ -48,12 +48,14 @@ class Operation(msgspec.Struct, frozen=True):
     result: Any
 
 
-async def open_accounts(conn: Connection, user_id: UUID, currency: str) -> dict[str, int]:
-    """The accounts of a user by kind, made if missing."""
+async def open_accounts(
+    conn: Connection, user_id: UUID, currency: str, kinds: Sequence[str] = USER_KINDS
+) -> dict[str, int]:
+    """The accounts of a user by kind; those of `kinds` are made if missing."""
     await conn.execute(
         "insert into account (kind, owner, currency) select k, $2, $3 from unnest($1::text[]) k "
         "on conflict do nothing",
-        USER_KINDS,
+        kinds,
         user_id,
         currency,
     )

@@ -1,4 +1,7 @@
-"""Forward-only migrations: numbered .sql files, each applied once, in order, and never edited."""
+"""Forward-only migrations: numbered .sql files, each applied once, in order, and never edited.
+
+The tables of the job queue are its library's own business; they are brought up to date last.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
+from storage import jobs
 from storage.pool import Connection
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -106,6 +110,7 @@ async def _migrate_locked(conn: Connection, migrations: list[Migration]) -> list
         pending = await _pending(conn, migrations)
         for migration in pending:
             await _apply(conn, migration)
+        await jobs.prepare(conn)
         return [migration.name for migration in pending]
     finally:
         # A lost connection has given the lock back by itself.

@@ -35,6 +35,12 @@ RESERVED = {
     "av": ("signalling/client/",),
     "jwt": ("server/access.py", "rest/auth/tokens.py"),
     "aiohttp_jwt": ("server/access.py",),
+    "pgqueuer": ("storage/jobs.py", "server/jobs.py"),
+    "stripe": ("rest/payments/gateways/stripe.py",),
+    "PIL": ("rest/account/",),
+    "obstore": ("storage/objects.py",),
+    "phonenumbers": ("rest/http/phones.py",),
+    "sentry_sdk": ("server/sentry.py",),
     "pydantic": ("server/config.py",),
     "pydantic_settings": ("server/config.py",),
 }
