@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
-from storage import idempotency, ledger, outbox
+from storage import bonus, idempotency, ledger, outbox
 from storage.errors import Unavailable
 from storage.outbox import Promise
 from storage.pool import LOST, Connection, Pool
@@ -149,6 +150,7 @@ class Chore(NamedTuple):
     do: Callable[[Connection], Awaitable[object]]
 
 
+MINUTE_S = 60.0
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 
@@ -159,7 +161,13 @@ async def forget_old_answers(conn: Connection) -> None:
         pass
 
 
+async def expire_bonus(conn: Connection) -> None:
+    while await bonus.expire(conn, datetime.now(UTC)):
+        pass
+
+
 CHORES = (
+    Chore("expired_bonus", MINUTE_S, expire_bonus),
     Chore("partitions", DAY_S, ledger.ensure_partitions),
     Chore("old_answers", HOUR_S, forget_old_answers),
 )

@@ -13,14 +13,18 @@ from storage.works import Authorise, Authorised, Failed, Known, Outcome, Short, 
 # the planner expects next to no rows.
 AUTHORISE = """
 with work as (
-    select w.*, a.posted - a.held - a.floor as free, k.id as known, k.again,
+    select w.*, a.posted - a.held - a.floor as own_free,
+           coalesce(b.posted - b.held, 0) as bonus_free,
+           a.posted - a.held - a.floor + coalesce(b.posted - b.held, 0) as free,
+           least(coalesce(b.posted - b.held, 0), w.hold) as bonus_hold, k.id as known, k.again,
            s.user_id as busy_user, s.call_id as busy_call
       from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                   $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],
-                  $13::bigint[], $14::bigint[], $15::bigint[]) with ordinality
+                  $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[]) with ordinality
            as w(call_id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
-                tariff, hold, payer, payee, platform, created_ms, n)
+                tariff, hold, payer, bonus, payee, platform, created_ms, n)
       left join account a on a.id = w.payer
+      left join account b on b.id = w.bonus
       left join lateral (
            select c.id, c.id = w.call_id and c.caller_id = w.caller_id and c.state <> 'ended'
                       and m.owner_epoch = $1 and m.asof_ms = w.created_ms as again
@@ -65,26 +69,32 @@ won as (
     select * from wish where (call_id in (select id from opened)) is true
 ),
 metered as (
-    insert into meter (call_id, owner_epoch, payer, payee, platform, asof_ms, hold)
-    select call_id, $1, payer, payee, platform, created_ms, hold from won
+    insert into meter (call_id, owner_epoch, payer, bonus, payee, platform, asof_ms, hold,
+                       bonus_hold)
+    select call_id, $1, payer, bonus, payee, platform, created_ms, hold, bonus_hold from won
 ),
 change as (
-    select payer, sum(hold)::bigint as hold from won group by payer having sum(hold) > 0
+    select account, sum(held)::bigint as hold
+      from won cross join lateral (values (payer, hold - bonus_hold), (bonus, bonus_hold))
+           as s(account, held)
+     group by account having sum(held) > 0
 ),
 paid as (
     update account a set held = a.held + c.hold, version = a.version + 1
       from change c
-     where a.id = c.payer
+     where a.id = c.account
  returning a.id, a.posted - a.held - a.floor as free
 )
 select won.n is not null as won, wish.n is not null as tried, w.known, w.again, w.busy_user,
-       w.busy_call, coalesce(paid.free, w.free, 0) as available,
+       w.busy_call,
+       coalesce(own.free, w.own_free, 0) + coalesce(extra.free, w.bonus_free) as available,
        got.users as slots
   from work w
   left join wish on wish.n = w.n
   left join got on got.call_id = w.call_id
   left join won on won.n = w.n
-  left join paid on paid.id = w.payer
+  left join paid own on own.id = w.payer
+  left join paid extra on extra.id = w.bonus
  order by w.n
 """
 

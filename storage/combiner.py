@@ -77,15 +77,15 @@ class _Locked(Exception):
 
 def _accounts(work: Work) -> tuple[int, ...]:
     """The accounts a work changes."""
+    named: tuple[int | None, ...]
     match work:
         case Authorise():
-            return (work.payer,)
+            named = (work.payer, work.bonus)
         case Charge() | Settle():
-            if work.payee is None:
-                return (work.payer, work.platform)
-            return (work.payer, work.payee, work.platform)
+            named = (work.payer, work.platform, work.bonus, work.payee)
         case _:
             return ()
+    return tuple(account for account in named if account is not None)
 
 
 def _ignore(_outcome: Outcome) -> None:
@@ -344,6 +344,7 @@ class Combiner:
             Settle(
                 call_id=work.call_id,
                 payer=work.payer,
+                bonus=work.bonus,
                 payee=work.payee,
                 platform=work.platform,
                 target_minor=0,

@@ -53,8 +53,10 @@ async def begin(
     return frozenset(row[1])
 
 
-# The double entry of the rows of `plan`: (call_id, payer, payee, platform, new_charged, delta,
-# earned_delta, held_delta). Gives `paid`: what each payer may spend afterwards.
+# The double entry of the rows of `plan`: (call_id, payer, bonus, payee, platform, new_charged,
+# delta, earned_delta, held_delta, bonus_delta, bonus_held_delta). The last two are the parts of
+# delta and held_delta that are bonus money. Gives `paid`: what may be spent from each account
+# afterwards.
 POST = """
 posted as (
     insert into operation (key, kind, ref)
@@ -64,18 +66,25 @@ posted as (
 ),
 moved as (
     insert into transfer (operation, seq, from_account, to_account, amount, code)
-    select o.id, s.seq, p.payer, s.receiver, s.amount, s.code
+    select o.id, s.seq, s.sender, s.receiver, s.amount, s.code
       from posted o join plan p on p.call_id = o.ref
-     cross join lateral (values (1::smallint, p.payee, p.earned_delta, 'call_earning'),
-                                (2::smallint, p.platform, p.delta - p.earned_delta, 'platform_fee'))
-           as s(seq, receiver, amount, code)
+     cross join lateral (select least(p.bonus_delta, p.earned_delta)) as e(by_bonus)
+     cross join lateral (values
+               (1::smallint, p.payer, p.payee, p.earned_delta - e.by_bonus, 'call_earning'),
+               (2::smallint, p.payer, p.platform,
+                p.delta - p.bonus_delta - p.earned_delta + e.by_bonus, 'platform_fee'),
+               (3::smallint, p.bonus, p.payee, e.by_bonus, 'call_earning'),
+               (4::smallint, p.bonus, p.platform, p.bonus_delta - e.by_bonus, 'platform_fee'))
+           as s(seq, sender, receiver, amount, code)
      where s.amount <> 0
 ),
 change as (
     select account, sum(posted)::bigint as posted, sum(held)::bigint as held
       from plan p
-     cross join lateral (values (p.payer, -p.delta, p.held_delta), (p.payee, p.earned_delta, 0),
-                                (p.platform, p.delta - p.earned_delta, 0))
+     cross join lateral (values
+               (p.payer, p.bonus_delta - p.delta, p.held_delta - p.bonus_held_delta),
+               (p.bonus, -p.bonus_delta, p.bonus_held_delta), (p.payee, p.earned_delta, 0),
+               (p.platform, p.delta - p.earned_delta, 0))
            as s(account, posted, held)
      group by account
     having sum(posted) <> 0 or sum(held) <> 0
@@ -89,23 +98,28 @@ paid as (
 )
 """
 
-# A hold never shrinks below what is left of it unless less is wanted: it was promised.
+# A hold never shrinks below what is left of it unless less is wanted: it was promised. Bonus money
+# is held and posted before the payer's own; of a hold that shrinks the own part is freed first.
 CHARGE = f"""
 with work as (
-    select w.*, m.call_id as metered, a.posted - a.held - a.floor as free,
+    select w.*, m.call_id as metered, a.posted - a.held - a.floor as own_free,
+           coalesce(b.posted - b.held, 0) as bonus_free,
            m.charged as old_charged, m.earned as old_earned, m.hold as old_hold,
+           m.bonus_hold as old_bonus_hold,
            m.state = 'open' and m.owner_epoch = $1 and m.payer = w.payer
                and m.payee is not distinct from w.payee
+               and (m.bonus is null or m.bonus = w.bonus) is true
                and w.target <= m.charged + m.hold as allowed
       from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                  $8::bigint[], $9::bigint[], $10::boolean[], $11::bigint[], $12::bigint[],
-                  $13::bigint[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[],
-                  $18::text[]) with ordinality
-           as w(call_id, payer, payee, platform, target, earned, billable_ms, asof_ms, running,
-                cover, quantum, connected_ms, state, units, ringing_ms, accepted_ms, callee_device,
-                n)
+                  $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::bigint[],
+                  $13::bigint[], $14::bigint[], $15::text[], $16::bigint[], $17::bigint[],
+                  $18::bigint[], $19::text[]) with ordinality
+           as w(call_id, payer, bonus, payee, platform, target, earned, billable_ms, asof_ms,
+                running, cover, quantum, connected_ms, state, units, ringing_ms, accepted_ms,
+                callee_device, n)
       left join meter m on m.call_id = w.call_id
       left join account a on a.id = w.payer
+      left join account b on b.id = w.bonus
 ),
 due as (
     select w.*, greatest(target, old_charged) as new_charged,
@@ -117,23 +131,32 @@ due as (
 ),
 wish as (
     select d.*, old_hold - delta as rest, greatest(cover - new_charged, 0) as wanted,
-           free - coalesce(sum(greatest(cover - new_charged - (old_hold - delta), 0)) over (
+           least(delta, old_bonus_hold) as bonus_delta,
+           coalesce(sum(greatest(cover - new_charged - (old_hold - delta), 0)) over (
                partition by payer order by n rows between unbounded preceding and 1 preceding), 0
-           )::bigint as left_free
+           )::bigint as taken
       from due d
 ),
 held as (
-    select w.*, greatest(left_free, 0) + rest as room from wish w
+    select w.*, greatest(own_free + bonus_free - taken, 0) + rest as room from wish w
 ),
 plan as (
-    select h.*, new_earned - old_earned as earned_delta, new_hold, new_hold - old_hold as held_delta
+    select h.*, new_earned - old_earned as earned_delta, new_hold,
+           new_hold - old_hold as held_delta, new_bonus_hold,
+           new_bonus_hold - old_bonus_hold as bonus_held_delta
       from held h
      cross join lateral (select case when room >= wanted then wanted
                                      else greatest(room / quantum * quantum, rest) end) s(new_hold)
+     cross join lateral (
+           select case when new_hold >= rest
+                       then old_bonus_hold - bonus_delta
+                            + least(new_hold - rest, greatest(bonus_free - taken, 0))
+                       else least(old_bonus_hold - bonus_delta, new_hold) end) b(new_bonus_hold)
 ),
 counted as (
     update meter m
        set charged = p.new_charged, earned = p.new_earned, hold = p.new_hold,
+           bonus = p.bonus, bonus_hold = p.new_bonus_hold,
            billable_ms = greatest(p.billable_ms, m.billable_ms), asof_ms = p.asof_ms,
            running = p.running
       from plan p
@@ -152,10 +175,12 @@ connected as (
 ),
 {POST}
 select coalesce(p.new_charged, w.old_charged, 0), coalesce(p.new_earned, w.old_earned, 0),
-       coalesce(p.new_hold, w.old_hold, 0), coalesce(paid.free, w.free, 0), p.n is null
+       coalesce(p.new_hold, w.old_hold, 0),
+       coalesce(own.free, w.own_free, 0) + coalesce(extra.free, w.bonus_free), p.n is null
   from work w
   left join plan p on p.n = w.n
-  left join paid on paid.id = w.payer
+  left join paid own on own.id = w.payer
+  left join paid extra on extra.id = w.bonus
  order by w.n
 """
 
@@ -173,20 +198,23 @@ async def charge(conn: Connection, epoch: int, works: Sequence[Charge]) -> list[
 SETTLE = f"""
 with work as (
     select w.*, m.call_id as metered, m.state as meter_state, m.owner_epoch,
-           a.posted - a.held - a.floor as free,
+           a.posted - a.held - a.floor as own_free, coalesce(b.posted - b.held, 0) as bonus_free,
            m.charged as old_charged, m.earned as old_earned, m.hold as old_hold,
+           m.bonus_hold as old_bonus_hold,
            m.billable_ms as old_billable_ms, c.units as old_units, c.caller_id, c.callee_id,
            m.state = 'open' and m.owner_epoch = $1 and m.payer = w.payer
-               and m.payee is not distinct from w.payee as allowed
+               and m.payee is not distinct from w.payee
+               and (m.bonus is null or m.bonus = w.bonus) is true as allowed
       from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                  $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[],
-                  $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[])
-           with ordinality
-           as w(call_id, payer, payee, platform, target, earned, billable_ms, talk_ms, units,
+                  $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
+                  $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+                  $18::text[]) with ordinality
+           as w(call_id, payer, bonus, payee, platform, target, earned, billable_ms, talk_ms, units,
                 reason, ended_by, ended_ms, ringing_ms, accepted_ms, connected_ms, callee_device, n)
       left join meter m on m.call_id = w.call_id
       left join call c on c.id = w.call_id
       left join account a on a.id = w.payer
+      left join account b on b.id = w.bonus
 ),
 due as (
     select w.*, least(greatest(target, old_charged), old_charged + old_hold) as new_charged
@@ -195,7 +223,8 @@ due as (
 ),
 plan as (
     select d.*, new_charged - old_charged as delta, -old_hold as held_delta,
-           new_earned, new_earned - old_earned as earned_delta,
+           least(new_charged - old_charged, old_bonus_hold) as bonus_delta,
+           -old_bonus_hold as bonus_held_delta, new_earned, new_earned - old_earned as earned_delta,
            greatest(billable_ms, old_billable_ms) as new_billable_ms
       from due d
      cross join lateral (
@@ -205,7 +234,7 @@ plan as (
 ),
 closed as (
     update meter m
-       set state = 'settled', running = false, hold = 0, charged = p.new_charged,
+       set state = 'settled', running = false, hold = 0, bonus_hold = 0, charged = p.new_charged,
            earned = p.new_earned, billable_ms = p.new_billable_ms, asof_ms = p.ended_ms,
            settled_at = now()
       from plan p
@@ -236,11 +265,13 @@ freed as (
 select p.n is not null as first, coalesce(p.new_charged, w.old_charged, 0) as charged,
        coalesce(p.new_earned, w.old_earned, 0) as earned,
        coalesce(p.new_billable_ms, w.old_billable_ms, 0) as billable_ms,
-       coalesce(p.units, w.old_units, 0) as units, coalesce(paid.free, w.free, 0) as available,
+       coalesce(p.units, w.old_units, 0) as units,
+       coalesce(own.free, w.own_free, 0) + coalesce(extra.free, w.bonus_free) as available,
        w.metered is not null as found, w.meter_state, w.owner_epoch
   from work w
   left join plan p on p.n = w.n
-  left join paid on paid.id = w.payer
+  left join paid own on own.id = w.payer
+  left join paid extra on extra.id = w.bonus
  order by w.n
 """
 

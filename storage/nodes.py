@@ -44,6 +44,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     beat_ms: int
     payer: int
+    bonus: int | None
     payee: int | None
     platform: int
     billable_ms: int
@@ -67,13 +68,14 @@ select c.id as call_id, c.caller_id, c.callee_id, c.caller_device, c.callee_devi
        (extract(epoch from c.ringing_at) * 1000)::bigint as ringing_ms,
        (extract(epoch from c.accepted_at) * 1000)::bigint as accepted_ms,
        (extract(epoch from c.connected_at) * 1000)::bigint as connected_ms,
-       n.epoch, n.beat_ms, m.payer, m.payee, m.platform, m.billable_ms, m.asof_ms, m.running,
-       m.charged as charged_minor, m.earned as earned_minor, m.hold as hold_minor,
-       a.posted - a.held - a.floor as available_minor
+       n.epoch, n.beat_ms, m.payer, m.bonus, m.payee, m.platform, m.billable_ms, m.asof_ms,
+       m.running, m.charged as charged_minor, m.earned as earned_minor, m.hold as hold_minor,
+       a.posted - a.held - a.floor + coalesce(b.posted - b.held, 0) as available_minor
   from node n
   join meter m on m.owner_epoch = n.epoch and m.state = 'open'
   join call c on c.id = m.call_id
   join account a on a.id = m.payer
+  left join account b on b.id = m.bonus
  where n.fenced and n.epoch < $1
  order by c.created_at, c.id
 """

@@ -46,9 +46,10 @@ class KnownCall(msgspec.Struct, frozen=True):
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides on a call request, as of one moment.
 
-    `wallet` is the caller's call credits account and `available_minor` what may be spent from it;
-    `earnings` the callee's pending earnings, None without a provider profile. `known` is the call
-    stored for this (caller, device, request id), or else any call with the wished id.
+    `wallet` is the caller's call credits account, `bonus` that of their bonus money if it holds
+    any, and `available_minor` what may be spent from both; `earnings` the callee's pending
+    earnings, None without a provider profile. `known` is the call stored for this (caller, device,
+    request id), or else any call with the wished id.
     `unanswered` counts the caller's calls to this callee in the last 10 minutes that nobody came
     to talk in, the oldest at `unanswered_since_ms`; `calls_last_hour` all calls the caller
     requested, up to the ask's `calls_max`.
@@ -59,6 +60,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     provider: Offering | None
     blocked: bool
     wallet: int
+    bonus: int | None = None
     available_minor: int
     currency: str
     earnings: int | None
@@ -101,7 +103,9 @@ select q.n, caller.name, caller.avatar_url, caller.status,
        p.share_bps, p.availability,
        exists (select from block b where b.user_id = caller.id and b.blocked_id = callee.id)
        or exists (select from block b where b.user_id = callee.id and b.blocked_id = caller.id),
-       wallet.id, wallet.posted - wallet.held - wallet.floor, wallet.currency, earnings.id,
+       wallet.id,
+       wallet.posted - wallet.held - wallet.floor + coalesce(bonus.posted - bonus.held, 0),
+       wallet.currency, earnings.id,
        known.id, known.caller_id, known.callee_id, known.state,
        tried.times, (extract(epoch from tried.since) * 1000)::bigint,
        (select count(*) from (
@@ -109,7 +113,8 @@ select q.n, caller.name, caller.avatar_url, caller.status,
                 where c.caller_id = caller.id
                   and c.created_at
                       > 'epoch'::timestamptz + (q.now_ms - 3600000) * interval '1 ms'
-                order by c.created_at desc limit q.calls_max) counted)
+                order by c.created_at desc limit q.calls_max) counted),
+       bonus.id
   from (select unnest($1::int[]) as n, unnest($2::uuid[]) as caller_id,
                unnest($3::uuid[]) as callee_id, unnest($4::text[]) as callee_phone,
                unnest($5::text[]) as kind, unnest($6::text[]) as device,
@@ -118,6 +123,8 @@ select q.n, caller.name, caller.avatar_url, caller.status,
          limit $11) q
   join users caller on caller.id = q.caller_id
   join account wallet on wallet.owner = caller.id and wallet.kind = 'call_credits'
+  left join account bonus on bonus.owner = caller.id and bonus.kind = 'bonus'
+                         and bonus.currency = wallet.currency and bonus.posted > bonus.held
   join users callee
     on callee.id = coalesce(q.callee_id, (select u.id from users u where u.phone = q.callee_phone))
   left join provider p on p.user_id = callee.id
@@ -168,6 +175,7 @@ def _terms(ask: Ask, row: Record) -> Terms:
         provider=provider,
         blocked=row[13],
         wallet=row[14],
+        bonus=row[25],
         available_minor=row[15],
         currency=row[16],
         earnings=row[17],

@@ -31,8 +31,8 @@ class PhoneTaken(Conflict):
 class User(msgspec.Struct, frozen=True):
     """An account with what its owner may see. Deleted accounts are never read as this.
 
-    `balance_minor` is what the spending account holds, running calls included. `availability` is
-    None for those without a provider profile.
+    `balance_minor` is what may be spent, bonus and what running calls hold included.
+    `availability` is None for those without a provider profile.
     """
 
     id: UUID
@@ -114,10 +114,11 @@ async def read_user(conn: Connection, user_id: UUID, currency: str) -> User | No
     row = await conn.fetchrow(
         """
         select u.id, u.email, u.phone, u.name, u.avatar_url, u.bio, u.gender, u.birthday, u.roles,
-               u.status, u.created_at, coalesce(a.posted, 0) as balance_minor, p.availability
+               u.status, u.created_at, p.availability,
+               (select coalesce(sum(a.posted), 0)::bigint from account a
+                 where a.owner = u.id and a.currency = $2 and a.kind in ('call_credits', 'bonus'))
+                   as balance_minor
         from users u
-        left join account a on a.kind = 'call_credits' and a.owner = u.id and a.label = ''
-                           and a.currency = $2
         left join provider p on p.user_id = u.id
         where u.id = $1 and u.status <> 'deleted'
         """,

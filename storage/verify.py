@@ -83,10 +83,16 @@ RULES = (
         "select count(*) from account",
         """
         with holds as (
-            select payer, sum(hold) as hold from meter where state = 'open' group by payer)
-        select format('account %s: held %s, meters %s', coalesce(a.id, h.payer), a.held,
+            select account, sum(hold) as hold
+              from (select payer as account, hold - bonus_hold as hold
+                      from meter where state = 'open'
+                    union all
+                    select bonus, bonus_hold
+                      from meter where state = 'open' and bonus is not null) m
+             group by account)
+        select format('account %s: held %s, meters %s', coalesce(a.id, h.account), a.held,
                       coalesce(h.hold, 0))
-          from account a full join holds h on h.payer = a.id
+          from account a full join holds h on h.account = a.id
          where coalesce(a.held, -1) <> coalesce(h.hold, 0)
         """,
     ),
@@ -138,7 +144,8 @@ RULES = (
             select o.ref, sum(t.amount) as amount,
                    coalesce(sum(t.amount) filter (where t.code = 'call_earning'), 0) as earned,
                    coalesce(sum(t.amount) filter (where t.code = 'platform_fee'), 0) as platform,
-                   bool_and(t.from_account = m.payer) as by_payer,
+                   bool_and(t.from_account in (m.payer, coalesce(m.bonus, m.payer)))
+                       as by_payer,
                    bool_and(t.to_account = m.payee) filter (where t.code = 'call_earning') as home
               from operation o
               join transfer t on t.operation = o.id
@@ -234,6 +241,19 @@ RULES = (
                       n.epoch, n.beat_at)
           from node n join meter m on m.owner_epoch = n.epoch
          where n.fenced and m.settled_at > n.beat_at
+        """,
+    ),
+    Rule(
+        "a bonus account got what its lots say",
+        "select count(*) from bonus_lot",
+        """
+        with lots as (select account, sum(amount) as amount from bonus_lot group by account),
+             came as (select to_account as account, sum(amount) as amount
+                        from transfer where code = 'bonus' group by to_account)
+        select format('account %s: lots %s, transfers %s', coalesce(l.account, c.account),
+                      coalesce(l.amount, 0), coalesce(c.amount, 0))
+          from lots l full join came c on c.account = l.account
+         where coalesce(l.amount, 0) <> coalesce(c.amount, 0)
         """,
     ),
     Rule(

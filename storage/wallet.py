@@ -15,17 +15,36 @@ from storage.pool import Connection
 
 SPENDING_KIND = "call_credits"
 
+# Two index look-ups for those without a bonus.
+BALANCE = """
+select a.posted + coalesce(b.posted, 0), a.held + coalesce(b.held, 0),
+       a.posted - a.held - a.floor + coalesce(b.posted - b.held, 0), now(), coalesce(b.posted, 0),
+       case when b.posted > 0 then
+           (select min(l.expires_at) from bonus_lot l
+             where l.account = b.id and l.expired_at is null) end
+  from account a
+  left join account b on b.kind = 'bonus' and b.owner = a.owner and b.label = ''
+                     and b.currency = a.currency
+ where a.kind = 'call_credits' and a.owner = $1 and a.label = '' and a.currency = $2
+"""
+
 # Any fixed UUID will do; it keeps wallet ids apart from other name-based ids.
 _WALLETS = UUID("5b0c1ba2-6f0e-5d9f-9b59-8a3a1f3c7e11")
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """`available_minor` may be spent now; `posted_minor` also counts what running calls hold."""
+    """`available_minor` may be spent now; `posted_minor` also counts what running calls hold.
+
+    All of them include the bonus, of which `bonus_minor` is left; some of it, if it is not spent
+    before, expires at `bonus_expires_at`.
+    """
 
     posted_minor: int
     held_minor: int
     available_minor: int
     at: datetime
+    bonus_minor: int = 0
+    bonus_expires_at: datetime | None = None
 
 
 class Wallet(msgspec.Struct, frozen=True):
@@ -57,19 +76,9 @@ def wallet_id(owner: UUID, kind: str, currency: str) -> UUID:
 
 
 async def read_balance(conn: Connection, user_id: UUID, currency: str) -> Balance | None:
-    """The spending wallet as it is at this moment, in one index look-up."""
-    row = await conn.fetchrow(
-        """
-        select posted, held, posted - held - floor as available, now() as at
-        from account
-        where kind = 'call_credits' and owner = $1 and label = '' and currency = $2
-        """,
-        user_id,
-        currency,
-    )
-    if row is None:
-        return None
-    return Balance(row["posted"], row["held"], row["available"], row["at"])
+    """The spending wallet as it is at this moment, with the bonus."""
+    row = await conn.fetchrow(BALANCE, user_id, currency)
+    return None if row is None else Balance(*row)
 
 
 async def spending_account(conn: Connection, user_id: UUID, currency: str) -> int | None:

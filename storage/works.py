@@ -1,9 +1,10 @@
 """What a call asks of the database, and what it hears back: the structs of the combiner.
 
 Amounts are minor units, cumulative since the call began unless said otherwise; `_ms` moments are
-the node clock's Unix milliseconds. `payer`, `payee` and `platform` are account ids; `payee` is None
-when nobody but the platform earns. The order of the fields is the order of the parameters of the
-statements in `storage/meters.py` and `storage/calls.py`.
+the node clock's Unix milliseconds. `payer`, `bonus`, `payee` and `platform` are account ids:
+`bonus` is the payer's bonus money, spent first, or None; `payee` is None when nobody but the
+platform earns. The order of the fields is the order of the parameters of the statements in
+`storage/meters.py` and `storage/calls.py`.
 """
 
 from uuid import UUID
@@ -35,6 +36,7 @@ class Authorise(Work, frozen=True, gc=False, kw_only=True):
     tariff: bytes
     hold_minor: int
     payer: int
+    bonus: int | None = None
     payee: int | None
     platform: int
     created_ms: int
@@ -78,6 +80,7 @@ class Charge(Work, frozen=True, gc=False, kw_only=True):
     """
 
     payer: int
+    bonus: int | None = None
     payee: int | None
     platform: int
     target_minor: int
@@ -102,6 +105,7 @@ class Settle(Work, frozen=True, gc=False, kw_only=True):
     """
 
     payer: int
+    bonus: int | None = None
     payee: int | None
     platform: int
     target_minor: int
@@ -119,7 +123,7 @@ class Settle(Work, frozen=True, gc=False, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """Base of all answers. `available_minor` is what the payer may spend afterwards."""
+    """Base of all answers. `available_minor` is what the payer may spend afterwards, of both."""
 
 
 class Authorised(Outcome, frozen=True, gc=False):

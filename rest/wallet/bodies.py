@@ -9,12 +9,15 @@ from signalling.events import Shape
 
 class BalanceView(Shape, frozen=True):
     """`balance` is what the wallet holds, `available` what may be spent, `held` what running
-    calls have set aside. True at `updatedAt`."""
+    calls have set aside; all with the bonus. Calls spend the bonus first: `bonus` is left of it,
+    and some of that expires at `bonusExpiresAt`. True at `updatedAt`."""
 
     user_id: UUID
     balance: int
     available: int
     held: int
+    bonus: int
+    bonus_expires_at: datetime | None
     currency: str
     updated_at: datetime
 

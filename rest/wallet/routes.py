@@ -98,6 +98,8 @@ class WalletRoutes:
                 balance=found.posted_minor,
                 available=found.available_minor,
                 held=found.held_minor,
+                bonus=found.bonus_minor,
+                bonus_expires_at=found.bonus_expires_at,
                 currency=self._currency,
                 updated_at=found.at,
             )

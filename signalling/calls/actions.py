@@ -154,10 +154,15 @@ class Actions:
             return None
         return snapshot(host.call, host.party(user_id), device, self._clock())
 
-    def funded(self, user_id: UUID) -> None:
-        """Money arrived in this user's wallet: a live call they pay for may go on longer."""
+    def funded(self, user_id: UUID, bonus: int | None = None) -> None:
+        """Money arrived in this user's wallet: a live call they pay for may go on longer.
+
+        `bonus` is the account of their bonus money, if some of it came there.
+        """
         host = self._registry.of_user(user_id)
         if host is not None and host.party(user_id) is Party.CALLER:
+            if bonus is not None:
+                host.accounts = msgspec.structs.replace(host.accounts, bonus=bonus)
             try:
                 host.feed(inputs.Funded())
             except Refused:

@@ -35,11 +35,13 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
 
 
 class Accounts(msgspec.Struct, frozen=True):
-    """Ledger accounts of one call. Without a payee all goes to the platform."""
+    """Ledger accounts of one call. Without a payee all goes to the platform; `bonus` is the
+    payer's bonus money, if there is any, and spent first."""
 
     payer: int
     payee: int | None
     platform: int
+    bonus: int | None = None
 
 
 class Handle(Protocol):

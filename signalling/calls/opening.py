@@ -231,6 +231,7 @@ class Opener:
             terms.wallet,
             terms.earnings if terms.provider is not None else None,
             self._house.platform,
+            terms.bonus,
         )
         answer: asyncio.Future[works.Outcome | Host] = asyncio.get_running_loop().create_future()
         created_ms = self._clock()
@@ -255,6 +256,7 @@ class Opener:
             tariff=msgspec.json.encode(tariff),
             hold_minor=admitted.hold_minor,
             payer=accounts.payer,
+            bonus=accounts.bonus,
             payee=accounts.payee,
             platform=accounts.platform,
             created_ms=created_ms,

@@ -115,6 +115,7 @@ class CallPerformer:
         work = works.Charge(
             call_id=host.id,
             payer=accounts.payer,
+            bonus=accounts.bonus,
             payee=accounts.payee,
             platform=accounts.platform,
             target_minor=effect.target_minor,
@@ -149,6 +150,7 @@ class CallPerformer:
         work = works.Settle(
             call_id=host.id,
             payer=accounts.payer,
+            bonus=accounts.bonus,
             payee=accounts.payee,
             platform=accounts.platform,
             target_minor=effect.target_minor,

@@ -41,6 +41,7 @@ def closing(orphan: nodes.Orphan) -> works.Settle:
     return works.Settle(
         call_id=orphan.call_id,
         payer=orphan.payer,
+        bonus=orphan.bonus,
         payee=orphan.payee,
         platform=orphan.platform,
         target_minor=target_minor,

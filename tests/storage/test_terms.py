@@ -10,7 +10,15 @@ from storage import calls
 from storage.ids import new_id
 from storage.pool import Connection, Pool
 from storage.terms import TERMS, KnownCall, Offering, Terms, read_terms
-from tests.storage.world import NOW_MS, User, ask_of, make_user, make_world, record_of
+from tests.storage.world import (
+    NOW_MS,
+    User,
+    ask_of,
+    give_bonus,
+    make_user,
+    make_world,
+    record_of,
+)
 
 
 async def terms_of(
@@ -43,6 +51,20 @@ async def test_terms_tell_of_both_sides(conn: Connection) -> None:
     assert video is not None
     assert video.provider is not None
     assert video.provider.price_minor == 200
+
+
+async def test_bonus_counts_as_money_that_can_be_spent(conn: Connection) -> None:
+    caller, callee = await make_user(conn, money=300), await make_user(conn)
+    account = await give_bonus(conn, caller.id, 70)
+    terms = await terms_of(conn, caller, callee)
+    assert terms is not None
+    assert (terms.wallet, terms.bonus, terms.available_minor) == (caller.wallet, account, 370)
+    await conn.execute(
+        "update account set held = posted, version = version + 1 where id = $1", account
+    )
+    terms = await terms_of(conn, caller, callee)
+    assert terms is not None
+    assert (terms.bonus, terms.available_minor) == (None, 300)
 
 
 async def test_a_callee_is_found_by_phone_number_too(conn: Connection) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from storage import ledger, nodes
+from storage import bonus, ledger, nodes
 from storage.combiner import Combiner
 from storage.ids import new_id
 from storage.pool import Connection, Pool
@@ -60,6 +61,23 @@ async def give(conn: Connection, account: int, money: int) -> None:
         kind="grant",
         moves=[ledger.Move(promo, account, money, "grant")],
     )
+
+
+async def give_bonus(conn: Connection, user_id: UUID, amount: int, *, days: float = 30) -> int:
+    """A lot of bonus money with its operation, of today; returns the bonus account."""
+    key = f"lot:{new_id()}"
+    account = await bonus.open_lot(
+        conn,
+        user_id=user_id,
+        currency="PTS",
+        amount_minor=amount,
+        expires_at=datetime.now(UTC) + timedelta(days=days),
+        key=key,
+    )
+    promo = await ledger.system_account(conn, "promo", "", "PTS")
+    move = ledger.Move(promo, account, amount, bonus.CODE)
+    await ledger.post(conn, key=key, kind="bonus", moves=[move])
+    return account
 
 
 async def make_node(conn: Connection, name: str = "main") -> nodes.NodeClaim:
@@ -131,6 +149,7 @@ def charge_of(
     return Charge(
         call_id=call.call_id,
         payer=call.payer,
+        bonus=call.bonus,
         payee=call.payee,
         platform=call.platform,
         target_minor=units * UNIT,
@@ -150,6 +169,7 @@ def settle_of(call: Authorise, units: int, *, reason: str = "hangup") -> Settle:
     return Settle(
         call_id=call.call_id,
         payer=call.payer,
+        bonus=call.bonus,
         payee=call.payee,
         platform=call.platform,
         target_minor=units * UNIT,

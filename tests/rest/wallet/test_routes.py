@@ -8,7 +8,7 @@ from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import CURRENCY, Person, Rest
-from tests.storage.world import give
+from tests.storage.world import give, give_bonus
 
 
 @pytest.fixture
@@ -49,8 +49,22 @@ async def test_the_balance_tells_what_is_held_and_what_may_be_spent(
         "balance": 500,
         "available": 380,
         "held": 120,
+        "bonus": 0,
+        "bonusExpiresAt": None,
         "currency": "PTS",
     }
+
+
+async def test_the_balance_counts_the_bonus(rest: Rest, ann: Person) -> None:
+    await fund(rest, ann, 500)
+    async with rest.pool.acquire() as conn, conn.transaction():
+        await give_bonus(conn, ann.id, 80)
+
+    answer = await rest.call("GET", "/wallet/balance", by=ann, status=200)
+
+    assert (answer.body["balance"], answer.body["available"]) == (580, 580)
+    assert answer.body["bonus"] == 80
+    assert answer.body["bonusExpiresAt"] is not None
 
 
 async def test_an_account_without_a_wallet_hears_so(rest: Rest) -> None:

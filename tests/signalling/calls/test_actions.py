@@ -12,6 +12,7 @@ from signalling.limits import CallLimits
 from storage.ids import new_id
 from tests.signalling.harness import CURRENCY, START_MS, Node
 from tests.signalling.pairs import Pair, make_pair
+from tests.storage.world import give_bonus
 
 
 @pytest.fixture
@@ -144,6 +145,17 @@ async def test_money_that_arrives_takes_a_warning_back(pair: Pair) -> None:
     await pair.node.passes(1_000)
     taken_back = pair.phone.told("balance_low")[-1]["data"]
     assert (taken_back["withdrawn"], taken_back["endsAt"]) == (True, START_MS + 900_000)
+
+
+async def test_bonus_that_arrives_in_mid_call_is_spent_by_it(pair: Pair) -> None:
+    await pair.connect()
+    await pair.talk(10_000)
+    async with pair.node.pool.acquire() as conn, conn.transaction():
+        account = await give_bonus(conn, pair.ann.id, 1_000)
+    pair.node.actions.funded(pair.ann.id, account)
+    await pair.talk(70_000)
+    held = await pair.node.pool.fetchval("select held from account where id = $1", account)
+    assert held > 0
 
 
 async def test_money_for_somebody_who_does_not_pay_wakes_nothing(pair: Pair) -> None:

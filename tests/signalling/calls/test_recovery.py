@@ -59,6 +59,7 @@ def orphan(
         epoch=1,
         beat_ms=START + beat,
         payer=1,
+        bonus=4,
         payee=payee,
         platform=3,
         billable_ms=billable_ms,
