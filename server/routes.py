@@ -24,8 +24,10 @@ from rest.providers.routes import ProviderRoutes
 from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
+from server.documents import Documents
 from server.health import HealthRoutes
 from server.metrics import Metrics
+from signalling.asyncapi import build_asyncapi
 from signalling.calls.actions import Actions
 from storage.combiner import Combiner
 from storage.pool import Pool
@@ -111,12 +113,8 @@ def mount_all(
 ) -> None:
     """Add the routes, the pages, and the documents made from the routes."""
     mount(app, routes, access.guard)
-    document = build_openapi(routes, version=parts.version, title="Talktime")
-
-    async def openapi(_: web.Request) -> web.Response:
-        return web.json_response(document)
-
-    app.router.add_get("/openapi.json", openapi)
+    openapi = build_openapi(routes, version=parts.version, title="Talktime")
+    app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
     app.router.add_get("/metrics", metrics.handle)
     if parts.sandbox is not None:
         pages = SandboxPages(parts.sandbox, currency_exponent=parts.config.currency_exponent)

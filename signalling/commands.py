@@ -108,12 +108,13 @@ class CallReject(Command, frozen=True):
 class Signal(Command, frozen=True):
     """`sdp` (offer, answer) and `candidates` are relayed as they came, byte for byte.
 
-    No `sdp` is empty bytes: msgspec takes Raw only where nothing else may stand.
+    No `sdp` is empty bytes: msgspec takes Raw only where nothing else may stand. (From a factory,
+    because a document cannot show a default that is no JSON.)
     """
 
     kind: Literal["offer", "answer", "candidates", "end"]
     gen: Generation
-    sdp: Raw = Raw(b"")
+    sdp: Raw = msgspec.field(default_factory=Raw)
     candidates: Annotated[list[Raw], Meta(max_length=32)] | None = None
 
 

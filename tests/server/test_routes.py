@@ -13,7 +13,16 @@ from tests.server.running import Running, development, running
 
 HOOKS = "Jx3-vT0qZ8mB_wL5yR2kN7pD4sF9hG1c"
 # Pages and documents; no operation of the API.
-BESIDE = {"/ws", "/ws/call", "/openapi.json", "/metrics"}
+BESIDE = {
+    "/ws",
+    "/ws/call",
+    "/metrics",
+    "/openapi.json",
+    "/asyncapi.json",
+    "/api-docs",
+    "/api-docs/{name}",
+    "/api",
+}
 
 
 def served(there: Running) -> set[tuple[str, str]]:

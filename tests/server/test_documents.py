@@ -1,0 +1,71 @@
+"""The documents are served as they are, and the page brings everything with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from hashlib import sha256
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from server.documents import ASSETS, PAGE, SWAGGER, WEB, Documents
+
+Client = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    app = web.Application()
+    app.add_routes(Documents({"openapi": "3.1.0"}, {"asyncapi": "3.0.0"}).table())
+    async with TestClient(TestServer(app)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("path", "word"), [("/openapi.json", "openapi"), ("/asyncapi.json", "asyncapi")]
+)
+async def test_a_document_is_json_and_not_sent_twice(client: Client, path: str, word: str) -> None:
+    async with client.get(path) as answer:
+        assert answer.content_type == "application/json"
+        assert word in await answer.json()
+        tag = answer.headers["ETag"]
+    async with client.get(path, headers={"If-None-Match": tag}) as again:
+        assert again.status == 304
+        assert await again.read() == b""
+    async with client.get(path, headers={"If-None-Match": '"other"'}) as other:
+        assert other.status == 200
+
+
+@pytest.mark.parametrize("path", [PAGE, "/api"])
+async def test_the_page_asks_for_nothing_but_its_own_files(client: Client, path: str) -> None:
+    async with client.get(path) as answer:
+        assert answer.content_type == "text/html"
+        policy = answer.headers["Content-Security-Policy"]
+        page = await answer.text()
+    assert "script-src 'self';" in policy
+    assert re.search(r"https?:", page) is None
+    assert re.search(r"<script>|onload=|javascript:", page) is None
+    asked = set(re.findall(r'(?:src|href)="/api-docs/([^"]+)"', page))
+    assert asked == set(ASSETS)
+    for name in asked:
+        async with client.get(f"{PAGE}/{name}") as file:
+            assert file.status == 200
+            assert file.content_type in ("text/javascript", "text/css")
+            assert len(await file.read()) > 100
+
+
+@pytest.mark.parametrize("name", ["index.html", "manifest.json", "..%2Finit.js", "LICENSE", "x"])
+async def test_no_other_file_can_be_had(client: Client, name: str) -> None:
+    async with client.get(f"{PAGE}/{name}") as answer:
+        assert answer.status == 404
+
+
+def test_what_is_vendored_is_what_the_manifest_says() -> None:
+    [entry] = json.loads((WEB / "vendor" / "manifest.json").read_text())
+    assert entry["version"] == "5.35.0"
+    there = {path.name: sha256(path.read_bytes()).hexdigest() for path in SWAGGER.iterdir()}
+    assert there == entry["files"]
+    assert "LICENSE" in there
