@@ -35,11 +35,14 @@ class Access:
         keys: TokenKeys,
         *,
         session_is_live: Callable[[UUID], bool],
+        admit: Callable[[Identity], None] = lambda _: None,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
-        """`wall_s` is the clock that PyJWT judges expiry by."""
+        """`admit` may refuse a caller who is known; `wall_s` is the clock that PyJWT judges expiry
+        by."""
         self._keys = keys
         self._session_is_live = session_is_live
+        self._admit = admit
         self._wall_s = wall_s
         # Tokens whose signature was checked before: a phone sends the same one for minutes.
         self._checked: dict[str, Identity] = {}
@@ -59,7 +62,7 @@ class Access:
         """`handler`, but only for requests with a valid token; others get a 401."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            await self.identify(request)
+            self._admit(await self.identify(request))
             return await handler(request)
 
         return guarded

@@ -18,9 +18,11 @@ from server.access import Access
 from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay
 from server.clock import node_clock
 from server.config import Config
+from server.cors import allow
 from server.metrics import Metrics
 from server.middlewares import Around, install
 from server.people import ensure_demo
+from server.rates import Rates, rate
 from server.routes import Parts, all_routes, make_passwords, make_sandbox, mount_all
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
@@ -229,13 +231,19 @@ class Server:
         )
         app = web.Application(client_max_size=self.socket_limits.frame_bytes_max)
         unbounded = frozenset({"/ws", "/ws/call"})
+        rates = Rates(
+            address=rate(config.address_burst, config.address_per_s),
+            user=rate(config.user_burst, config.user_per_s),
+            clock=self.clock,
+        )
         around = Around(
             unbounded=unbounded,
             observe=self.metrics.observe,
             trusted_proxies=[ip_network(text) for text in config.trusted_proxies],
+            admit=rates.admit,
         )
         install(app, around)
-        access = Access(self.keys, session_is_live=self.sessions.is_live)
+        access = Access(self.keys, session_is_live=self.sessions.is_live, admit=rates.admit_user)
         mount_all(app, all_routes(parts), access, parts, self.metrics)
         endpoint = SocketEndpoint(
             self.hub,
@@ -247,6 +255,7 @@ class Server:
         )
         app.router.add_get("/ws", endpoint.handle)
         app.router.add_get("/ws/call", endpoint.handle)
+        allow(app, config.cors_origins, unshared=unbounded | {"/metrics"})
         return app
 
     def _watch(self) -> None:

@@ -100,6 +100,11 @@ class Config(BaseSettings):
     cors_origins: Origins = ()
     # Networks of proxies whose X-Forwarded-For is believed.
     trusted_proxies: Networks = ()
+    # Requests of one address, of one user: so many at once, then so many a second; 0: no limit.
+    address_burst: int = _number(400, 0, 1_000_000)
+    address_per_s: int = _number(100, 0, 1_000)
+    user_burst: int = _number(120, 0, 1_000_000)
+    user_per_s: int = _number(30, 0, 1_000)
     loop: Literal["uvloop", "asyncio"] = "asyncio" if sys.platform == "win32" else "uvloop"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"

@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from rest.http.body import refuse_tokens
-from rest.http.errors import REQUEST_ID, Problem, answer, internal, problem_of
+from rest.http.errors import REQUEST_ID, REQUEST_ID_HEADER, Problem, answer, internal, problem_of
 from rest.http.identity import IDENTITY, Identity
 from server.logs import bound
 from storage.ids import new_id, parse_id
@@ -22,7 +22,6 @@ Network = IPv4Network | IPv6Network
 # Method, route template (never the path: that may hold anything), status, seconds.
 Observe = Callable[[str, str, int, float], None]
 
-HEADER = "X-Request-Id"
 FORWARDED = "X-Forwarded-For"
 DEADLINE_S = 30.0
 SECURITY_HEADERS = {
@@ -38,10 +37,13 @@ _log = structlog.stdlib.get_logger("talktime.http")
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """Settings. `unbounded` are exact paths without a deadline (the socket's)."""
+    """Settings. `unbounded` are exact paths without a deadline (the socket's, which has limits of
+    its own). `admit` is asked about every other request but those of `free` paths, and raises."""
 
     deadline_s: float = DEADLINE_S
     unbounded: frozenset[str] = frozenset({"/ws"})
+    free: frozenset[str] = frozenset({"/health", "/ready", "/metrics"})
+    admit: Callable[[web.Request], None] | None = None
     trusted_proxies: Sequence[Network] = ()
     observe: Observe | None = None
 
@@ -56,7 +58,7 @@ def install(app: web.Application, around: Around | None = None) -> None:
 def _tracing(settings: Around) -> Middleware:
     @web.middleware
     async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get(HEADER, "")
+        given = request.headers.get(REQUEST_ID_HEADER, "")
         request_id = given if _request_id.fullmatch(given) else str(new_id())
         # The answer is prepared with this object, not with a copy made below.
         request[REQUEST_ID] = request_id
@@ -131,6 +133,8 @@ def _bounds(settings: Around) -> Middleware:
             raise Problem(400, "BAD_REQUEST", "An upgrade has no body.")
         if request.path in settings.unbounded:
             return await handler(request)
+        if settings.admit is not None and request.path not in settings.free:
+            settings.admit(request)
         try:
             async with asyncio.timeout(settings.deadline_s) as deadline:
                 return await handler(request)
@@ -157,7 +161,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers[hdrs.SERVER] = "talktime"
     request_id: str | None = request.get(REQUEST_ID)
     if request_id is not None:
-        response.headers[HEADER] = request_id
+        response.headers[REQUEST_ID_HEADER] = request_id
 
 
 def forwarded_address(request: web.Request, trusted: Sequence[Network]) -> str | None:

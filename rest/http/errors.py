@@ -17,6 +17,7 @@ from storage.errors import Conflict, NotFound, Refusal
 from storage.pool import LOST
 
 REQUEST_ID = web.RequestKey("request_id", str)
+REQUEST_ID_HEADER = "X-Request-Id"
 
 # Public codes that any domain may use, with their status. `signalling.codes.Code` and the codes
 # of `storage.errors` are these words in lower case.

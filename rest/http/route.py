@@ -56,6 +56,8 @@ class Route:
 def mount(app: web.Application, routes: Iterable[Route], guard: Guard) -> None:
     """Add all routes and aliases to the router, fixed paths before those with parameters.
 
+    The routes of one path stand side by side, so that the router makes one resource of them.
+
     `guard` wraps the handlers of routes with `auth`: it sets the identity or raises.
 
     Raises:
@@ -63,7 +65,7 @@ def mount(app: web.Application, routes: Iterable[Route], guard: Guard) -> None:
     """
     rows = [(path, route) for route in routes for path in route.paths]
     taken: set[tuple[str, str]] = set()
-    for path, route in sorted(rows, key=lambda row: "{" in row[0]):
+    for path, route in sorted(rows, key=lambda row: ("{" in row[0], row[0])):
         claim = (route.method, re.sub(r"\{[^/]+\}", "{}", path))
         if claim in taken:
             raise ValueError(f"two routes for {route.method} {path}")
