@@ -244,7 +244,8 @@ class Server:
         )
         install(app, around)
         access = Access(self.keys, session_is_live=self.sessions.is_live, admit=rates.admit_user)
-        mount_all(app, all_routes(parts), access, parts, self.metrics)
+        self.routes = all_routes(parts)
+        mount_all(app, self.routes, access, parts, self.metrics)
         endpoint = SocketEndpoint(
             self.hub,
             self.desk,

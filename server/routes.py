@@ -32,6 +32,19 @@ from signalling.calls.actions import Actions
 from storage.combiner import Combiner
 from storage.pool import Pool
 
+TAGS = {
+    "auth": "Sign-up, log-in, one-time codes, tokens and sessions.",
+    "calls": "Calls by request, with the engine of the socket; history and receipts.",
+    "media hooks": "What an operator's media server tells of calls.",
+    "notifications": "What one has been told besides the events of the socket.",
+    "operations": "For operators and their balancers.",
+    "payments": "Money in: payments, plans, gateways and refunds.",
+    "providers": "Companions, technicians, coaches: the directory, profiles and reviews.",
+    "settings": "What one wants to be told of, and what the app must know.",
+    "user": "One's own profile, others' public one, and the block list.",
+    "wallet": "Balances, entries, purchases, usage, earnings and payouts.",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -113,7 +126,7 @@ def mount_all(
 ) -> None:
     """Add the routes, the pages, and the documents made from the routes."""
     mount(app, routes, access.guard)
-    openapi = build_openapi(routes, version=parts.version, title="Talktime")
+    openapi = build_openapi(routes, version=parts.version, title="Talktime", tags=TAGS)
     app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
     app.router.add_get("/metrics", metrics.handle)
     if parts.sandbox is not None:

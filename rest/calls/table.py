@@ -91,7 +91,7 @@ def call_routes(do: Handlers) -> list[Route]:
             tag="calls",
             status=201,
             errors=REQUEST_ERRORS,
-            example={"toUserId": "0198f2a0-0000-7000-8000-000000000001", "kind": "audio"},
+            body_example={"toUserId": "0198f2a0-0000-7000-8000-000000000001", "kind": "audio"},
         ),
         Route(
             "GET",

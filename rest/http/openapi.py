@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from rest.http.errors import STATUS, ErrorBody, Fault
 from rest.http.route import UUID_PATTERN, Route
+from signalling.examples import example_of
 
 REF = "#/components/schemas/{name}"
 # What any route can answer beside what it lists.
@@ -18,11 +19,46 @@ WITH_AUTH = ("UNAUTHORIZED", "TOKEN_EXPIRED")
 WITH_BODY = ("INVALID_PAYLOAD", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
 WITH_QUERY = ("INVALID_QUERY",)
 
+INVALID_KEY = "INVALID_IDEMPOTENCY_KEY"
+KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A text of your own, new for each wish. The same request with the same key gets "
+    "the first answer for 24 hours and has no second effect.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {
+        "description": "Names the request in the server's log; one that you send is kept.",
+        "schema": {"type": "string"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true`: this is the answer to an earlier request with the same key.",
+        "schema": {"const": "true"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait. Nothing was applied.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "WWW-Authenticate": {
+        "description": "The challenge of RFC 6750.",
+        "schema": {"type": "string"},
+    },
+}
+BY_STATUS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
 _parameter = re.compile(r"\{([a-z_]+)(?::([^{}]+))?\}")
 
 
-def build_openapi(routes: Iterable[Route], *, version: str, title: str) -> dict[str, Any]:
-    """The document as plain JSON values.
+def build_openapi(
+    routes: Iterable[Route],
+    *,
+    version: str,
+    title: str,
+    tags: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The document as plain JSON values; `tags` says what the routes of each tag are about.
 
     Raises:
         ValueError: a route lists an error code that has no status.
@@ -44,13 +80,17 @@ def build_openapi(routes: Iterable[Route], *, version: str, title: str) -> dict[
             "RFC 3339 in UTC; a call's snapshot counts Unix milliseconds, as the socket does.",
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in sorted({route.tag for route in rows if route.tag})],
+        "tags": [
+            {"name": tag, "description": (tags or {}).get(tag, "")}
+            for tag in sorted({route.tag for route in rows if route.tag})
+        ],
         "paths": dict(sorted(paths.items())),
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
             "schemas": schemas,
+            "headers": HEADERS,
         },
     }
 
@@ -95,14 +135,35 @@ def _operation(
     if path != route.path:
         operation["description"] = f"The same as {route.method} {_template(route.path)}."
     parameters = [*_path_parameters(path), *_query_parameters(route, refs)]
+    if _takes_keys(route):
+        parameters.append(KEY_PARAMETER)
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
             "required": not route.body_optional,
-            "content": {"application/json": {"schema": refs[route.body]}},
+            "content": {
+                "application/json": {"schema": refs[route.body], "example": body_example(route)}
+            },
         }
     return operation
+
+
+def _takes_keys(route: Route) -> bool:
+    return any(isinstance(each, Fault) and each.code == INVALID_KEY for each in route.errors)
+
+
+def answer_example(route: Route) -> dict[str, Any]:
+    """A success answer of the route, without its wrapper."""
+    return dict(route.example) if route.example is not None else example_of(route.returns)
+
+
+def body_example(route: Route) -> dict[str, Any]:
+    """A body that the route takes: what must be there, or all that may be, if nothing must."""
+    if route.body_example is not None:
+        return dict(route.body_example)
+    assert route.body is not None
+    return example_of(route.body, full=False) or example_of(route.body)
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
@@ -154,10 +215,14 @@ def _responses(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
             ]
         }
     }
-    if route.example is not None:
-        success["example"] = {"success": True, **msgspec.to_builtins(route.example)}
+    success["example"] = {"success": True, **answer_example(route)}
+    shown = ["X-Request-Id", "Idempotent-Replayed"] if _takes_keys(route) else ["X-Request-Id"]
     responses: dict[str, Any] = {
-        str(route.status): {"description": "Done.", "content": {"application/json": success}}
+        str(route.status): {
+            "description": "Done.",
+            "headers": _headers(*shown),
+            "content": {"application/json": success},
+        }
     }
     by_status: dict[int, dict[str, str]] = {}
     for status, code, message in documented_errors(route):
@@ -165,6 +230,7 @@ def _responses(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
     for status, codes in sorted(by_status.items()):
         responses[str(status)] = {
             "description": " · ".join(codes),
+            "headers": _headers("X-Request-Id", *BY_STATUS.get(status, ())),
             "content": {
                 "application/json": {
                     "schema": {"$ref": REF.format(name=ErrorBody.__name__)},
@@ -175,6 +241,10 @@ def _responses(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
             },
         }
     return responses
+
+
+def _headers(*names: str) -> dict[str, dict[str, str]]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def documented_errors(route: Route) -> list[tuple[int, str, str]]:

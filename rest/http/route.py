@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from uuid import UUID
 
@@ -28,7 +28,8 @@ class Route:
     `{name}` in a path is a UUID; `{name:pattern}` is what the pattern says. `returns` is the
     shape of the success answer (without its wrapper), `body` and `query` what the handler reads.
     `errors` lists codes of `rest.http.errors.STATUS` and the domain's own faults. With `roles`
-    the caller must have one of them.
+    the caller must have one of them. `example` is a success answer, `body_example` a body, both as
+    JSON values in wire names (without `success`), where the ones made from the shapes would not do.
     """
 
     method: str
@@ -45,7 +46,8 @@ class Route:
     roles: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     errors: tuple[str | Fault, ...] = ()
-    example: object = None
+    example: Mapping[str, object] | None = None
+    body_example: Mapping[str, object] | None = None
     body_optional: bool = False
 
     @property

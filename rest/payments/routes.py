@@ -80,7 +80,7 @@ class PaymentRoutes:
                 tag="payments",
                 status=201,
                 errors=(INVALID_METHOD, CURRENCY_NOT_SUPPORTED, GATEWAY_UNAVAILABLE, *KEY_ERRORS),
-                example={"amount": 1000, "method": "sandbox", "purpose": "topup"},
+                body_example={"amount": 1000, "method": "sandbox", "purpose": "topup"},
             ),
             Route(
                 "GET",

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from openapi_spec_validator import validate
 
+from rest.http.openapi import answer_example, body_example
 from rest.http.signature import sign
 from rest.media.routes import SIGNATURE_HEADER
 from server.config import Config
+from server.routes import TAGS
 from storage.ids import new_id
 from tests.server.running import Running, development, running
 
@@ -60,6 +63,23 @@ async def test_every_route_is_in_the_document_and_the_document_is_valid(
         sandbox = {each for each in served(there) if each[1].startswith("/sandbox/")}
         assert sandbox
         assert served(there) - pages - sandbox == documented(found)
+
+
+async def test_every_operation_explains_itself(dsn: str, tmp_path: Path) -> None:
+    """Summary, a tag that is explained, and examples that decode into what they are examples of."""
+    async with running(dsn, development(tmp_path)) as there:
+        routes = there.server.routes
+    wrong = []
+    for route in routes:
+        if not route.summary or route.tag not in TAGS:
+            wrong.append((route.method, route.path, "summary or tag"))
+        try:
+            msgspec.convert(answer_example(route), route.returns)
+            if route.body is not None:
+                msgspec.convert(body_example(route), route.body)
+        except msgspec.ValidationError as error:
+            wrong.append((route.method, route.path, str(error)))
+    assert wrong == []
 
 
 async def test_what_the_document_calls_public_is_public_and_nothing_else(

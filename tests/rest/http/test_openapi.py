@@ -10,6 +10,7 @@ from openapi_spec_validator import validate
 
 from rest.http.body import Body, Query
 from rest.http.errors import Fault
+from rest.http.idempotency import ERRORS as KEY_ERRORS
 from rest.http.openapi import build_openapi
 from rest.http.pages import PageQuery
 from rest.http.reply import Done, reply
@@ -53,7 +54,7 @@ ROUTES = [
         query=Find,
         tag="lines",
         aliases=("/rows",),
-        example=Lines(items=[Line(id=UUID(int=7), amount=3)]),
+        example={"items": [{"id": str(UUID(int=7)), "amount": 3}]},
     ),
     Route(
         "POST",
@@ -136,6 +137,34 @@ def test_parameters_come_from_path_and_query(document: dict[str, Any]) -> None:
 def test_only_routes_with_a_caller_ask_for_the_token(document: dict[str, Any]) -> None:
     assert document["paths"]["/lines"]["get"]["security"] == [{"bearer": []}]
     assert document["paths"]["/lines/{id}/{part}"]["get"]["security"] == []
+
+
+def test_every_operation_has_an_example_of_what_it_takes_and_gives(
+    document: dict[str, Any],
+) -> None:
+    made = document["paths"]["/lines"]["post"]
+    body = made["requestBody"]["content"]["application/json"]["example"]
+    assert set(body) == {"toUser"}
+    answer = made["responses"]["201"]["content"]["application/json"]["example"]
+    assert set(answer) == {"success", "id", "amount"}
+
+
+def test_answers_show_their_headers(document: dict[str, Any]) -> None:
+    responses = document["paths"]["/lines"]["post"]["responses"]
+    assert set(responses["201"]["headers"]) == {"X-Request-Id"}
+    assert set(responses["401"]["headers"]) == {"X-Request-Id", "WWW-Authenticate"}
+    assert set(responses["429"]["headers"]) == {"X-Request-Id", "Retry-After"}
+
+
+def test_a_route_that_takes_keys_says_so() -> None:
+    route = Route(
+        "POST", "/x", nothing, summary="", returns=Done, body=Make, status=201, errors=KEY_ERRORS
+    )
+    document = build_openapi([route], version="1", title="x", tags={"": ""})
+    validate(document)
+    operation = document["paths"]["/x"]["post"]
+    assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"]
+    assert "Idempotent-Replayed" in operation["responses"]["201"]["headers"]
 
 
 def test_queries_are_no_components(document: dict[str, Any]) -> None:
