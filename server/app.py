@@ -225,6 +225,7 @@ class Server:
             combiner=self.combiner,
             version=self.version,
             presence_of=self.board.of,
+            present=self.board.present,
             presence_changed=self._presence_changed,
             session_ended=self._end_session,
             draining=lambda: self.draining,

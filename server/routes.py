@@ -1,6 +1,6 @@
 """Every route of the server, wired: one line for each domain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,7 +20,10 @@ from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
 from rest.payments.gateways.sandbox_pages import SandboxPages
 from rest.payments.routes import PaymentRoutes
 from rest.payments.settle import Settler
+from rest.providers.own import OwnProfileRoutes
+from rest.providers.reviews import ReviewRoutes
 from rest.providers.routes import ProviderRoutes
+from rest.providers.shown import Shown
 from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
@@ -62,6 +65,7 @@ class Parts:
     combiner: Combiner
     version: str
     presence_of: Callable[[UUID, str], str]
+    present: Callable[[], Mapping[UUID, str]]
     presence_changed: Callable[[UUID], None]
     session_ended: Callable[[UUID], None]
     draining: Callable[[], bool]
@@ -82,16 +86,18 @@ def all_routes(parts: Parts) -> list[Route]:
     gateways = [] if parts.sandbox is None else [parts.sandbox]
     hook_secret = config.secret("media_hook_secret").encode()
     media = MediaRoutes(parts.actions, secret=hook_secret, clock=clock).table()
+    shown = Shown(clock=clock, presence_of=parts.presence_of, currency=config.currency)
     return [
         *auth.table(),
         *AccountRoutes(pool, currency=config.currency).table(),
-        *ProviderRoutes(
+        *ProviderRoutes(pool, shown, present=parts.present).table(),
+        *OwnProfileRoutes(
             pool,
-            clock=clock,
-            presence_of=parts.presence_of,
+            shown,
+            share_bps=config.provider_share_bps,
             presence_changed=parts.presence_changed,
-            currency=config.currency,
         ).table(),
+        *ReviewRoutes(pool, idempotency=idempotency).table(),
         *WalletRoutes(pool, currency=config.currency).table(),
         *PaymentRoutes(
             pool,

@@ -45,27 +45,37 @@ class Provider(Terms, frozen=True):
     birthday: date | None
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a directory lists. Ages in full years on `today`; None is no condition."""
+class Own(Provider, frozen=True):
+    """A profile as its owner sees it. `share_bps` None means the deployment's default."""
 
-    today: date
-    genre: str | None = None
-    age_min: int | None = None
-    age_max: int | None = None
+    share_bps: int | None
 
 
-class Listed(msgspec.Struct, frozen=True):
-    user_id: UUID
-    availability: str
+class Stats(msgspec.Struct, frozen=True):
+    """What calls since a moment came to; only those in which somebody talked. `score_sum` and
+    `score_count` are of the reviews written since then."""
+
+    calls: int
+    talk_ms: int
+    earned_minor: int
+    callers: int
+    score_sum: int
+    score_count: int
 
 
 async def save_provider(conn: Connection, user_id: UUID, terms: Terms) -> bool:
     """Make or replace the profile. True if it is new."""
+    # Only a new one takes the lock of its account, and before its own: see the table's trigger.
     created = await conn.fetchval(
         """
-        insert into provider as p (user_id, display_name, introduction, tariff, price_audio_minor,
-                                   price_video_minor, genres, tags)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        with changed as (
+            update provider
+            set display_name = $2, introduction = $3, tariff = $4, price_audio_minor = $5,
+                price_video_minor = $6, genres = $7, tags = $8
+            where user_id = $1 returning user_id)
+        insert into provider (user_id, display_name, introduction, tariff, price_audio_minor,
+                              price_video_minor, genres, tags)
+        select $1, $2, $3, $4, $5, $6, $7, $8 where not exists (select from changed)
         on conflict (user_id) do update
         set display_name = $2, introduction = $3, tariff = $4, price_audio_minor = $5,
             price_video_minor = $6, genres = $7, tags = $8
@@ -117,25 +127,39 @@ async def read_providers(conn: Connection, user_ids: Sequence[UUID]) -> list[Pro
     return [Provider(**dict(row)) for row in rows]
 
 
-async def list_providers(conn: Connection, wanted: Filter) -> list[Listed]:
-    """All that match, best rated first. Two short columns each: whoever asks pages by presence,
-    which the database does not know, and reads the page's profiles by id."""
-    rows = await conn.fetch(
-        """
-        select p.user_id, p.availability
-        from provider p join users u on u.id = p.user_id
-        where u.status = 'active'
-          and ($1::text is null or $1 = any (p.genres))
-          and ($2::int is null or extract(year from age($4::date, u.birthday)) >= $2)
-          and ($3::int is null or extract(year from age($4::date, u.birthday)) <= $3)
-        order by p.rating_sum::float8 / nullif(p.rating_count, 0) desc nulls last, p.user_id
+async def read_own(conn: Connection, user_id: UUID) -> Own | None:
+    row = await conn.fetchrow(
+        f"""
+        select {_COLUMNS}, p.share_bps from provider p join users u on u.id = p.user_id
+        where p.user_id = $1 and u.status = 'active'
         """,
-        wanted.genre,
-        wanted.age_min,
-        wanted.age_max,
-        wanted.today,
+        user_id,
     )
-    return [Listed(row["user_id"], row["availability"]) for row in rows]
+    return None if row is None else Own(**dict(row))
+
+
+async def read_stats(conn: Connection, user_id: UUID, since: datetime) -> Stats | None:
+    """None without a provider profile."""
+    row = await conn.fetchrow(
+        """
+        select c.*, r.*
+        from provider p
+        cross join lateral (
+            select count(*) as calls, coalesce(sum(talk_ms), 0)::bigint as talk_ms,
+                   coalesce(sum(earned_minor), 0)::bigint as earned_minor,
+                   count(distinct caller_id) as callers
+            from call
+            where callee_id = p.user_id and created_at >= $2 and state = 'ended'
+              and connected_at is not null) c
+        cross join lateral (
+            select coalesce(sum(score), 0) as score_sum, count(*) as score_count
+            from review where provider_id = p.user_id and created_at >= $2) r
+        where p.user_id = $1
+        """,
+        user_id,
+        since,
+    )
+    return None if row is None else Stats(**dict(row))
 
 
 async def set_availability(

@@ -57,6 +57,14 @@ class PresenceBoard:
             return "busy"
         return by_hand
 
+    def present(self) -> dict[UUID, str]:
+        """All providers who are there, with their presence: what was told of them last."""
+        return {
+            user_id: presence
+            for user_id, (presence, _) in self._told.items()
+            if presence != "offline"
+        }
+
     def changed(self, user_id: UUID) -> None:
         """Something that presence depends on may have changed: tell, if it really has."""
         known = self._set_by_hand.get(user_id)

@@ -1,42 +1,26 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from storage import providers, users
+from storage import providers, reviews, users
 from storage.errors import NotFound
 from storage.ids import new_id
 from storage.pool import Connection
-from storage.providers import Filter, Terms
+from storage.providers import Stats, Terms
+from tests.storage.past import AT, past_call
+from tests.storage.world import make_user
 
-TODAY = date(2026, 11, 21)
 TERMS = Terms("Ann", "hello", "minute", 120, 200, ["talk", "music"], ["kind"])
 
 
-async def provider(
-    conn: Connection,
-    name: str = "ann",
-    *,
-    terms: Terms = TERMS,
-    birthday: date | None = None,
-    rating: tuple[int, int] = (0, 0),
-) -> UUID:
+async def provider(conn: Connection, name: str = "ann") -> UUID:
     user_id = await users.create_user(conn, name=name, email=f"{name}@example.org", currency="PTS")
-    await conn.execute("update users set birthday = $2 where id = $1", user_id, birthday)
-    await providers.save_provider(conn, user_id, terms)
-    await conn.execute(
-        "update provider set rating_sum = $2, rating_count = $3 where user_id = $1",
-        user_id,
-        *rating,
-    )
+    await providers.save_provider(conn, user_id, TERMS)
     return user_id
-
-
-async def listed(conn: Connection, wanted: Filter) -> list[UUID]:
-    return [each.user_id for each in await providers.list_providers(conn, wanted)]
 
 
 async def test_a_profile_is_made_and_replaced(conn: Connection) -> None:
@@ -59,31 +43,42 @@ async def test_the_database_refuses_a_price_beyond_bounds(conn: Connection, pric
         await providers.save_provider(conn, user_id, Terms("Ann", None, "minute", price, 0, [], []))
 
 
-async def test_the_best_rated_come_first_and_the_unrated_last(conn: Connection) -> None:
-    good = await provider(conn, "good", rating=(9, 2))
-    new = await provider(conn, "new")
-    fair = await provider(conn, "fair", rating=(40, 10))
-    assert await listed(conn, Filter(today=TODAY)) == [good, fair, new]
-
-
-async def test_the_directory_is_filtered_by_genre_and_age(conn: Connection) -> None:
-    young = await provider(conn, "young", birthday=date(2000, 11, 22))
-    old = await provider(conn, "old", birthday=date(1976, 11, 21))
-    quiet = Terms("Q", None, "minute", 1, 1, ["quiet"], [])
-    unknown = await provider(conn, "unknown", terms=quiet)
-    assert await listed(conn, Filter(today=TODAY, genre="quiet")) == [unknown]
-    assert await listed(conn, Filter(today=TODAY, age_max=25)) == [young]
-    assert await listed(conn, Filter(today=TODAY, age_max=24)) == []
-    assert await listed(conn, Filter(today=TODAY, age_min=50)) == [old]
-    assert await listed(conn, Filter(today=TODAY, age_min=51)) == []
-    assert await listed(conn, Filter(today=TODAY, genre="' or true --")) == []
-
-
-async def test_the_inactive_are_not_listed(conn: Connection) -> None:
+async def test_the_inactive_have_no_page(conn: Connection) -> None:
     user_id = await provider(conn)
     await conn.execute("update users set status = 'suspended' where id = $1", user_id)
-    assert await listed(conn, Filter(today=TODAY)) == []
     assert await providers.read_provider(conn, user_id) is None
+    assert await providers.read_own(conn, user_id) is None
+
+
+async def test_owners_see_their_share(conn: Connection) -> None:
+    user_id = await provider(conn)
+    own = await providers.read_own(conn, user_id)
+    assert own is not None
+    assert (own.share_bps, own.genres) == (None, ["talk", "music"])
+    await conn.execute("update provider set share_bps = 8000")
+    own = await providers.read_own(conn, user_id)
+    assert own is not None
+    assert own.share_bps == 8_000
+    assert await providers.read_own(conn, new_id()) is None
+
+
+async def test_stats_are_of_talks_since_a_moment(conn: Connection) -> None:
+    kai, bo = await provider(conn, "kai"), await provider(conn, "bo")
+    ann, eve = (await make_user(conn)).id, (await make_user(conn)).id
+    assert await providers.read_stats(conn, kai, AT) == Stats(0, 0, 0, 0, 0, 0)
+    for caller, earned in ((ann, 84), (ann, 100), (eve, 16)):
+        call = await past_call(conn, caller, kai, talk_ms=90_000, earned=earned)
+        await reviews.post(conn, call_id=call, author_id=caller, score=4, comment="")
+    await past_call(conn, ann, kai, talk_ms=None)
+    await past_call(conn, ann, kai, ended=False)
+    await past_call(conn, ann, bo, earned=5)
+    old = await past_call(conn, bo, kai, at=AT - timedelta(milliseconds=1), earned=7)
+    await reviews.post(conn, call_id=old, author_id=bo, score=1, comment="")
+    await conn.execute(
+        "update review set created_at = $2 where call_id = $1", old, AT - timedelta(seconds=1)
+    )
+    assert await providers.read_stats(conn, kai, AT) == Stats(3, 270_000, 200, 2, 12, 3)
+    assert await providers.read_stats(conn, ann, AT) is None
 
 
 async def test_profiles_come_in_the_order_asked_for(conn: Connection) -> None:

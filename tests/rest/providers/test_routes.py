@@ -1,226 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
-
 import pytest
 
-from rest.providers.routes import ProviderRoutes
 from storage.ids import new_id
-from storage.pool import Pool
-from tests.rest.conftest import Start
 from tests.rest.harness import FakeClock, Person, Rest
-
-
-class Presence:
-    """Who is connected and who is in a call, as the engine would say."""
-
-    def __init__(self) -> None:
-        self.connected: set[UUID] = set()
-        self.in_call: set[UUID] = set()
-        self.told: list[UUID] = []
-
-    def of(self, user_id: UUID, stored: str) -> str:
-        if stored == "offline" or user_id not in self.connected:
-            return "offline"
-        return "busy" if user_id in self.in_call else stored
-
-
-@pytest.fixture
-def presence() -> Presence:
-    return Presence()
-
-
-@pytest.fixture
-async def rest(start: Start, pool: Pool, clock: FakeClock, presence: Presence) -> Rest:
-    return await start(
-        ProviderRoutes(
-            pool,
-            clock=clock,
-            presence_of=presence.of,
-            presence_changed=presence.told.append,
-        )
-    )
-
-
-async def provider(rest: Rest, name: str = "Ann", **change: Any) -> Person:
-    person = await rest.person(name)
-    body = {"pricePerMinute": 120} | change
-    await rest.call("PUT", "/otomo/profile", by=person, json=body, status=200)
-    return person
-
-
-async def set_status(rest: Rest, by: Person, online: bool, available: bool, **more: Any) -> Any:
-    body = {"isOnline": online, "isAvailable": available} | more
-    return (await rest.call("PUT", "/otomo/status", by=by, json=body, status=200)).body["otomo"]
+from tests.rest.providers.shop import Presence, provider, review, set_status
 
 
 async def names(rest: Rest, by: Person, query: str = "") -> list[str]:
     body = (await rest.call("GET", f"/otomo/list{query}", by=by, status=200)).body
     return [each["displayName"] for each in body["items"]]
-
-
-@pytest.mark.parametrize("path", ["/otomo/profile", "/providers/profile"])
-async def test_a_first_profile_makes_a_companion(rest: Rest, path: str) -> None:
-    ann = await rest.person("Ann")
-    body = {
-        "displayName": "Annie",
-        "introduction": "hello",
-        "tariff": "second",
-        "pricePerMinute": 120,
-        "priceVideo": 200,
-        "genres": ["talk"],
-        "tags": ["kind"],
-    }
-    made = (await rest.call("PUT", path, by=ann, json=body, status=200)).body["otomo"]
-    assert made["statusUpdatedAt"].endswith("Z")
-    assert made | {"statusUpdatedAt": ""} == {
-        "otomoId": str(ann.id),
-        "displayName": "Annie",
-        "profileImageUrl": None,
-        "age": None,
-        "gender": None,
-        "genres": ["talk"],
-        "presence": "offline",
-        "isOnline": False,
-        "isAvailable": False,
-        "tariff": "second",
-        "currency": "PTS",
-        "pricePerMinute": 120,
-        "priceAudio": 120,
-        "priceVideo": 200,
-        "rating": 0.0,
-        "reviewCount": 0,
-        "introduction": "hello",
-        "tags": ["kind"],
-        "statusMessage": None,
-        "statusUpdatedAt": "",
-        "reviews": [],
-        "schedule": [],
-    }
-    roles = await rest.pool.fetchval("select roles from users where id = $1", ann.id)
-    assert roles == ["customer", "companion"]
-
-
-async def test_a_later_change_keeps_the_rest(rest: Rest) -> None:
-    ann = await provider(rest, genres=["talk"], priceVideo=200)
-    change = {"priceAudio": 60}
-    made = (await rest.call("PUT", "/otomo/profile", by=ann, json=change, status=200)).body["otomo"]
-    assert (made["priceAudio"], made["priceVideo"], made["genres"]) == (60, 200, ["talk"])
-    roles = await rest.pool.fetchval("select roles from users where id = $1", ann.id)
-    assert roles == ["customer", "companion"]
-
-
-@pytest.mark.parametrize(
-    ("body", "code", "field"),
-    [
-        ({}, "INVALID_PRICE", "pricePerMinute"),
-        ({"pricePerMinute": -1}, "INVALID_PRICE", "pricePerMinute"),
-        ({"pricePerMinute": 1.5}, "INVALID_PRICE", "pricePerMinute"),
-        ({"pricePerMinute": "120"}, "INVALID_PRICE", "pricePerMinute"),
-        ({"pricePerMinute": True}, "INVALID_PRICE", "pricePerMinute"),
-        ({"priceAudio": 10**9 + 1}, "INVALID_PRICE", "priceAudio"),
-        ({"priceVideo": 2**63}, "INVALID_PRICE", "priceVideo"),
-        ({"pricePerMinute": 1, "tariff": "hour"}, "INVALID_TARIFF", "tariff"),
-        ({"pricePerMinute": 1, "displayName": " "}, "INVALID_NAME", "displayName"),
-        ({"pricePerMinute": 1, "displayName": "x" * 51}, "INVALID_NAME", "displayName"),
-        ({"pricePerMinute": 1, "introduction": "a\0"}, "INVALID_INTRODUCTION", "introduction"),
-        ({"pricePerMinute": 1, "introduction": "a\x1b"}, "INVALID_INTRODUCTION", "introduction"),
-        ({"pricePerMinute": 1, "genres": "talk"}, "INVALID_GENRES", "genres"),
-        ({"pricePerMinute": 1, "genres": [""]}, "INVALID_GENRES", "genres[0]"),
-        ({"pricePerMinute": 1, "tags": ["x"] * 21}, "INVALID_TAGS", "tags"),
-        ({"pricePerMinute": 1, "shareBps": 10_000}, "INVALID_PAYLOAD", "shareBps"),
-        ({"pricePerMinute": 1, "ratingSum": 5}, "INVALID_PAYLOAD", "ratingSum"),
-    ],
-)
-async def test_wrong_profiles_are_refused(
-    rest: Rest, body: dict[str, object], code: str, field: str
-) -> None:
-    ann = await rest.person("Ann")
-    answer = await rest.call("PUT", "/otomo/profile", by=ann, json=body, status=400)
-    assert answer.error == code
-    assert answer.body["details"]["field"] == field
-    assert await rest.pool.fetchval("select count(*) from provider") == 0
-
-
-async def test_a_deleted_account_makes_no_profile(rest: Rest) -> None:
-    ann = await rest.person("Ann")
-    await rest.pool.execute("update users set status = 'deleted'")
-    body = {"pricePerMinute": 1}
-    answer = await rest.call("PUT", "/otomo/profile", by=ann, json=body, status=404)
-    assert answer.error == "USER_NOT_FOUND"
-
-
-async def test_a_status_by_hand_is_shown_while_connected(rest: Rest, presence: Presence) -> None:
-    ann = await provider(rest)
-    presence.connected.add(ann.id)
-    for online, available, shown in [
-        (True, True, "online"),
-        (True, False, "break"),
-        (False, False, "offline"),
-        (True, True, "online"),
-    ]:
-        assert (await set_status(rest, ann, online, available))["presence"] == shown
-    assert presence.told == [ann.id] * 4
-    presence.in_call.add(ann.id)
-    detail = (await rest.call("GET", f"/otomo/{ann.id}", by=ann, status=200)).body["otomo"]
-    assert (detail["presence"], detail["isOnline"], detail["isAvailable"]) == ("busy", True, False)
-    presence.in_call.clear()
-    presence.connected.clear()
-    detail = (await rest.call("GET", f"/providers/{ann.id}", by=ann, status=200)).body["otomo"]
-    assert (detail["presence"], detail["isOnline"], detail["isAvailable"]) == (
-        "offline",
-        False,
-        False,
-    )
-
-
-async def test_a_status_message_stays_until_it_is_emptied(rest: Rest) -> None:
-    ann = await provider(rest)
-    assert (await set_status(rest, ann, True, True, statusMessage="hi"))["statusMessage"] == "hi"
-    assert (await set_status(rest, ann, False, False))["statusMessage"] == "hi"
-    assert (await set_status(rest, ann, True, True, statusMessage=" "))["statusMessage"] is None
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({}, "INVALID_STATUS"),
-        ({"isOnline": "yes"}, "INVALID_STATUS"),
-        ({"isOnline": 1}, "INVALID_STATUS"),
-        ({"isOnline": True, "isAvailable": None}, "INVALID_STATUS"),
-        ({"isOnline": True, "statusMessage": "x" * 141}, "INVALID_STATUS_MESSAGE"),
-        ({"isOnline": True, "statusMessage": "a\0"}, "INVALID_STATUS_MESSAGE"),
-        ({"isOnline": True, "otomoId": "me"}, "INVALID_OTOMO_ID"),
-        ({"isOnline": True, "presence": "busy"}, "INVALID_PAYLOAD"),
-    ],
-)
-async def test_wrong_statuses_are_refused(
-    rest: Rest, presence: Presence, body: dict[str, object], code: str
-) -> None:
-    ann = await provider(rest)
-    answer = await rest.call("PUT", "/otomo/status", by=ann, json=body, status=400)
-    assert answer.error == code
-    assert presence.told == []
-
-
-async def test_who_is_no_provider_has_no_status(rest: Rest, presence: Presence) -> None:
-    ann = await rest.person("Ann")
-    answer = await rest.call("PUT", "/otomo/status", by=ann, json={"isOnline": True}, status=404)
-    assert answer.error == "OTOMO_NOT_FOUND"
-    assert presence.told == []
-
-
-async def test_only_the_owner_and_an_admin_set_a_status(rest: Rest, presence: Presence) -> None:
-    ann, eve = await provider(rest), await provider(rest, "Eve")
-    admin = await rest.person("Root", roles=("customer", "admin"))
-    body = {"isOnline": True, "isAvailable": True, "otomoId": str(ann.id)}
-    answer = await rest.call("PUT", "/otomo/status", by=eve, json=body, status=403)
-    assert answer.error == "FORBIDDEN"
-    assert presence.told == []
-    await rest.call("PUT", "/otomo/status", by=ann, json=body, status=200)
-    await rest.call("PUT", "/otomo/status", by=admin, json=body, status=200)
-    assert presence.told == [ann.id, ann.id]
 
 
 async def test_the_directory_is_filtered_by_live_presence_and_paged(
@@ -242,6 +31,50 @@ async def test_the_directory_is_filtered_by_live_presence_and_paged(
     assert sorted(name for each in pages for name in each) == [f"P{n}" for n in range(6)]
 
 
+async def test_the_free_are_those_who_are_online_and_in_no_call(
+    rest: Rest, presence: Presence
+) -> None:
+    free, busy, away, gone = [await provider(rest, f"P{n}") for n in range(4)]
+    presence.connected |= {free.id, busy.id, away.id}
+    presence.in_call.add(busy.id)
+    presence.by_hand[away.id] = "break"
+    assert await names(rest, gone, "?isAvailable=true") == ["P0"]
+    assert await names(rest, gone, "?isOnline=true&isAvailable=false&sort=newest") == ["P2", "P1"]
+    assert set(await names(rest, gone, "?isAvailable=false")) == {"P1", "P2", "P3"}
+    assert await names(rest, gone, "?isOnline=false&isAvailable=false") == ["P3"]
+    assert await names(rest, gone, "?isOnline=false&isAvailable=true") == []
+
+
+async def test_each_sort_has_its_order(rest: Rest, presence: Presence) -> None:
+    people = [await provider(rest, f"P{n}", pricePerMinute=10 + n % 2) for n in range(3)]
+    for person, score in zip(people, (2, 5, 0), strict=True):
+        await rest.pool.execute(
+            "update provider set rating_sum = $2, rating_count = 1 where user_id = $1",
+            person.id,
+            score,
+        )
+    presence.connected.add(people[2].id)
+    me = people[0]
+    assert await names(rest, me) == await names(rest, me, "?sort=recommended") == ["P2", "P1", "P0"]
+    assert await names(rest, me, "?sort=rating") == ["P1", "P0", "P2"]
+    assert await names(rest, me, "?sort=newest") == ["P2", "P1", "P0"]
+    assert await names(rest, me, "?sort=price_low") == ["P0", "P2", "P1"]
+    assert await names(rest, me, "?sort=price_high") == ["P1", "P2", "P0"]
+
+
+async def test_the_directory_is_searched(rest: Rest) -> None:
+    ann = await provider(rest, "Ann", tags=["kind"], pricePerMinute=50)
+    await provider(rest, "100%", pricePerMinute=70)
+    await rest.pool.execute("update users set gender = 'female' where id = $1", ann.id)
+    assert await names(rest, ann, "?q=nn") == ["Ann"]
+    assert await names(rest, ann, "?q=%25") == ["100%"]
+    assert await names(rest, ann, "?tag=kind") == ["Ann"]
+    assert await names(rest, ann, "?gender=female") == ["Ann"]
+    assert await names(rest, ann, "?minPrice=51") == ["100%"]
+    assert await names(rest, ann, "?minPrice=50&maxPrice=50") == ["Ann"]
+    assert await names(rest, ann, "?q=nn&maxPrice=49") == []
+
+
 async def test_the_directory_knows_ages(rest: Rest, clock: FakeClock) -> None:
     ann = await provider(rest)
     # The clock of the test stands at 15 January 2027.
@@ -261,6 +94,19 @@ async def test_a_rating_is_an_average(rest: Rest) -> None:
     assert (detail["rating"], detail["reviewCount"]) == (4.67, 3)
 
 
+async def test_a_page_has_the_newest_reviews_and_the_week(rest: Rest) -> None:
+    kai, ann = await provider(rest, "Kai"), await rest.person("Ann")
+    for n in range(6):
+        await review(rest, ann, kai, score=1 + n % 5, comment=f"review {n}")
+    hours = {"dayOfWeek": 1, "start": "20:00", "end": "24:00"}
+    await rest.call("PUT", "/otomo/schedule", by=kai, json={"items": [hours]}, status=200)
+    page = (await rest.call("GET", f"/otomo/{kai.id}", by=ann, status=200)).body["otomo"]
+    assert [each["comment"] for each in page["reviews"]] == [f"review {n}" for n in (5, 4, 3, 2, 1)]
+    assert page["reviews"][0]["userDisplayName"] == "Ann"
+    assert (page["reviewCount"], page["rating"]) == (6, 2.67)
+    assert page["schedule"] == [hours]
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -272,7 +118,17 @@ async def test_a_rating_is_an_average(rest: Rest) -> None:
         ("limit=51", "INVALID_LIMIT"),
         ("limit=0", "INVALID_LIMIT"),
         ("offset=-1", "INVALID_OFFSET"),
-        ("sort=price", "INVALID_QUERY"),
+        ("minPrice=2&maxPrice=1", "INVALID_FILTER"),
+        ("maxPrice=-1", "INVALID_FILTER"),
+        ("isAvailable=1&isAvailable=0", "INVALID_FILTER"),
+        ("tag=", "INVALID_FILTER"),
+        ("gender=", "INVALID_FILTER"),
+        ("q=", "INVALID_FILTER"),
+        ("q=" + "x" * 51, "INVALID_FILTER"),
+        ("q=a%00", "INVALID_FILTER"),
+        ("sort=price", "INVALID_SORT"),
+        ("sort=rating;drop", "INVALID_SORT"),
+        ("order=rating", "INVALID_QUERY"),
     ],
 )
 async def test_wrong_filters_are_refused(rest: Rest, query: str, code: str) -> None:
@@ -286,7 +142,6 @@ async def test_who_is_no_provider_has_no_page(rest: Rest) -> None:
     for wanted in (ann.id, new_id()):
         answer = await rest.call("GET", f"/otomo/{wanted}", by=ann, status=404)
         assert answer.error == "OTOMO_NOT_FOUND"
-    await rest.call("GET", "/otomo/me", by=ann, status=404)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +151,15 @@ async def test_who_is_no_provider_has_no_page(rest: Rest) -> None:
         ("PUT", "/otomo/status"),
         ("GET", "/otomo/list"),
         ("GET", f"/otomo/{new_id()}"),
+        ("GET", "/otomo/me"),
+        ("GET", "/otomo/schedule"),
+        ("PUT", "/otomo/schedule"),
+        ("GET", "/otomo/stats/summary"),
+        ("GET", "/otomo/reviews"),
+        ("GET", f"/otomo/{new_id()}/reviews"),
+        ("POST", f"/calls/{new_id()}/review"),
+        ("PUT", f"/calls/{new_id()}/review"),
+        ("GET", f"/calls/{new_id()}/review"),
     ],
 )
 async def test_without_a_token_there_is_nothing(rest: Rest, method: str, path: str) -> None:

@@ -67,6 +67,23 @@ async def test_offline_by_hand_is_offline_with_a_socket(node: Node, watcher: Han
     assert node.board.of(kai.id, "online") == "online", "whoever knows better may say so"
 
 
+async def test_who_is_present_is_known_without_asking_one_by_one(node: Node) -> None:
+    pair: Pair = await make_pair(node)
+    gone = await node.provider("Gone")
+    shy = await node.handset(await node.provider("Shy"), "shy")
+    await shy.ok("presence_set", presence="offline")
+    assert node.board.present() == {pair.kai.id: "online"}
+    await pair.request()
+    assert node.board.present() == {pair.kai.id: "busy"}
+    await pair.phone.ok("call_end", call=pair.call)
+    await node.quiet()
+    await pair.tab.ok("presence_set", presence="break")
+    back = await node.handset(gone, "phone")
+    assert node.board.present() == {pair.kai.id: "break", gone.id: "online"}
+    back.drop()
+    assert node.board.present() == {pair.kai.id: "break"}
+
+
 async def test_the_directory_is_everybody_and_tells_of_newcomers(
     node: Node, watcher: Handset
 ) -> None:
