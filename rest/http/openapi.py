@@ -155,13 +155,17 @@ def _takes_keys(route: Route) -> bool:
 
 def answer_example(route: Route) -> dict[str, Any]:
     """A success answer of the route, without its wrapper."""
-    return dict(route.example) if route.example is not None else example_of(route.returns)
+    if route.example is None:
+        return example_of(route.returns)
+    found: dict[str, Any] = msgspec.to_builtins(route.example)
+    return found
 
 
 def body_example(route: Route) -> dict[str, Any]:
     """A body that the route takes: what must be there, or all that may be, if nothing must."""
     if route.body_example is not None:
-        return dict(route.body_example)
+        found: dict[str, Any] = msgspec.to_builtins(route.body_example)
+        return found
     assert route.body is not None
     return example_of(route.body, full=False) or example_of(route.body)
 

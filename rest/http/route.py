@@ -28,8 +28,8 @@ class Route:
     `{name}` in a path is a UUID; `{name:pattern}` is what the pattern says. `returns` is the
     shape of the success answer (without its wrapper), `body` and `query` what the handler reads.
     `errors` lists codes of `rest.http.errors.STATUS` and the domain's own faults. With `roles`
-    the caller must have one of them. `example` is a success answer, `body_example` a body, both as
-    JSON values in wire names (without `success`), where the ones made from the shapes would not do.
+    the caller must have one of them. `example` (an answer without `success`) and `body_example` are
+    shapes, or JSON values in wire names, for where those made from the shapes would not do.
     """
 
     method: str
@@ -46,8 +46,8 @@ class Route:
     roles: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     errors: tuple[str | Fault, ...] = ()
-    example: Mapping[str, object] | None = None
-    body_example: Mapping[str, object] | None = None
+    example: Shape | Mapping[str, object] | None = None
+    body_example: Body | Mapping[str, object] | None = None
     body_optional: bool = False
 
     @property
