@@ -35,7 +35,7 @@ class Checkout(msgspec.Struct, frozen=True):
     """`ref` is the gateway's own name of the payment.
 
     The payer pays at `url`, or in the app, which hands `client_secret` and `publishable_key` to the
-    gateway's own library. The secret is for the payer alone: it is neither kept nor logged.
+    gateway's own library. The secret is for the payer alone: not kept with the payment, not logged.
     """
 
     ref: str
