@@ -193,7 +193,7 @@ class PaymentRoutes:
             async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
                 await payments.give_up(conn, payment.id)
             if isinstance(fault, GatewayRefused):
-                raise PAYMENT_REFUSED.problem(reason=fault.reason) from None
+                raise PAYMENT_REFUSED.problem(reason=str(fault)) from None
             raise GATEWAY_UNAVAILABLE.problem() from None
         async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
             payment = await payments.opened(

@@ -17,7 +17,6 @@ from hashlib import sha256, sha512
 from typing import Annotated, TypeVar
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import msgspec
 import structlog
 from msgspec import Meta
@@ -33,7 +32,7 @@ from rest.payments.gateways.port import (
     GatewayStatus,
     Order,
 )
-from rest.payments.gateways.wire import exchange, make_session
+from rest.payments.gateways.wire import Line
 
 API_URL = "https://api.monnify.com"
 # A token is renewed so long before its end.
@@ -133,7 +132,7 @@ class MonnifyGateway:
         self._public_url = public_url
         self._clock = clock
         self._api_url = api_url.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
+        self._line = Line()
         self._login_lock = asyncio.Lock()
         self._token = ""
         self._token_ends_ms = 0
@@ -221,9 +220,7 @@ class MonnifyGateway:
                 raise
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._line.close()
 
     async def _transaction(self, name: str, reference: str) -> _Transaction:
         path = "/api/v2/merchant/transactions/query"
@@ -279,12 +276,10 @@ class MonnifyGateway:
         body: Mapping[str, object] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> tuple[bytes, int]:
-        if self._session is None:
-            self._session = make_session()
         headers = {"Authorization": authorization, "Content-Type": "application/json"}
         data = None if body is None else _encode(body)
-        raw, status, _ = await exchange(
-            self._session, method, self._api_url + path, headers=headers, data=data, params=params
+        raw, status, _ = await self._line.exchange(
+            method, self._api_url + path, headers=headers, data=data, params=params
         )
         return raw, status
 

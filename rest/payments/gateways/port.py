@@ -71,12 +71,7 @@ class GatewayDown(Exception):
 
 
 class GatewayRefused(Exception):
-    """The gateway answered no, and would say so again. `reason` is its own word, fit for clients:
-    lower case and underscores."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """The gateway answered no, and would say so again. The text is one word for clients."""
 
 
 class Gateway(Protocol):

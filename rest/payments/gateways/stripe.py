@@ -10,7 +10,6 @@ import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Annotated, Any
 
-import aiohttp
 import msgspec
 import stripe
 import structlog
@@ -27,7 +26,7 @@ from rest.payments.gateways.port import (
     GatewayStatus,
     Order,
 )
-from rest.payments.gateways.wire import exchange, make_session
+from rest.payments.gateways.wire import Line
 
 API_URL = "https://api.stripe.com"
 # The shapes below are those of this version, whatever the SDK's own or the account's may be.
@@ -194,7 +193,7 @@ class StripeGateway:
             )
         except GatewayRefused as refused:
             # Stripe forgets a key after a day, but not that all the money went back.
-            if refused.reason != "charge_already_refunded":
+            if str(refused) != "charge_already_refunded":
                 raise
 
     async def close(self) -> None:
@@ -209,15 +208,13 @@ class _BoundedClient(stripe.AIOHTTPClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bounded: aiohttp.ClientSession | None = None
+        self._line = Line()
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        if self._bounded is None:
-            self._bounded = make_session()
         try:
-            return await exchange(self._bounded, method, url, headers=headers, data=post_data)
+            return await self._line.exchange(method, url, headers=headers, data=post_data)
         except GatewayDown as down:
             fault: stripe.StripeError = stripe.APIConnectionError(  # type: ignore[no-untyped-call]
                 str(down), should_retry=True
@@ -225,9 +222,7 @@ class _BoundedClient(stripe.AIOHTTPClient):
             raise fault from None
 
     async def close_async(self) -> None:
-        if self._bounded is not None:
-            await self._bounded.close()
-            self._bounded = None
+        await self._line.close()
 
 
 async def _answered(asked: Awaitable[stripe.StripeObject]) -> dict[str, Any]:

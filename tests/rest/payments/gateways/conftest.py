@@ -6,11 +6,19 @@ import pytest
 
 from rest.payments.gateways import wire
 from rest.payments.gateways.monnify import MonnifyGateway
+from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.stripe import StripeGateway
 from tests.rest.harness import FakeClock
 from tests.rest.payments.gateways import fake_monnify, fake_stripe
 from tests.rest.payments.gateways.fake_monnify import FakeMonnify
 from tests.rest.payments.gateways.fake_stripe import FakeStripe
+from tests.rest.payments.gateways.vendors import (
+    MonnifyVendor,
+    SandboxVendor,
+    StripeVendor,
+    Vendor,
+)
+from tests.rest.payments.shop import Shop
 
 
 @pytest.fixture
@@ -56,6 +64,27 @@ async def monnify_gateway(
     )
     yield gateway
     await gateway.close()
+
+
+@pytest.fixture
+def other_gateways(stripe_gateway: StripeGateway, monnify_gateway: MonnifyGateway) -> list[Gateway]:
+    return [stripe_gateway, monnify_gateway]
+
+
+@pytest.fixture
+def vendor(
+    request: pytest.FixtureRequest,
+    shop: Shop,
+    fake_of_stripe: FakeStripe,
+    fake_of_monnify: FakeMonnify,
+) -> Vendor:
+    """The company named by the test's parameter, on the other side of `shop`."""
+    match request.param:
+        case "stripe":
+            return StripeVendor(fake_of_stripe)
+        case "monnify":
+            return MonnifyVendor(fake_of_monnify)
+    return SandboxVendor(shop)
 
 
 @pytest.fixture

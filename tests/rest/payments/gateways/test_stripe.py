@@ -65,7 +65,7 @@ async def test_an_order_that_stripe_does_not_want_is_refused_with_its_word(
 ) -> None:
     with pytest.raises(GatewayRefused) as caught:
         await stripe_gateway.create(msgspec.structs.replace(ORDER, amount_minor=1))
-    assert caught.value.reason == "amount_too_small"
+    assert str(caught.value) == "amount_too_small"
 
 
 @pytest.mark.usefixtures("impatient")
@@ -154,7 +154,7 @@ async def test_a_refund_that_stripe_does_not_make_is_refused_in_a_word_of_ours(
     checkout = await stripe_gateway.create(ORDER)
     with pytest.raises(GatewayRefused) as caught:
         await stripe_gateway.refund(checkout.ref, 1000, "EUR", "refund_1")
-    assert caught.value.reason == "refused"
+    assert str(caught.value) == "refused"
 
 
 @pytest.mark.parametrize(
