@@ -1,7 +1,7 @@
 """Stripe: the payer pays in the app, with the client secret of a PaymentIntent.
 
 Importing this file costs half a second and 34 MiB for the SDK, so only those import it who have
-Stripe switched on. Amounts are in Stripe's smallest unit, which is ours: `currencies.py`.
+Stripe switched on. Amounts are in Stripe's smallest unit, which is ours: see `amounts.py`.
 """
 
 from __future__ import annotations
@@ -33,19 +33,18 @@ API_URL = "https://api.stripe.com"
 API_VERSION = "2026-10-28.endive"
 RETRIES = 1
 
-# Only how the events of an intent are told; others are about money that had come before.
 _INTENT_EVENTS: dict[str, Found] = {
     "payment_intent.succeeded": "paid",
     "payment_intent.payment_failed": "failed",
     "payment_intent.canceled": "cancelled",
     "payment_intent.processing": "open",
 }
+# About money that had come before.
 _LATER_EVENTS: dict[str, Found] = {
     "charge.refunded": "refunded",
     "charge.dispute.created": "disputed",
     "refund.failed": "refund_failed",
 }
-_REFUNDED_BEFORE = "charge_already_refunded"
 
 _our_reference = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 _signed_at = re.compile(r"t=([1-9][0-9]{0,11}),[\x21-\x7e]+", re.ASCII)
