@@ -25,7 +25,8 @@ def sign(raw: bytes, secret: str = SECRET_KEY) -> str:
 class FakeMonnify(FakeServer):
     """`transactions` are its books by our reference; tests write in them as payers would.
 
-    `tokens_live_s` is what it says of its tokens, `token` the only one it takes.
+    `tokens_live_s` is what it says of its tokens, `token` the only one it takes. With `confused`
+    it answers every question with that transaction.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class FakeMonnify(FakeServer):
         self.token = ""
         self.tokens_live_s = 3567
         self.checkout_scheme = "http"
+        self.confused: dict[str, Any] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -52,7 +54,7 @@ class FakeMonnify(FakeServer):
         return self.transactions.setdefault(
             reference,
             {
-                "transactionReference": f"MNFY|20|20260101000000|{new_id().hex[:6]}",
+                "transactionReference": f"MNFY|20|20260101000000|{new_id().hex[-12:]}",
                 "paymentReference": reference,
                 "paymentStatus": "PENDING",
                 "amountPaid": "0.00",
@@ -98,6 +100,8 @@ class FakeMonnify(FakeServer):
         self._check(request)
         wanted = dict(request.query)
         assert len(wanted) == 1
+        if self.confused is not None:
+            return _answer(self.confused)
         for each in self.transactions.values():
             if wanted.items() <= each.items():
                 return _answer(each)

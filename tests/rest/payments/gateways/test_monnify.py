@@ -184,6 +184,20 @@ async def test_an_answer_that_makes_no_sense_is_no_answer(
             await monnify_gateway.confirm(event)
 
 
+async def test_an_answer_about_another_payment_is_no_answer(
+    monnify_gateway: MonnifyGateway, fake_of_monnify: FakeMonnify
+) -> None:
+    checkout = await monnify_gateway.create(ORDER)
+    paid = {"paymentStatus": "PAID", "amountPaid": "4500.50"}
+    fake_of_monnify.confused = fake_of_monnify.transaction("pay_of_another") | paid
+    for asked in (
+        monnify_gateway.query(checkout.ref),
+        monnify_gateway.confirm(parse(monnify_gateway, fake_of_monnify.event(ORDER.reference))),
+    ):
+        with pytest.raises(GatewayDown):
+            await asked
+
+
 def test_the_published_example_of_a_webhook_verifies(monnify_gateway: MonnifyGateway) -> None:
     assert hmac.new(EXAMPLE_KEY.encode(), EXAMPLE, sha512).hexdigest() == EXAMPLE_SIGNATURE
     assert sign(EXAMPLE, EXAMPLE_KEY) == EXAMPLE_SIGNATURE
