@@ -23,7 +23,7 @@ from server.metrics import Metrics
 from server.middlewares import Around, install
 from server.people import ensure_demo
 from server.rates import Rates, rate
-from server.routes import Parts, all_routes, make_passwords, make_sandbox, mount_all
+from server.routes import Parts, all_routes, make_gateways, make_passwords, mount_all
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener
@@ -207,9 +207,9 @@ class Server:
         started.callback(self.passwords.close)
         self.relay = OutboxRelay(self.pool, self._deliver)
         self.housekeeping = Housekeeping(self.pool, [*CHORES, self._session_chore()])
-        self.sandbox = make_sandbox(config, self.pool, lambda: self.base_url, self.clock)
-        if self.sandbox is not None:
-            started.push_async_callback(self.sandbox.close)
+        gateways = make_gateways(config, self.pool, lambda: self.base_url, self.clock)
+        for gateway in gateways:
+            started.push_async_callback(gateway.close)
         if config.is_dev:
             await ensure_demo(self.pool, self.passwords, config.currency)
         parts = Parts(
@@ -221,7 +221,7 @@ class Server:
             passwords=self.passwords,
             actions=self.actions,
             settler=Settler(self.pool, kick=self.relay.kick),
-            sandbox=self.sandbox,
+            gateways=gateways,
             combiner=self.combiner,
             version=self.version,
             presence_of=self.board.of,

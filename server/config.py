@@ -17,6 +17,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.gateway_settings import gateway_faults, production_gateway_faults
 from server.secrets import development_secrets, weaknesses
 from signalling.limits import CallLimits, SocketLimits
 
@@ -135,6 +136,15 @@ class Config(BaseSettings):
     platform_share_bps: int = _number(3_000, 0, 10_000)
     sandbox_gateway: bool | None = None  # Not set: on in development only.
     sandbox_webhook_secret: Secret = None
+    # A gateway is on when its keys are set. Webhook secrets: one, or two while they change.
+    stripe_secret_key: Secret = None
+    stripe_publishable_key: str = Field("", pattern=r"^(pk_[A-Za-z0-9_]+)?$")
+    stripe_webhook_secrets: Secret = None
+    stripe_api_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+    monnify_api_key: Secret = None
+    monnify_secret_key: Secret = None
+    monnify_contract_code: str = Field("", pattern=r"^[0-9A-Za-z]*$")
+    monnify_api_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
 
     # Of one socket: `signalling.limits.SocketLimits`.
     hello_ms: int = _number(5_000, 100, 60_000)
@@ -313,6 +323,7 @@ def _relations(config: Config) -> Iterable[Fault]:
         parts = _parts(config.secret("database_url"))
         if parts is None or parts.scheme not in ("postgres", "postgresql"):
             yield "database_url", "must look like postgresql://user:password@host:5432/database"
+    yield from gateway_faults(config)
 
 
 def production_faults(config: Config) -> list[Fault]:
@@ -327,6 +338,7 @@ def production_faults(config: Config) -> list[Fault]:
         found += [(name, f"is the same as {other}; each purpose needs its own") for other in shared]
     if config.sandbox_gateway:
         found.append(("sandbox_gateway", "makes money out of nothing; it is for development only"))
+    found += production_gateway_faults(config)
     if config.argon2_profile == "test":
         found.append(("argon2_profile", "test is for tests only"))
     if "*" in config.cors_origins:

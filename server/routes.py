@@ -16,6 +16,9 @@ from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
+from rest.payments.gateways.monnify import API_URL as MONNIFY_URL
+from rest.payments.gateways.monnify import MonnifyGateway
+from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
 from rest.payments.gateways.sandbox_pages import SandboxPages
 from rest.payments.routes import PaymentRoutes
@@ -28,6 +31,7 @@ from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
 from server.documents import Documents
+from server.gateway_settings import webhook_secrets
 from server.health import HealthRoutes
 from server.metrics import Metrics
 from signalling.asyncapi import build_asyncapi
@@ -62,7 +66,7 @@ class Parts:
     passwords: Passwords
     actions: Actions
     settler: Settler
-    sandbox: SandboxGateway | None
+    gateways: list[Gateway]
     combiner: Combiner
     version: str
     presence_of: Callable[[UUID, str], str]
@@ -84,7 +88,6 @@ def all_routes(parts: Parts) -> list[Route]:
         settings=AuthSettings(currency=config.currency, refresh_idle_s=config.refresh_ttl_s),
         session_ended=parts.session_ended,
     )
-    gateways = [] if parts.sandbox is None else [parts.sandbox]
     hook_secret = config.secret("media_hook_secret").encode()
     media = MediaRoutes(parts.actions, secret=hook_secret, clock=clock).table()
     shown = Shown(clock=clock, presence_of=parts.presence_of, currency=config.currency)
@@ -102,7 +105,7 @@ def all_routes(parts: Parts) -> list[Route]:
         *WalletRoutes(pool, currency=config.currency).table(),
         *PaymentRoutes(
             pool,
-            gateways=gateways,
+            gateways=parts.gateways,
             settler=parts.settler,
             idempotency=idempotency,
             currency=config.currency,
@@ -136,9 +139,10 @@ def mount_all(
     openapi = build_openapi(routes, version=parts.version, title="Talktime", tags=TAGS)
     app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
     app.router.add_get("/metrics", metrics.handle)
-    if parts.sandbox is not None:
-        pages = SandboxPages(parts.sandbox, currency_exponent=parts.config.currency_exponent)
-        app.add_routes(pages.table())
+    for gateway in parts.gateways:
+        if isinstance(gateway, SandboxGateway):
+            pages = SandboxPages(gateway, currency_exponent=parts.config.currency_exponent)
+            app.add_routes(pages.table())
 
 
 def make_passwords(config: Config) -> Passwords:
@@ -148,11 +152,36 @@ def make_passwords(config: Config) -> Passwords:
     )
 
 
-def make_sandbox(
-    config: Config, pool: Pool, base_url: Callable[[], str], clock: Callable[[], int]
-) -> SandboxGateway | None:
-    """The payment company of development; None where it is off."""
-    if not config.sandbox_gateway:
-        return None
-    secret = config.secret("sandbox_webhook_secret").encode()
-    return SandboxGateway([secret], base_url, lookup=lookup_in(pool), clock=clock)
+def make_gateways(
+    config: Config, pool: Pool, public_url: Callable[[], str], clock: Callable[[], int]
+) -> list[Gateway]:
+    """The gateways that are on; they must be closed. `clock` gives Unix ms."""
+    made: list[Gateway] = []
+    if config.sandbox_gateway:
+        secret = config.secret("sandbox_webhook_secret").encode()
+        made.append(SandboxGateway([secret], public_url, lookup=lookup_in(pool), clock=clock))
+    if config.stripe_secret_key is not None:
+        # The SDK takes half a second and 34 MiB, so it is not for those who do not use it.
+        from rest.payments.gateways.stripe import API_URL, StripeGateway
+
+        made.append(
+            StripeGateway(
+                config.secret("stripe_secret_key"),
+                publishable_key=config.stripe_publishable_key,
+                webhook_secrets=webhook_secrets(config),
+                api_url=config.stripe_api_url or API_URL,
+            )
+        )
+    if config.monnify_secret_key is not None:
+        made.append(
+            MonnifyGateway(
+                config.secret("monnify_api_key"),
+                config.secret("monnify_secret_key"),
+                contract_code=config.monnify_contract_code,
+                exponent=config.currency_exponent,
+                public_url=public_url,
+                clock=clock,
+                api_url=config.monnify_api_url or MONNIFY_URL,
+            )
+        )
+    return made

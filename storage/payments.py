@@ -85,7 +85,7 @@ async def create(
 
 
 async def opened(
-    conn: Connection, payment_id: UUID, *, gateway_ref: str, checkout_url: str
+    conn: Connection, payment_id: UUID, *, gateway_ref: str, checkout_url: str | None
 ) -> Payment:
     """The gateway has a checkout for it. A payment that was settled meanwhile stays settled."""
     row = await conn.fetchrow(

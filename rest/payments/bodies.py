@@ -50,11 +50,23 @@ class PaymentAnswer(Shape, frozen=True):
     payment: PaymentView
 
 
+class PaymentOpened(Shape, frozen=True):
+    """Where to pay: at `payment.checkoutUrl`, or in the app with the gateway's own library.
+
+    `clientSecret` is for the payer's device alone, and is never shown again.
+    """
+
+    payment: PaymentView
+    client_secret: str | None
+    publishable_key: str | None
+
+
 class PaymentList(Page, frozen=True):
     items: list[PaymentView]
 
 
 class WebhookAnswer(Shape, frozen=True):
-    """`outcome`: completed, failed, cancelled, unchanged, mismatch, unknown, ignored or seen."""
+    """`outcome`: completed, failed, cancelled, unchanged, mismatch, refunded, disputed,
+    refund_failed, unknown, ignored or seen."""
 
     outcome: str

@@ -21,13 +21,20 @@ from rest.payments.bodies import (
     PaymentAnswer,
     PaymentBody,
     PaymentList,
+    PaymentOpened,
     PaymentView,
     WebhookAnswer,
     WebhookQuery,
 )
-from rest.payments.gateways.port import Gateway, GatewayDown, Order
+from rest.payments.gateways.port import (
+    Checkout,
+    Gateway,
+    GatewayDown,
+    GatewayRefused,
+    Order,
+)
 from rest.payments.settle import Settler
-from storage import payments
+from storage import payments, users
 from storage.ids import new_id, new_secret
 from storage.payments import Payment
 from storage.pool import Pool
@@ -45,6 +52,7 @@ CURRENCY_NOT_SUPPORTED = Fault(
 GATEWAY_UNAVAILABLE = Fault(
     503, "GATEWAY_UNAVAILABLE", "The payment company does not answer; try again."
 )
+PAYMENT_REFUSED = Fault(402, "PAYMENT_REFUSED", "The payment company refused this payment.")
 # One answer for everything that is not a proven event: a forger learns nothing.
 INVALID_WEBHOOK = Fault(400, "INVALID_WEBHOOK", "This is not a signed event of a gateway here.")
 
@@ -74,12 +82,18 @@ class PaymentRoutes:
                 "POST",
                 "/payments",
                 self.create,
-                summary="Begin a top-up; the payer pays at checkoutUrl",
-                returns=PaymentAnswer,
+                summary="Begin a top-up; the payer pays at checkoutUrl or with clientSecret",
+                returns=PaymentOpened,
                 body=PaymentBody,
                 tag="payments",
                 status=201,
-                errors=(INVALID_METHOD, CURRENCY_NOT_SUPPORTED, GATEWAY_UNAVAILABLE, *KEY_ERRORS),
+                errors=(
+                    INVALID_METHOD,
+                    CURRENCY_NOT_SUPPORTED,
+                    PAYMENT_REFUSED,
+                    GATEWAY_UNAVAILABLE,
+                    *KEY_ERRORS,
+                ),
                 body_example={"amount": 1000, "method": "sandbox", "purpose": "topup"},
             ),
             Route(
@@ -113,12 +127,18 @@ class PaymentRoutes:
                 "POST",
                 "/payments/webhook",
                 self.webhook,
-                summary="For gateways: a signed event, named by ?provider= or X-Payment-Provider",
+                summary="For gateways: a signed event, known by its signature's header, "
+                "by ?provider= or X-Payment-Provider",
                 returns=WebhookAnswer,
                 query=WebhookQuery,
                 tag="payments",
                 auth=False,
-                errors=(INVALID_WEBHOOK, "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"),
+                errors=(
+                    INVALID_WEBHOOK,
+                    GATEWAY_UNAVAILABLE,
+                    "TOO_LARGE",
+                    "UNSUPPORTED_MEDIA_TYPE",
+                ),
             ),
         ]
 
@@ -127,12 +147,17 @@ class PaymentRoutes:
         user_id = caller(request).user_id
 
         async def work() -> web.Response:
-            payment = await self._begin(body, user_id=user_id)
-            return reply(PaymentAnswer(payment=_view(payment)), 201)
+            payment, checkout = await self._begin(body, user_id=user_id)
+            opened = PaymentOpened(
+                payment=_view(payment),
+                client_secret=checkout.client_secret,
+                publishable_key=checkout.publishable_key,
+            )
+            return reply(opened, 201)
 
         return await self._idempotency.once(request, body, work)
 
-    async def _begin(self, body: PaymentBody, *, user_id: UUID) -> Payment:
+    async def _begin(self, body: PaymentBody, *, user_id: UUID) -> tuple[Payment, Checkout]:
         gateway = self._gateways.get(body.method)
         if gateway is None:
             raise INVALID_METHOD.problem(field="method")
@@ -150,25 +175,31 @@ class PaymentRoutes:
                 reference=f"pay_{new_secret(18)}",
                 description=body.description,
             )
+            payer = await users.read_user(conn, user_id, self._currency)
         order = Order(
             payment.id,
             payment.reference,
             payment.amount_minor,
             payment.currency,
             payment.description,
+            payer.name if payer else "",
+            payer.email if payer else None,
         )
         # No connection is held while we wait for somebody else's server.
         try:
             async with asyncio.timeout(GATEWAY_DEADLINE_S):
                 checkout = await gateway.create(order)
-        except (GatewayDown, TimeoutError):
+        except (GatewayDown, GatewayRefused, TimeoutError) as fault:
             async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
                 await payments.give_up(conn, payment.id)
+            if isinstance(fault, GatewayRefused):
+                raise PAYMENT_REFUSED.problem(reason=str(fault)) from None
             raise GATEWAY_UNAVAILABLE.problem() from None
         async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-            return await payments.opened(
+            payment = await payments.opened(
                 conn, payment.id, gateway_ref=checkout.ref, checkout_url=checkout.url
             )
+        return payment, checkout
 
     async def mine(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
@@ -199,7 +230,7 @@ class PaymentRoutes:
             try:
                 async with asyncio.timeout(GATEWAY_DEADLINE_S):
                     status = await gateway.query(found.gateway_ref)
-            except (GatewayDown, TimeoutError):
+            except (GatewayDown, GatewayRefused, TimeoutError):
                 raise GATEWAY_UNAVAILABLE.problem() from None
             found = await self._settler.found(found.gateway, reference, status) or found
         return reply(PaymentAnswer(payment=_view(found)))
@@ -207,15 +238,28 @@ class PaymentRoutes:
     async def webhook(self, request: web.Request) -> web.Response:
         raw = await read_raw(request, BODY_BYTES_MAX)
         query = read_query(request, WebhookQuery)
-        named = query.provider or request.headers.get(PROVIDER_HEADER)
-        gateway = self._gateways.get(named) if named else None
-        if gateway is None:
-            raise INVALID_WEBHOOK.problem()
+        gateway = self._sender(request, query)
         try:
             event = gateway.parse_webhook(request.headers, raw, self._clock() // 1000)
-        except Forged:
+            async with asyncio.timeout(GATEWAY_DEADLINE_S):
+                event = await gateway.confirm(event)
+        except (Forged, GatewayRefused):
             raise INVALID_WEBHOOK.problem() from None
+        except (GatewayDown, TimeoutError):
+            raise GATEWAY_UNAVAILABLE.problem() from None
         return reply(WebhookAnswer(outcome=await self._settler.event(gateway.name, event)))
+
+    def _sender(self, request: web.Request, query: WebhookQuery) -> Gateway:
+        """Gateways send their signature's header and nothing of ours; the name is for others."""
+        named = query.provider or request.headers.get(PROVIDER_HEADER)
+        if named is not None:
+            found = [self._gateways[named]] if named in self._gateways else []
+        else:
+            every = self._gateways.values()
+            found = [each for each in every if each.signature_header in request.headers]
+        if len(found) != 1:
+            raise INVALID_WEBHOOK.problem()
+        return found[0]
 
 
 def _view(payment: Payment) -> PaymentView:

@@ -13,6 +13,16 @@ from storage.payments import Finding, Payment
 from storage.pool import Connection, Pool
 
 DEADLINE_S = 4.0
+# What settles nothing, and what comes of it.
+UNSETTLED = {
+    "open": "ignored",
+    "mispaid": "mismatch",
+    "refunded": "refunded",
+    "disputed": "disputed",
+    "refund_failed": "refund_failed",
+}
+# Money may have moved at the gateway that no account here shows.
+LOUD = {"mismatch", "unknown", "refunded", "disputed", "refund_failed"}
 
 _log = structlog.get_logger(__name__)
 
@@ -64,15 +74,19 @@ class Settler:
     async def _apply(
         self, conn: Connection, gateway: str, reference: str, status: GatewayStatus
     ) -> tuple[Payment | None, str]:
-        if status.found == "open":
-            return await payments.find(conn, gateway, reference), "ignored"
-        finding = Finding(status.found, status.amount_minor, status.currency)
-        return await payments.settle(conn, gateway=gateway, reference=reference, finding=finding)
+        if status.found in ("paid", "failed", "cancelled"):
+            finding = Finding(status.found, status.amount_minor, status.currency)
+            return await payments.settle(
+                conn, gateway=gateway, reference=reference, finding=finding
+            )
+        payment = await payments.find(conn, gateway, reference)
+        if status.found == "refunded" and payment is not None and payment.status == "refunded":
+            return payment, "unchanged"
+        return payment, UNSETTLED[status.found]
 
     def _told(self, gateway: str, payment: Payment | None, outcome: str) -> None:
         if outcome == "completed":
             self._kick()
-        elif outcome in ("mismatch", "unknown"):
-            # Money may have moved at the gateway that nobody here was credited with.
+        elif outcome in LOUD:
             payment_id = None if payment is None else str(payment.id)
             _log.warning("payment_event_refused", gateway=gateway, payment=payment_id, why=outcome)

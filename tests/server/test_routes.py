@@ -12,6 +12,9 @@ from rest.media.routes import SIGNATURE_HEADER
 from server.config import Config
 from server.routes import TAGS
 from storage.ids import new_id
+from tests.rest.payments.gateways import fake_monnify, fake_stripe
+from tests.rest.payments.gateways.fake_monnify import FakeMonnify
+from tests.rest.payments.gateways.fake_stripe import FakeStripe
 from tests.server.running import Running, development, running
 
 HOOKS = "Jx3-vT0qZ8mB_wL5yR2kN7pD4sF9hG1c"
@@ -143,6 +146,56 @@ async def test_production_has_no_sandbox_no_demo_accounts_and_no_debugging(
             session, "POST", "/calls/debug/end", {"callId": str(new_id())}
         )
         assert (status, refused["error"]) == (403, "NOT_ALLOWED")
+
+
+async def test_gateways_with_keys_are_on_and_their_webhooks_are_heard(
+    dsn: str, tmp_path: Path
+) -> None:
+    stripe, monnify = FakeStripe(), FakeMonnify()
+    await stripe.start()
+    await monnify.start()
+    config = development(
+        tmp_path,
+        currency="NGN",
+        currency_exponent=2,
+        stripe_secret_key=fake_stripe.KEY,
+        stripe_publishable_key=fake_stripe.PUBLISHABLE_KEY,
+        stripe_webhook_secrets=fake_stripe.WEBHOOK_SECRET,
+        stripe_api_url=stripe.url,
+        monnify_api_key=fake_monnify.API_KEY,
+        monnify_secret_key=fake_monnify.SECRET_KEY,
+        monnify_contract_code=fake_monnify.CONTRACT_CODE,
+        monnify_api_url=monnify.url,
+    )
+    async with running(dsn, config) as there:
+        person = {"name": "Ann", "email": "ann@example.org", "password": "pass-word-1"}
+        async with there.site.http.post(f"{there.site.url}/auth/signup", json=person) as answer:
+            session = await answer.json()
+        opened = {}
+        for method in ("sandbox", "stripe", "monnify"):
+            body = {"amount": 450_050, "method": method}
+            status, opened[method] = await there.site.ask(session, "POST", "/payments", body)
+            assert status == 201
+        assert msgspec.json.decode(monnify.orders[0])["customerEmail"] == "ann@example.org"
+
+        intent = stripe.intent_of(opened["stripe"]["payment"]["reference"])
+        intent |= {"status": "succeeded", "amount_received": 450_050}
+        paid = monnify.transaction(opened["monnify"]["payment"]["reference"])
+        paid |= {"paymentStatus": "PAID", "amountPaid": 4500.5}
+        by_stripe = stripe.event("payment_intent.succeeded", intent)
+        by_monnify = monnify.event(paid["paymentReference"])
+        now_s = there.server.clock() // 1000
+        for raw, headers in (
+            (by_stripe, {"Stripe-Signature": fake_stripe.sign(by_stripe, now_s)}),
+            (by_monnify, {"monnify-signature": fake_monnify.sign(by_monnify)}),
+        ):
+            url = f"{there.site.url}/payments/webhook"
+            async with there.site.http.post(url, data=raw, headers=headers) as answer:
+                assert (await answer.json())["outcome"] == "completed"
+        _, balance = await there.site.ask(session, "GET", "/wallet/balance")
+        assert balance["balance"] == 900_100
+    await stripe.close()
+    await monnify.close()
 
 
 async def test_a_path_that_is_not_there_is_a_json_404(dsn: str, tmp_path: Path) -> None:

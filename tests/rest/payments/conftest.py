@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.http.idempotency import Idempotency
+from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
 from rest.payments.gateways.sandbox_pages import SandboxPages
 from rest.payments.routes import PaymentRoutes
@@ -19,8 +20,18 @@ from tests.rest.payments.shop import SECRET, Kicks, Place, Shop
 
 
 @pytest.fixture
+def other_gateways() -> list[Gateway]:
+    """Those beside the sandbox."""
+    return []
+
+
+@pytest.fixture
 async def shop(
-    pool: Pool, keys: TokenKeys, sessions: Sessions, clock: FakeClock
+    pool: Pool,
+    keys: TokenKeys,
+    sessions: Sessions,
+    clock: FakeClock,
+    other_gateways: list[Gateway],
 ) -> AsyncIterator[Shop]:
     kicks, place = Kicks(), Place()
     gateway = SandboxGateway(
@@ -33,7 +44,7 @@ async def shop(
     settler = Settler(pool, kick=kicks)
     routes = PaymentRoutes(
         pool,
-        gateways=[gateway],
+        gateways=[gateway, *other_gateways],
         settler=settler,
         idempotency=Idempotency(pool),
         currency=CURRENCY,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rest.payments.gateways.port import GatewayEvent, GatewayStatus
+from rest.payments.gateways.port import Found, GatewayEvent, GatewayStatus
 from tests.rest.harness import Person
 from tests.rest.payments.shop import Shop
 
@@ -48,6 +48,41 @@ async def test_an_event_without_news_of_money_is_noted_and_ignored(shop: Shop, a
     assert outcome == "ignored"
     assert await shop.status(ann, payment["id"]) == "processing"
     assert await shop.events() == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        ("mispaid", "mismatch"),
+        ("refunded", "refunded"),
+        ("disputed", "disputed"),
+        ("refund_failed", "refund_failed"),
+    ],
+)
+async def test_news_that_settles_nothing_is_noted_in_its_word(
+    shop: Shop, ann: Person, found: Found, outcome: str
+) -> None:
+    payment = await shop.order(ann)
+    for number, reference in enumerate((payment["reference"], "pay_of_nobody")):
+        event = GatewayEvent(
+            f"evt_{number}", "payment.news", reference, GatewayStatus(found, 1000, "PTS")
+        )
+        assert await shop.settler.event("sandbox", event) == outcome
+
+    assert await shop.balance(ann) == 0
+    assert await shop.status(ann, payment["id"]) == "processing"
+    assert await shop.events() == 2
+    assert shop.kicks.count == 0
+
+
+async def test_a_refund_of_what_we_refunded_is_no_news(shop: Shop, ann: Person) -> None:
+    payment = await shop.order(ann)
+    async with shop.rest.pool.acquire() as conn:
+        await conn.execute("update payment set status = 'refunded'")
+    event = GatewayEvent(
+        "evt_1", "charge.refunded", payment["reference"], GatewayStatus("refunded", 1000, "PTS")
+    )
+    assert await shop.settler.event("sandbox", event) == "unchanged"
 
 
 async def test_an_event_leaves_nothing_when_the_credit_fails(shop: Shop, ann: Person) -> None:

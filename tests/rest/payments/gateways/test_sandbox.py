@@ -70,6 +70,13 @@ async def test_what_it_forgot_it_learns_from_the_order() -> None:
     assert (status.found, status.amount_minor, status.currency) == ("paid", 1000, "PTS")
 
 
+async def test_a_refund_is_remembered_once_under_its_key() -> None:
+    gateway = make("http://talk.example/", FakeClock())
+    for amount in (1000, 999):
+        await gateway.refund("sbx_pay_reference_1", amount, "PTS", "refund_1")
+    assert gateway.refunds == {"refund_1": ("sbx_pay_reference_1", 1000, "PTS")}
+
+
 async def test_a_payment_is_told_by_a_webhook_that_it_can_read_itself() -> None:
     clock, till = FakeClock(), Till()
     server = await till.start()
