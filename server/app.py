@@ -21,7 +21,14 @@ from server.config import Config
 from server.metrics import Metrics
 from server.middlewares import Around, install
 from server.people import ensure_demo
-from server.routes import Parts, all_routes, make_passwords, make_sandbox, mount_all
+from server.routes import (
+    Parts,
+    all_routes,
+    make_objects,
+    make_passwords,
+    make_sandbox,
+    mount_all,
+)
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener
@@ -217,6 +224,7 @@ class Server:
             keys=self.keys,
             sessions=self.sessions,
             passwords=self.passwords,
+            objects=make_objects(config),
             actions=self.actions,
             settler=Settler(self.pool, kick=self.relay.kick),
             sandbox=self.sandbox,

@@ -14,7 +14,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from storage import jobs
 from storage.errors import Unavailable
+from storage.pool import Connection
 
 if TYPE_CHECKING:
     from obstore import Attributes
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 # Of one operation, its repetitions included.
 DEADLINE_S = 5.0
 RETRIES_MAX = 2
+# The job that removes an object; its handler is `Objects.remove`.
+REMOVE_JOB = "remove_object"
 # Names are random and never used again, so whoever has an object may keep it.
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 
@@ -93,6 +97,15 @@ class Objects:
             return
         except (BaseError, OSError) as fault:
             raise Unavailable("The store of files does not answer.") from fault
+
+    async def remove(self, payload: dict[str, object]) -> None:
+        """Do a job of `promise_removal`."""
+        await self.delete(str(payload["key"]))
+
+
+async def promise_removal(conn: Connection, key: str) -> None:
+    """Let the object go after the caller's transaction has committed, and only then."""
+    await jobs.enqueue(conn, REMOVE_JOB, {"key": key})
 
 
 def checked(key: str) -> str:

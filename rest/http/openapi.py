@@ -10,6 +10,7 @@ import msgspec
 
 from rest.http.errors import STATUS, ErrorBody, Fault
 from rest.http.route import UUID_PATTERN, Route
+from rest.http.upload import FORM
 
 REF = "#/components/schemas/{name}"
 # What any route can answer beside what it lists.
@@ -17,6 +18,7 @@ ALWAYS = ("INTERNAL", "UNAVAILABLE", "RATE_LIMITED")
 WITH_AUTH = ("UNAUTHORIZED", "TOKEN_EXPIRED")
 WITH_BODY = ("INVALID_PAYLOAD", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
 WITH_QUERY = ("INVALID_QUERY",)
+BYTES = {"type": "string", "format": "binary"}
 
 _parameter = re.compile(r"\{([a-z_]+)(?::([^{}]+))?\}")
 
@@ -102,6 +104,13 @@ def _operation(
             "required": not route.body_optional,
             "content": {"application/json": {"schema": refs[route.body]}},
         }
+    if route.upload:
+        form = {
+            "type": "object",
+            "properties": {route.upload: BYTES},
+            "required": [route.upload],
+        }
+        operation["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
     return operation
 
 
@@ -156,9 +165,10 @@ def _responses(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
     }
     if route.example is not None:
         success["example"] = {"success": True, **msgspec.to_builtins(route.example)}
-    responses: dict[str, Any] = {
-        str(route.status): {"description": "Done.", "content": {"application/json": success}}
-    }
+    content = {route.media: {"schema": BYTES}} if route.media else {"application/json": success}
+    responses: dict[str, Any] = {str(route.status): {"description": "Done.", "content": content}}
+    if route.media:
+        responses["304"] = {"description": "The client has it already."}
     by_status: dict[int, dict[str, str]] = {}
     for status, code, message in documented_errors(route):
         by_status.setdefault(status, {}).setdefault(code, message)

@@ -28,7 +28,8 @@ class Route:
     `{name}` in a path is a UUID; `{name:pattern}` is what the pattern says. `returns` is the
     shape of the success answer (without its wrapper), `body` and `query` what the handler reads.
     `errors` lists codes of `rest.http.errors.STATUS` and the domain's own faults. With `roles`
-    the caller must have one of them.
+    the caller must have one of them. A route with `upload` reads a form with a file in that field;
+    one with `media` answers bytes of that type in place of `returns`.
     """
 
     method: str
@@ -47,6 +48,8 @@ class Route:
     errors: tuple[str | Fault, ...] = ()
     example: object = None
     body_optional: bool = False
+    upload: str = ""
+    media: str = ""
 
     @property
     def paths(self) -> tuple[str, ...]:
