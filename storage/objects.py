@@ -46,7 +46,7 @@ class S3Access(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Objects:
-    """Keys are lower-case words between slashes, and perhaps an ending; never a user's own words."""
+    """Keys are lower-case words between slashes, perhaps with an ending; never users' words."""
 
     def __init__(self, store: LocalStore | S3Store, *, deadline_s: float = DEADLINE_S) -> None:
         self._store = store

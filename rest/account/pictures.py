@@ -15,6 +15,7 @@ from storage.errors import Unavailable
 
 MIB = 1_048_576
 SIDE_MIN = reencode.SIDE_MIN
+CHILD = str(Path(reencode.__file__).resolve())
 # A picture of 512 × 512 takes a tenth of it; a child that was taken over must not fill our memory.
 OUT_BYTES_MAX = 2 * MIB
 
@@ -68,7 +69,7 @@ class Pictures:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
-                str(Path(reencode.__file__).resolve()),
+                CHILD,
                 str(limits.memory_bytes),
                 str(limits.cpu_s),
                 stdin=PIPE,

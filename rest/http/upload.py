@@ -58,13 +58,13 @@ async def read_file(
 
 
 async def _find(request: web.Request, field: str, bytes_max: int) -> bytes:
-    """The part's bytes, empty if there is no such part. Others before it count as well."""
+    """The part's bytes, empty if the first few have no such part. Those before it count too."""
     reader = await request.multipart()
     seen = 0
     for _ in range(PARTS_MAX):
         part = await reader.next()
         if part is None:
-            return b""
+            break
         if not isinstance(part, BodyPartReader):
             _broken()  # A form in a form.
         data = bytearray()
@@ -75,7 +75,7 @@ async def _find(request: web.Request, field: str, bytes_max: int) -> bytes:
             data += chunk
         if part.name == field:
             return bytes(data)
-    _broken()
+    return b""
 
 
 def _broken() -> NoReturn:
