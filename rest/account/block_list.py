@@ -18,7 +18,7 @@ DB_S = 4.0
 
 NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 SELF_BLOCK = Fault(400, "INVALID_USER_ID", "Nobody can block themselves.")
-LIST_FULL = Fault(409, "BLOCK_LIST_FULL", "At most 1000 accounts can be blocked.")
+LIST_FULL = Fault(409, "BLOCK_LIST_FULL", f"At most {blocks.BLOCKS_MAX} accounts can be blocked.")
 
 
 class BlockRoutes:

@@ -50,7 +50,7 @@ class Pictures:
 
         Raises:
             BadPicture: broken, too small, too many pixels, or more work than a picture may be.
-            Unavailable: too many are waiting already, or no child could be started.
+            Unavailable: too many are waiting already, or the machine has no time for a child.
         """
         if self._inside >= self._limits.at_once + self._limits.waiting_max:
             raise Unavailable("Too many pictures are being made at this moment.")
@@ -85,7 +85,8 @@ class Pictures:
                 made = await _converse(child, data)
                 status = await child.wait()
         except TimeoutError:
-            raise BadPicture("This picture takes too long to read.") from None
+            # Its processor time has a limit of its own: this is a machine with too much to do.
+            raise Unavailable("The picture was not made in time.") from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()

@@ -139,6 +139,22 @@ async def test_of_two_changes_at_once_one_holds(site: Site) -> None:
     await site.log_in(won[0])
 
 
+async def test_no_session_of_the_old_password_outlives_the_change(site: Site) -> None:
+    mine = await site.log_in()
+    body = {"email": "ann@example.org", "password": OLD}
+    log_ins = [site.rest.call("POST", "/auth/login", json=body) for _ in range(6)]
+    answers = await asyncio.gather(
+        site.change(mine["token"], currentPassword=OLD, newPassword=NEW), *log_ins
+    )
+    for answer in answers[1:]:
+        if answer.status == 200:
+            await site.rest.call("GET", "/auth/me", token=answer.body["token"], status=401)
+        else:
+            assert answer.error == "INVALID_CREDENTIALS"
+    live = await site.rest.pool.fetchval("select count(*) from session where revoked_at is null")
+    assert live == 1
+
+
 async def passwordless(site: Site, clock: FakeClock) -> Person:
     """Somebody who logs in by code only, and just has."""
     bo = await site.rest.person("Bo", email="bo@example.org")
