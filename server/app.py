@@ -23,7 +23,14 @@ from server.metrics import Metrics
 from server.middlewares import Around, install
 from server.people import ensure_demo
 from server.rates import Rates, rate
-from server.routes import Parts, all_routes, make_gateways, make_passwords, mount_all
+from server.routes import (
+    Parts,
+    all_routes,
+    make_gateways,
+    make_objects,
+    make_passwords,
+    mount_all,
+)
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener
@@ -219,6 +226,7 @@ class Server:
             keys=self.keys,
             sessions=self.sessions,
             passwords=self.passwords,
+            objects=make_objects(config),
             actions=self.actions,
             settler=Settler(self.pool, kick=self.relay.kick),
             gateways=gateways,

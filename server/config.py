@@ -129,6 +129,17 @@ class Config(BaseSettings):
     # Signs what the operator's media server tells of calls; without it there are no such routes.
     media_hook_secret: Secret = None
 
+    # Where pictures are kept: "" is a folder in `data_dir`, s3://bucket[/prefix] a bucket.
+    objects_url: str = Field("", pattern=r"^(s3://[a-z0-9.-]{3,63}(/[a-z0-9_/-]*)?)?$")
+    objects_endpoint: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")  # "": Amazon's.
+    objects_region: str = Field("us-east-1", pattern=r"^[a-z0-9-]+$")
+    objects_access_key: Secret = None
+    objects_secret_key: Secret = None
+    # Where everybody can read the bucket; without it the pictures are served by us.
+    objects_public_url: str = Field("", pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")
+    avatar_bytes_max: int = _number(5_242_880, 65_536, 20_971_520)
+    avatar_upload_ms: int = _number(20_000, 100, 25_000)
+
     currency: str = Field("PTS", pattern=r"^[A-Z]{3}$")
     currency_exponent: int = _number(0, 0, 4)
     tariff: Literal["second", "minute"] = "second"
@@ -315,6 +326,10 @@ def _relations(config: Config) -> Iterable[Fault]:
         yield "buffered_bytes_max", f"must be at least {setting_name('sdp_bytes_max')}"
     if bool(config.turn_urls) != bool(config.turn_secret):
         yield "turn_urls", f"and {setting_name('turn_secret')} belong together: set both or none"
+    s3 = (config.objects_url, config.objects_access_key, config.objects_secret_key)
+    if any(s3) != all(s3) or (config.objects_endpoint and not config.objects_url):
+        names = [setting_name(f"objects_{each}_key") for each in ("access", "secret")]
+        yield "objects_url", f"belongs together with {names[0]} and {names[1]}: set all or none"
     if config.relay_only and not config.turn_urls:
         yield "relay_only", f"needs {setting_name('turn_urls')}"
     if config.database_url is None and config.db_pool_max > EMBEDDED_POOL_MAX:

@@ -6,7 +6,11 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rest.account.avatars import AvatarRoutes, AvatarSettings
+from rest.account.block_list import BlockRoutes
+from rest.account.pictures import Pictures
 from rest.account.routes import AccountRoutes
+from rest.auth.password_routes import PasswordRoutes
 from rest.auth.passwords import HashCost, Passwords
 from rest.auth.routes import AuthRoutes, AuthSettings
 from rest.auth.sessions import Sessions
@@ -37,6 +41,7 @@ from server.metrics import Metrics
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.actions import Actions
 from storage.combiner import Combiner
+from storage.objects import Objects, S3Access, in_bucket, in_folder
 from storage.pool import Pool
 
 TAGS = {
@@ -64,6 +69,7 @@ class Parts:
     keys: TokenKeys
     sessions: Sessions
     passwords: Passwords
+    objects: Objects
     actions: Actions
     settler: Settler
     gateways: list[Gateway]
@@ -87,13 +93,25 @@ def all_routes(parts: Parts) -> list[Route]:
         clock=clock,
         settings=AuthSettings(currency=config.currency, refresh_idle_s=config.refresh_ttl_s),
         session_ended=parts.session_ended,
+        leave_call=parts.actions.leave,
     )
     hook_secret = config.secret("media_hook_secret").encode()
     media = MediaRoutes(parts.actions, secret=hook_secret, clock=clock).table()
     shown = Shown(clock=clock, presence_of=parts.presence_of, currency=config.currency)
     return [
         *auth.table(),
-        *AccountRoutes(pool, currency=config.currency).table(),
+        *PasswordRoutes(pool, parts.passwords, clock=clock, end_session=auth.end_session).table(),
+        *AccountRoutes(
+            pool,
+            currency=config.currency,
+            clock=clock,
+            leave_call=parts.actions.leave,
+            end_session=auth.end_session,
+        ).table(),
+        *AvatarRoutes(
+            pool, parts.objects, Pictures(), clock=clock, settings=avatar_settings(config)
+        ).table(),
+        *BlockRoutes(pool).table(),
         *ProviderRoutes(pool, shown, present=parts.present).table(),
         *OwnProfileRoutes(
             pool,
@@ -185,3 +203,27 @@ def make_gateways(
             )
         )
     return made
+
+
+def make_objects(config: Config) -> Objects:
+    """The store of pictures: a bucket if there is one, else a folder."""
+    if not config.objects_url:
+        return in_folder(config.data_dir / "objects")
+    return in_bucket(
+        S3Access(
+            url=config.objects_url,
+            access_key=config.secret("objects_access_key"),
+            secret_key=config.secret("objects_secret_key"),
+            region=config.objects_region,
+            endpoint=config.objects_endpoint,
+        )
+    )
+
+
+def avatar_settings(config: Config) -> AvatarSettings:
+    """Without an address of our own, as in development, those of pictures are paths."""
+    return AvatarSettings(
+        url_base=config.objects_public_url or f"{config.public_url.rstrip('/')}/media",
+        bytes_max=config.avatar_bytes_max,
+        upload_s=config.avatar_upload_ms / 1000,
+    )

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from storage.errors import NotFound
 from storage.pool import Connection
 
 
@@ -54,6 +55,47 @@ async def replace_hash(conn: Connection, user_id: UUID, old: str, new: str) -> N
     )
 
 
+async def read_hash(conn: Connection, user_id: UUID) -> str | None:
+    """The hash of the account's password; None if it has no password, or is not active."""
+    found: str | None = await conn.fetchval(
+        """
+        select c.password_hash from credentials c join users u on u.id = c.user_id
+        where c.user_id = $1 and u.status = 'active'
+        """,
+        user_id,
+    )
+    return found
+
+
+async def change_password(conn: Connection, user_id: UUID, old: str | None, new: str) -> bool:
+    """Put the hash `new` in the place of `old`, or of nothing; False if that is not what was there.
+
+    Needs a transaction: until its end nobody logs in to this account.
+    """
+    await conn.execute("select from users where id = $1 for no key update", user_id)
+    if old is None:
+        changed = await conn.fetchval(
+            """
+            insert into credentials (user_id, password_hash)
+            select id, $2 from users where id = $1 and status = 'active'
+            on conflict do nothing returning true
+            """,
+            user_id,
+            new,
+        )
+    else:
+        changed = await conn.fetchval(
+            """
+            update credentials set password_hash = $3, changed_at = now()
+            where user_id = $1 and password_hash = $2 returning true
+            """,
+            user_id,
+            old,
+            new,
+        )
+    return changed is True
+
+
 async def read_login(
     conn: Connection, *, email: str | None = None, phone: str | None = None
 ) -> Login | None:
@@ -81,18 +123,30 @@ async def open_session(
     lifetime_ms: int,
     device: str | None = None,
 ) -> None:
-    """One log-in: the session, for `lifetime_ms`, and its first refresh token, for `idle_ms`."""
-    await conn.execute(
+    """One log-in: the session, for `lifetime_ms`, and its first refresh token, for `idle_ms`.
+
+    Until the caller's transaction ends, the account's password is not changed and the account not
+    deleted; both end all sessions, and must not miss this one.
+
+    Raises:
+        NotFound: there is no such account that is active.
+    """
+    opened = await conn.fetchval(
         """
-        with opened as (
+        with owner as (
+            select id from users where id = $2 and status = 'active' for share
+        ),
+        opened as (
             insert into session (id, user_id, device, created_at, expires_at)
-            values ($1, $2, $3, 'epoch'::timestamptz + $5::bigint * interval '1 ms',
-                    'epoch'::timestamptz + ($5::bigint + $7::bigint) * interval '1 ms')
+            select $1, id, $3, 'epoch'::timestamptz + $5::bigint * interval '1 ms',
+                   'epoch'::timestamptz + ($5::bigint + $7::bigint) * interval '1 ms'
+            from owner
             returning id, created_at, expires_at
         )
         insert into refresh_token (hash, session_id, issued_at, expires_at)
         select $4, id, created_at, least(created_at + $6::bigint * interval '1 ms', expires_at)
         from opened
+        returning true
         """,
         session_id,
         user_id,
@@ -102,6 +156,37 @@ async def open_session(
         idle_ms,
         lifetime_ms,
     )
+    if opened is None:
+        raise NotFound("There is no such account.", code="user_not_found")
+
+
+async def session_age_ms(
+    conn: Connection, session_id: UUID, user_id: UUID, now_ms: int
+) -> int | None:
+    """How long ago the user logged in to this session; None if it is not there or revoked."""
+    found: int | None = await conn.fetchval(
+        """
+        select $3::bigint - (extract(epoch from created_at) * 1000)::bigint from session
+        where id = $1 and user_id = $2 and revoked_at is null
+        """,
+        session_id,
+        user_id,
+        now_ms,
+    )
+    return found
+
+
+async def has_session(conn: Connection, user_id: UUID, now_ms: int) -> bool:
+    """Is the user logged in anywhere?"""
+    found: bool = await conn.fetchval(
+        """
+        select exists (select from session where user_id = $1 and revoked_at is null
+                       and expires_at > 'epoch'::timestamptz + $2::bigint * interval '1 ms')
+        """,
+        user_id,
+        now_ms,
+    )
+    return found
 
 
 async def rotate(
@@ -173,18 +258,19 @@ async def revoke_session(conn: Connection, session_id: UUID, *, why: str, now_ms
 
 
 async def revoke_sessions_of(
-    conn: Connection, user_id: UUID, *, why: str, now_ms: int
+    conn: Connection, user_id: UUID, *, why: str, now_ms: int, but: UUID | None = None
 ) -> list[UUID]:
-    """End all sessions of a user; the ids of those that had not ended."""
+    """End all sessions of a user `but` one; the ids of those that had not ended."""
     rows = await conn.fetch(
         """
         update session set revoked_at = 'epoch'::timestamptz + $3::bigint * interval '1 ms',
                            revoked_why = $2
-        where user_id = $1 and revoked_at is null returning id
+        where user_id = $1 and id is distinct from $4 and revoked_at is null returning id
         """,
         user_id,
         why,
         now_ms,
+        but,
     )
     return [row["id"] for row in rows]
 

@@ -1,9 +1,10 @@
-"""Accounts of people: profiles, roles, and whom they block."""
+"""Accounts of people: profiles and roles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -28,6 +29,15 @@ class PhoneTaken(Conflict):
     code = "phone_already_used"
 
 
+class Toggles(msgspec.Struct, frozen=True):
+    """What an account wants to be told of; these are everybody's until they say otherwise."""
+
+    incoming_call: bool = True
+    call_summary: bool = True
+    wallet_alert: bool = True
+    marketing: bool = False
+
+
 class User(msgspec.Struct, frozen=True):
     """An account with what its owner may see. Deleted accounts are never read as this.
 
@@ -48,6 +58,7 @@ class User(msgspec.Struct, frozen=True):
     created_at: datetime
     balance_minor: int
     availability: str | None
+    notifications: Toggles
 
 
 class PublicUser(msgspec.Struct, frozen=True):
@@ -58,15 +69,6 @@ class PublicUser(msgspec.Struct, frozen=True):
     avatar_url: str | None
     bio: str | None
     is_provider: bool
-
-
-class Blocked(msgspec.Struct, frozen=True):
-    """One line of a block list."""
-
-    user_id: UUID
-    name: str
-    avatar_url: str | None
-    blocked_at: datetime
 
 
 async def create_user(
@@ -117,9 +119,12 @@ async def read_user(conn: Connection, user_id: UUID, currency: str) -> User | No
                u.status, u.created_at, p.availability,
                (select coalesce(sum(a.posted), 0)::bigint from account a
                  where a.owner = u.id and a.currency = $2 and a.kind in ('call_credits', 'bonus'))
-                   as balance_minor
+                   as balance_minor,
+               s.user_id is not null as has_toggles,
+               s.incoming_call, s.call_summary, s.wallet_alert, s.marketing
         from users u
         left join provider p on p.user_id = u.id
+        left join notification_settings s on s.user_id = u.id
         where u.id = $1 and u.status <> 'deleted'
         """,
         user_id,
@@ -129,7 +134,11 @@ async def read_user(conn: Connection, user_id: UUID, currency: str) -> User | No
 
 
 def _user(row: Record) -> User:
-    return User(**{name: row[name] for name in User.__struct_fields__})
+    toggles = Toggles()
+    if row["has_toggles"]:
+        toggles = Toggles(**{name: row[name] for name in Toggles.__struct_fields__})
+    own = [name for name in User.__struct_fields__ if name != "notifications"]
+    return User(**{name: row[name] for name in own}, notifications=toggles)
 
 
 async def read_public(conn: Connection, user_id: UUID) -> PublicUser | None:
@@ -145,9 +154,15 @@ async def read_public(conn: Connection, user_id: UUID) -> PublicUser | None:
 
 
 async def update_profile(
-    conn: Connection, user_id: UUID, *, name: str | None = None, bio: str | None = None
+    conn: Connection,
+    user_id: UUID,
+    *,
+    name: str | None = None,
+    bio: str | None = None,
+    gender: str | None = None,
+    birthday: date | Literal[""] | None = None,
 ) -> PublicUser:
-    """Change what is not None; an empty `bio` clears it.
+    """Change what is not None; all but the name are cleared by an empty text.
 
     Raises:
         NotFound: no such account.
@@ -156,6 +171,10 @@ async def update_profile(
         """
         update users set name = coalesce($2, name),
                          bio = case when $3::text is null then bio else nullif($3, '') end,
+                         gender = case when $4::text is null then gender
+                                       else nullif($4, '') end,
+                         birthday = case when $5::text is null then birthday
+                                         else nullif($5, '')::date end,
                          updated_at = now()
         where id = $1 and status <> 'deleted'
         returning id, name, avatar_url, bio,
@@ -164,6 +183,8 @@ async def update_profile(
         user_id,
         name,
         bio,
+        gender,
+        birthday.isoformat() if isinstance(birthday, date) else birthday,
     )
     if row is None:
         raise NotFound("There is no such account.", code="user_not_found")
@@ -180,47 +201,3 @@ async def add_role(conn: Connection, user_id: UUID, role: str) -> None:
         user_id,
         role,
     )
-
-
-async def block(conn: Connection, user_id: UUID, other: UUID) -> None:
-    """`user_id` blocks `other`; blocking twice is blocking once.
-
-    Raises:
-        NotFound: `other` is no account.
-    """
-    found = await conn.fetchval(
-        """
-        with target as (select id from users where id = $2 and status <> 'deleted'),
-             written as (insert into block (user_id, blocked_id) select $1, id from target
-                         on conflict do nothing)
-        select id from target
-        """,
-        user_id,
-        other,
-    )
-    if found is None:
-        raise NotFound("There is no such account.", code="user_not_found")
-
-
-async def unblock(conn: Connection, user_id: UUID, other: UUID) -> None:
-    """Not having blocked `other` is no fault."""
-    await conn.execute("delete from block where user_id = $1 and blocked_id = $2", user_id, other)
-
-
-async def list_blocked(
-    conn: Connection, user_id: UUID, *, limit: int, offset: int
-) -> tuple[list[Blocked], int]:
-    """A page of whom `user_id` blocks, latest first, and how many there are."""
-    rows = await conn.fetch(
-        """
-        select u.id as user_id, u.name, u.avatar_url, b.created_at as blocked_at
-        from block b join users u on u.id = b.blocked_id
-        where b.user_id = $1
-        order by b.created_at desc, b.blocked_id limit $2 offset $3
-        """,
-        user_id,
-        limit,
-        offset,
-    )
-    total = await conn.fetchval("select count(*) from block where user_id = $1", user_id)
-    return [Blocked(**dict(row)) for row in rows], total

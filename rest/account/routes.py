@@ -1,6 +1,10 @@
-"""Own profile, public profiles, and the block list."""
+"""Own profile, public profiles, and the end of an account."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
+from uuid import UUID
 
 from aiohttp import web
 
@@ -8,24 +12,37 @@ from rest.account import bodies, rules
 from rest.http.body import read_body, read_query
 from rest.http.errors import Fault
 from rest.http.identity import caller, main_role
-from rest.http.pages import PageQuery, first_row
-from rest.http.reply import reply
+from rest.http.reply import Done, reply
 from rest.http.route import Route, path_id
-from storage import users
+from storage import deletion, users
 from storage.pool import Pool, within
 
 DB_S = 4.0
 
 NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 NO_FIELDS = Fault(400, "NO_FIELDS", "Send at least one field.")
-SELF_BLOCK = Fault(400, "INVALID_USER_ID", "Nobody can block themselves.")
+BUSY = Fault(409, "ACCOUNT_BUSY", "A call of this account is not over yet.")
+NOT_EMPTY = Fault(409, "WALLET_NOT_EMPTY", "There is money in the wallet.")
+NOT_PAID = Fault(409, "EARNINGS_NOT_PAID", "Have your earnings paid out first.")
 
 
 class AccountRoutes:
-    def __init__(self, pool: Pool, *, currency: str = "PTS") -> None:
-        """`currency` is the one balances are shown in."""
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        currency: str,
+        clock: Callable[[], int],
+        leave_call: Callable[[UUID], Awaitable[None]],
+        end_session: Callable[[UUID], None],
+    ) -> None:
+        """`currency` is the one balances are shown in, `clock` gives Unix ms. `leave_call` ends a
+        user's live call, `end_session` makes a session's tokens and sockets worthless."""
         self._pool = pool
         self._currency = currency
+        self._clock = clock
+        self._leave_call = leave_call
+        self._end_session = end_session
 
     def table(self) -> list[Route]:
         return [
@@ -38,16 +55,29 @@ class AccountRoutes:
                 tag="user",
                 aliases=("/users/me",),
                 errors=(NO_USER,),
+                example=bodies.FULL_PROFILE_EXAMPLE,
             ),
             Route(
                 "PUT",
                 "/user/profile",
                 self.change,
-                summary="Change name or bio",
-                returns=bodies.PublicProfileAnswer,
+                summary="Change name, bio, gender or birthday",
+                returns=bodies.FullProfileAnswer,
                 body=bodies.ProfileChange,
                 tag="user",
                 errors=(NO_FIELDS, NO_USER),
+                example=bodies.FULL_PROFILE_EXAMPLE,
+            ),
+            Route(
+                "DELETE",
+                "/user/delete",
+                self.delete,
+                summary="Delete the account for good, and log out everywhere",
+                returns=Done,
+                query=bodies.Deletion,
+                tag="user",
+                errors=(BUSY, NOT_EMPTY, NOT_PAID),
+                example=Done(),
             ),
             Route(
                 "GET",
@@ -58,55 +88,59 @@ class AccountRoutes:
                 tag="user",
                 auth=False,
                 errors=(NO_USER,),
-            ),
-            Route(
-                "GET",
-                "/user/block-list",
-                self.block_list,
-                summary="Whom the caller blocks, latest first",
-                returns=bodies.BlockList,
-                query=PageQuery,
-                tag="user",
-            ),
-            Route(
-                "POST",
-                "/user/block/{id}",
-                self.block,
-                summary="Block an account: it can no longer call",
-                returns=bodies.BlockState,
-                tag="user",
-                errors=(NO_USER, SELF_BLOCK),
-            ),
-            Route(
-                "DELETE",
-                "/user/block/{id}",
-                self.unblock,
-                summary="Take a block back",
-                returns=bodies.BlockState,
-                tag="user",
+                example=bodies.PUBLIC_PROFILE_EXAMPLE,
             ),
         ]
 
     async def me(self, request: web.Request) -> web.Response:
-        async with self._pool.acquire(timeout=DB_S) as conn:
-            user = await within(
-                DB_S, users.read_user(conn, caller(request).user_id, self._currency)
-            )
+        user = await within(DB_S, self._read(caller(request).user_id))
         if user is None:
             raise NO_USER.problem()
         return reply(bodies.FullProfileAnswer(user=_full(user)))
 
+    async def _read(self, user_id: UUID) -> users.User | None:
+        async with self._pool.acquire(timeout=DB_S) as conn:
+            return await users.read_user(conn, user_id, self._currency)
+
     async def change(self, request: web.Request) -> web.Response:
         body = await read_body(request, bodies.ProfileChange)
-        if body.name is None and body.bio is None:
+        change = rules.clean_profile(body, self._today())
+        if change == rules.NO_CHANGE:
             raise NO_FIELDS.problem()
-        name = None if body.name is None else rules.clean_name(body.name)
-        bio = None if body.bio is None else rules.clean_bio(body.bio)
+        user = await within(DB_S, self._change(caller(request).user_id, change))
+        if user is None:
+            raise NO_USER.problem()
+        return reply(bodies.FullProfileAnswer(user=_full(user)))
+
+    async def _change(self, user_id: UUID, change: rules.Change) -> users.User | None:
         async with self._pool.acquire(timeout=DB_S) as conn:
-            user = await within(
-                DB_S, users.update_profile(conn, caller(request).user_id, name=name, bio=bio)
+            await users.update_profile(
+                conn,
+                user_id,
+                name=change.name,
+                bio=change.bio,
+                gender=change.gender,
+                birthday=change.birthday,
             )
-        return reply(_public(user))
+            return await users.read_user(conn, user_id, self._currency)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        forfeit = read_query(request, bodies.Deletion).forfeit
+        me = caller(request)
+        # A call holds money and earns some for the other side: its books are closed first.
+        await self._leave_call(me.user_id)
+        ended = await within(DB_S, self._delete(me.user_id, forfeit))
+        for session_id in {me.session_id, *ended}:
+            self._end_session(session_id)
+        # One that was asked for while we deleted.
+        await self._leave_call(me.user_id)
+        return reply(Done())
+
+    async def _delete(self, user_id: UUID, forfeit: bool) -> list[UUID]:
+        async with self._pool.acquire(timeout=DB_S) as conn, conn.transaction():
+            return await deletion.delete_account(
+                conn, user_id, forfeit=forfeit, now_ms=self._clock()
+            )
 
     async def public(self, request: web.Request) -> web.Response:
         async with self._pool.acquire(timeout=DB_S) as conn:
@@ -115,38 +149,8 @@ class AccountRoutes:
             raise NO_USER.problem()
         return reply(_public(user))
 
-    async def block_list(self, request: web.Request) -> web.Response:
-        query = read_query(request, PageQuery)
-        offset = first_row(query)
-        async with self._pool.acquire(timeout=DB_S) as conn:
-            blocked, total = await within(
-                DB_S,
-                users.list_blocked(conn, caller(request).user_id, limit=query.limit, offset=offset),
-            )
-        items = [
-            bodies.BlockedUser(
-                user_id=each.user_id,
-                name=each.name,
-                avatar_url=each.avatar_url,
-                blocked_at=each.blocked_at,
-            )
-            for each in blocked
-        ]
-        return reply(bodies.BlockList(total=total, limit=query.limit, offset=offset, items=items))
-
-    async def block(self, request: web.Request) -> web.Response:
-        me, other = caller(request).user_id, path_id(request)
-        if me == other:
-            raise SELF_BLOCK.problem(field="id")
-        async with self._pool.acquire(timeout=DB_S) as conn:
-            await within(DB_S, users.block(conn, me, other))
-        return reply(bodies.BlockState(user_id=other, blocked=True))
-
-    async def unblock(self, request: web.Request) -> web.Response:
-        other = path_id(request)
-        async with self._pool.acquire(timeout=DB_S) as conn:
-            await within(DB_S, users.unblock(conn, caller(request).user_id, other))
-        return reply(bodies.BlockState(user_id=other, blocked=False))
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock() / 1000, UTC).date()
 
 
 def _full(user: users.User) -> bodies.FullProfile:
@@ -163,7 +167,12 @@ def _full(user: users.User) -> bodies.FullProfile:
         balance=user.balance_minor,
         roles=user.roles,
         role=main_role(user.roles),
-        notifications=bodies.Notifications(),
+        notifications=bodies.Notifications(
+            incoming_call=user.notifications.incoming_call,
+            call_summary=user.notifications.call_summary,
+            wallet_alert=user.notifications.wallet_alert,
+            marketing=user.notifications.marketing,
+        ),
         created_at=user.created_at,
     )
 

@@ -49,7 +49,7 @@ class Passwords:
         Raises:
             Unavailable: too many are waiting already.
         """
-        return await self._run(functools.partial(self._hasher.hash, _normal(password)))
+        return await self._run(functools.partial(self._hasher.hash, normal(password)))
 
     async def check(self, password: str, kept: str | None) -> bool:
         """Is it the password of the hash `kept`? False, after the same time, if that is None.
@@ -58,7 +58,7 @@ class Passwords:
             Unavailable: too many are waiting already.
         """
         known = await self._run(
-            functools.partial(self._matches, kept or self._dummy, _normal(password))
+            functools.partial(self._matches, kept or self._dummy, normal(password))
         )
         return known and kept is not None
 
@@ -97,6 +97,6 @@ def _on_loop(loop: asyncio.AbstractEventLoop, passwords: Passwords, _job: object
         loop.call_soon_threadsafe(passwords._left)
 
 
-def _normal(password: str) -> str:
+def normal(password: str) -> str:
     """One spelling of what the keyboard sent (NFKC, as NIST SP 800-63B advises), nothing else."""
     return unicodedata.normalize("NFKC", password)

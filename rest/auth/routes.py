@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import msgspec
@@ -53,8 +53,13 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     signup_address: Rate = Rate(5, 10_000)
 
 
+async def no_call(_: UUID) -> None:
+    """Where nobody can be in a call."""
+
+
 class AuthRoutes:
-    """`session_ended` is told of every session that ends before its time, to close its sockets."""
+    """`session_ended` is told of every session that ends before its time, to close its sockets;
+    `leave_call` ends the live call of a user who logs out of their last session."""
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class AuthRoutes:
         clock: Callable[[], int],
         settings: AuthSettings | None = None,
         session_ended: Callable[[UUID], None] = lambda _: None,
+        leave_call: Callable[[UUID], Awaitable[None]] = no_call,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives Unix ms and never goes back; `wall_s` is what PyJWT compares with."""
@@ -76,6 +82,7 @@ class AuthRoutes:
         self._clock = clock
         self._wall_s = wall_s
         self._session_ended = session_ended
+        self._leave_call = leave_call
         self._settings = settings or AuthSettings()
         self._by_account = Limiter(self._settings.login_account, clock)
         self._by_address = Limiter(self._settings.login_address, clock)
@@ -122,7 +129,7 @@ class AuthRoutes:
                 "POST",
                 "/auth/logout",
                 self.logout,
-                summary="End this session and close its sockets",
+                summary="End this session, close its sockets, and with the last one a call",
                 returns=Done,
                 tag="auth",
             ),
@@ -193,8 +200,14 @@ class AuthRoutes:
                     conn, login.user_id, why="logged_in_elsewhere", now_ms=self._clock()
                 )
             opened = await self._open(conn, login.user_id)
+            # No session may outlive a change of the password that it was opened with.
+            if await credentials.read_hash(conn, login.user_id) not in (
+                login.password_hash,
+                fresh_hash,
+            ):
+                raise BAD_CREDENTIALS.problem()
         for session_id in ended:
-            self._end(session_id)
+            self.end_session(session_id)
         return opened
 
     async def _open(self, conn: Connection, user_id: UUID) -> bodies.Session:
@@ -240,7 +253,7 @@ class AuthRoutes:
             case credentials.Rotated() as held if self._sessions.is_live(held.session_id):
                 return reply(self._tokens(held.user_id, held.session_id, held.roles, successor))
             case credentials.Reused() as stolen:
-                self._end(stolen.session_id)
+                self.end_session(stolen.session_id)
         raise _bad_refresh()
 
     async def _rotate(
@@ -257,16 +270,21 @@ class AuthRoutes:
             )
 
     async def logout(self, request: web.Request) -> web.Response:
-        session_id = caller(request).session_id
-        await within(DB_S, self._revoke(session_id))
-        self._end(session_id)
+        me = caller(request)
+        if await within(DB_S, self._revoke(me.user_id, me.session_id)):
+            await self._leave_call(me.user_id)
+        self.end_session(me.session_id)
         return reply(Done())
 
-    async def _revoke(self, session_id: UUID) -> None:
+    async def _revoke(self, user_id: UUID, session_id: UUID) -> bool:
+        """True if that was the last session of the user."""
+        now_ms = self._clock()
         async with self._pool.acquire(timeout=DB_S) as conn:
-            await credentials.revoke_session(conn, session_id, why="logout", now_ms=self._clock())
+            await credentials.revoke_session(conn, session_id, why="logout", now_ms=now_ms)
+            return not await credentials.has_session(conn, user_id, now_ms)
 
-    def _end(self, session_id: UUID) -> None:
+    def end_session(self, session_id: UUID) -> None:
+        """Its access tokens are refused from now on, and its sockets closed."""
         self._sessions.revoke(session_id)
         self._session_ended(session_id)
 

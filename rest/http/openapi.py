@@ -10,6 +10,7 @@ import msgspec
 
 from rest.http.errors import STATUS, ErrorBody, Fault
 from rest.http.route import UUID_PATTERN, Route
+from rest.http.upload import FORM
 from signalling.examples import example_of
 
 REF = "#/components/schemas/{name}"
@@ -18,6 +19,7 @@ ALWAYS = ("INTERNAL", "UNAVAILABLE", "RATE_LIMITED")
 WITH_AUTH = ("UNAUTHORIZED", "TOKEN_EXPIRED")
 WITH_BODY = ("INVALID_PAYLOAD", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
 WITH_QUERY = ("INVALID_QUERY",)
+BYTES = {"type": "string", "format": "binary"}
 
 INVALID_KEY = "INVALID_IDEMPOTENCY_KEY"
 KEY_PARAMETER = {
@@ -146,6 +148,13 @@ def _operation(
                 "application/json": {"schema": refs[route.body], "example": body_example(route)}
             },
         }
+    if route.upload:
+        form = {
+            "type": "object",
+            "properties": {route.upload: BYTES},
+            "required": [route.upload],
+        }
+        operation["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
     return operation
 
 
@@ -220,14 +229,17 @@ def _responses(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
         }
     }
     success["example"] = {"success": True, **answer_example(route)}
+    content = {route.media: {"schema": BYTES}} if route.media else {"application/json": success}
     shown = ["X-Request-Id", "Idempotent-Replayed"] if _takes_keys(route) else ["X-Request-Id"]
     responses: dict[str, Any] = {
         str(route.status): {
             "description": "Done.",
             "headers": _headers(*shown),
-            "content": {"application/json": success},
+            "content": content,
         }
     }
+    if route.media:
+        responses["304"] = {"description": "The client has it already."}
     by_status: dict[int, dict[str, str]] = {}
     for status, code, message in documented_errors(route):
         by_status.setdefault(status, {}).setdefault(code, message)

@@ -29,7 +29,9 @@ class Route:
     shape of the success answer (without its wrapper), `body` and `query` what the handler reads.
     `errors` lists codes of `rest.http.errors.STATUS` and the domain's own faults. With `roles`
     the caller must have one of them. `example` (an answer without `success`) and `body_example` are
-    shapes, or JSON values in wire names, for where those made from the shapes would not do.
+    shapes, or JSON values in wire names, for where those made from the shapes would not do. A route
+    with `upload` reads a form with a file in that field; one with `media` answers bytes of that
+    type in place of `returns`.
     """
 
     method: str
@@ -49,6 +51,8 @@ class Route:
     example: Shape | Mapping[str, object] | None = None
     body_example: Body | Mapping[str, object] | None = None
     body_optional: bool = False
+    upload: str = ""
+    media: str = ""
 
     @property
     def paths(self) -> tuple[str, ...]:

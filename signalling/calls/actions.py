@@ -124,6 +124,21 @@ class Actions:
         async with asyncio.timeout(FINAL_WAIT_S):
             return await host.final()
 
+    async def leave(self, user_id: UUID) -> None:
+        """The user goes away: hang up their live call, if there is one, and wait for its books.
+
+        Never raises: who leaves is not held up by a call that cannot be settled now.
+        """
+        host = self._registry.of_user(user_id)
+        if host is None:
+            return
+        try:
+            host.feed(inputs.HungUp(host.party(user_id)))
+            async with asyncio.timeout(FINAL_WAIT_S):
+                await host.final()
+        except (Refused, TimeoutError):
+            log.warning("a leaving user's call is not settled yet", extra={"call": str(host.id)})
+
     async def stop(self, call_id: UUID, by: Literal[By.ADMIN, By.SERVER] = By.ADMIN) -> Final:
         """End a call as the operator, or because the server goes away.
 

@@ -9,7 +9,7 @@ from signalling.events import Empty, Message, MessageOk, Shape
 from signalling.frames import Encoded, encode_event
 from signalling.handlers.context import Context
 from signalling.sockets.device import Device
-from storage import chat
+from storage import blocks, chat
 from storage.ids import new_id
 from storage.pool import within
 
@@ -53,6 +53,8 @@ async def store(
     context: Context, host: Host, device: Device, client_id: str, text: str
 ) -> tuple[Message, bool]:
     async with context.pool.acquire() as conn, conn.transaction():
+        if await blocks.is_between(conn, *host.users()):
+            raise Refused(Code.BLOCKED, "Chat between the two of you is blocked.")
         await chat.open_call_conversation(conn, host.id, host.users())
         row, first, _ = await chat.send_message(conn, host.id, device.user_id, client_id, text)
     message = Message(

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from uuid import UUID
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -13,6 +14,7 @@ from storage.nodes import NodeTaken
 from storage.pool import Pool
 from tests.end_to_end.driver import connect_call
 from tests.end_to_end.test_killed_server import NOTHING, assert_books_hold, left_over
+from tests.rest.account.drawing import drawn
 from tests.server.running import development, running
 
 MIA, KAI = "mia@demo.talktime", "kai@demo.talktime"
@@ -138,6 +140,71 @@ async def test_a_logout_closes_the_sockets_of_that_login_alone(dsn: str, tmp_pat
             data = {"token": one["accessToken"], "device": {"id": "phone"}, "protocol": 1}
             await ws.send_json({"type": "hello", "data": data})
             assert (await ws.receive()).data == 4401
+
+
+async def test_the_last_log_out_of_somebody_in_a_call_hangs_up(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        one, other = await site.login(MIA), await site.login(MIA)
+        caller = await site.device(one, "a")
+        callee = await site.device(await site.login(KAI), "b")
+        await connect_call(caller, callee)
+        assert (await site.ask(other, "POST", "/auth/logout", {}))[0] == 200
+        assert not callee.all("call_ended"), "another session is left"
+        assert (await site.ask(one, "POST", "/auth/logout", {}))[0] == 200
+        ended = await callee.event("call_ended")
+        assert (ended["reason"], ended["by"], ended["final"]["settled"]) == (
+            "hangup",
+            "caller",
+            True,
+        )
+        await caller.closed()
+        assert caller.close_code == 4504
+        assert await left_over(dsn) == NOTHING
+    await assert_books_hold(dsn)
+
+
+async def test_who_deletes_the_account_in_a_call_pays_and_is_gone(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia = await site.login(MIA)
+        caller = await site.device(mia, "a")
+        callee = await site.device(await site.login(KAI), "b")
+        call = await connect_call(caller, callee)
+        status, body = await site.ask(mia, "DELETE", "/user/delete", {})
+        assert (status, body["error"]) == (409, "WALLET_NOT_EMPTY")
+        assert body["details"] == {"balance": {"PTS": 880}}, "the call is paid first"
+        status, body = await site.ask(mia, "DELETE", "/user/delete?forfeit=true", {})
+        assert (status, body) == (200, {"success": True})
+        await callee.event("call_ended")
+        await caller.closed()
+        assert caller.close_code == 4504
+        assert (await site.ask(mia, "GET", "/user/me", {}))[0] == 401
+        async with site.http.ws_connect(f"{site.url}/ws") as ws:
+            data = {"token": mia["accessToken"], "device": {"id": "a"}, "protocol": 1}
+            await ws.send_json({"type": "hello", "data": data})
+            assert (await ws.receive()).data == 4401
+        kai = await site.login(KAI)
+        kept = (await site.get(kai, f"/calls/{call}"))["call"]
+        assert "Deleted user" in str(kept)
+        assert "Mia" not in str(kept)
+    await assert_books_hold(dsn)
+
+
+async def test_a_picture_goes_up_and_comes_down(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia = await site.login(MIA)
+        form = aiohttp.FormData()
+        form.add_field("avatar", drawn("PNG", (80, 80)), filename="me.png")
+        headers = {"Authorization": f"Bearer {mia['accessToken']}"}
+        url = f"{site.url}/user/avatar"
+        async with site.http.put(url, data=form, headers=headers) as answer:
+            assert answer.status == 200
+            avatar = (await answer.json())["avatarUrl"]
+        async with site.http.get(site.url + avatar) as answer:
+            assert (answer.status, answer.content_type) == (200, "image/webp")
+        assert (tmp_path / "objects" / avatar.removeprefix("/media/")).exists()
 
 
 async def test_a_provider_who_goes_on_a_break_by_rest_is_seen_by_who_watches(

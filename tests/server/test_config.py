@@ -207,3 +207,22 @@ def test_production_takes_a_database_that_is_near_or_well_guarded(url: str) -> N
 
 def test_a_private_network_may_do_without_tls_when_that_is_said() -> None:
     production(database_url="postgresql://u:p@database/x", database_private_network=True)
+
+
+def test_a_bucket_needs_both_keys_and_a_folder_none() -> None:
+    assert Config.load(dev=True).objects_url == ""
+    keys = {"objects_access_key": "AKIA0000000000000000", "objects_secret_key": OTHER}
+    config = production(objects_url="s3://pictures/talktime", **keys)
+    assert config.secret("objects_secret_key") == OTHER
+    for wrong in (
+        {"objects_url": "s3://pictures"},
+        keys,
+        {"objects_url": "s3://pictures", "objects_access_key": "AKIA0000000000000000"},
+        {"objects_endpoint": "https://s3.example"},
+    ):
+        assert [each.split(":")[0] for each in faults(dev=True, **wrong)] == [
+            "TALKTIME_OBJECTS_URL"
+        ]
+    assert faults(dev=True, objects_url="https://pictures.example")[0].startswith(
+        "TALKTIME_OBJECTS_URL"
+    )

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 from openapi_spec_validator import validate
 
@@ -12,10 +13,12 @@ from rest.media.routes import SIGNATURE_HEADER
 from server.config import Config
 from server.routes import TAGS
 from storage.ids import new_id
+from tests.rest.account.drawing import drawn
 from tests.rest.payments.gateways import fake_monnify, fake_stripe
 from tests.rest.payments.gateways.fake_monnify import FakeMonnify
 from tests.rest.payments.gateways.fake_stripe import FakeStripe
 from tests.server.running import Running, development, running
+from tests.storage.bucket import bucket_server
 
 HOOKS = "Jx3-vT0qZ8mB_wL5yR2kN7pD4sF9hG1c"
 # Pages and documents; no operation of the API.
@@ -203,3 +206,29 @@ async def test_a_path_that_is_not_there_is_a_json_404(dsn: str, tmp_path: Path) 
         for path in ("/nowhere", "/calls/not-a-uuid", "/calls/1/billing"):
             async with there.site.http.get(there.site.url + path) as answer:
                 assert (answer.status, (await answer.json())["error"]) == (404, "NOT_FOUND")
+
+
+async def test_pictures_go_into_the_bucket_that_is_set(dsn: str, tmp_path: Path) -> None:
+    async with bucket_server("an-access-key") as bucket:
+        config = development(
+            tmp_path,
+            objects_url="s3://pictures",
+            objects_endpoint=bucket.url,
+            objects_access_key="an-access-key",
+            objects_secret_key="a-secret-key",
+            objects_public_url="https://pictures.example",
+        )
+        async with running(dsn, config) as there:
+            mia = await there.site.login("mia@demo.talktime")
+            form = aiohttp.FormData()
+            form.add_field("avatar", drawn("PNG", (80, 80)), filename="me.png")
+            async with there.site.http.put(
+                f"{there.site.url}/user/avatar",
+                data=form,
+                headers={"Authorization": f"Bearer {mia['accessToken']}"},
+            ) as answer:
+                url = (await answer.json())["avatarUrl"]
+            key = url.removeprefix("https://pictures.example/")
+            assert list(bucket.kept) == [f"/pictures/{key}"]
+            async with there.site.http.get(f"{there.site.url}/media/{key}") as answer:
+                assert await answer.read() == bucket.kept[f"/pictures/{key}"][0]

@@ -6,6 +6,7 @@ import pytest
 
 from storage import credentials, users
 from storage.credentials import Reused, Rotated
+from storage.errors import NotFound
 from storage.ids import new_id
 from storage.pool import Connection
 
@@ -150,3 +151,45 @@ async def test_expired_sessions_are_forgotten_with_their_tokens(
     assert await credentials.delete_expired_sessions(conn, now_ms=NOW + 90 * DAY) == 0
     assert await credentials.delete_expired_sessions(conn, now_ms=NOW + 90 * DAY + 1) == 1
     assert await conn.fetchval("select count(*) from refresh_token") == 0
+
+
+async def test_a_password_is_changed_only_by_who_knows_what_was_there(
+    conn: Connection, user_id: UUID
+) -> None:
+    assert await credentials.read_hash(conn, user_id) is None
+    assert not await credentials.change_password(conn, user_id, "something", "new")
+    assert await credentials.change_password(conn, user_id, None, "first")
+    assert not await credentials.change_password(conn, user_id, None, "another first")
+    assert not await credentials.change_password(conn, user_id, "wrong", "second")
+    assert await credentials.change_password(conn, user_id, "first", "second")
+    assert await credentials.read_hash(conn, user_id) == "second"
+    await conn.execute("update users set status = 'suspended' where id = $1", user_id)
+    assert await credentials.read_hash(conn, user_id) is None
+
+
+async def test_all_sessions_but_one_are_ended(conn: Connection, user_id: UUID) -> None:
+    mine, other = [await opened(conn, user_id, token(n)) for n in (1, 2)]
+    ended = await credentials.revoke_sessions_of(conn, user_id, why="x", now_ms=NOW, but=mine)
+    assert ended == [other]
+    assert await credentials.has_session(conn, user_id, NOW)
+    assert not await credentials.has_session(conn, user_id, NOW + 90 * DAY)
+    assert not await credentials.has_session(conn, new_id(), NOW)
+    assert await credentials.revoke_sessions_of(conn, user_id, why="x", now_ms=NOW) == [mine]
+    assert not await credentials.has_session(conn, user_id, NOW)
+
+
+async def test_a_session_has_an_age_for_its_own_user(conn: Connection, user_id: UUID) -> None:
+    session_id = await opened(conn, user_id, token(1))
+    assert await credentials.session_age_ms(conn, session_id, user_id, NOW + 5) == 5
+    assert await credentials.session_age_ms(conn, session_id, new_id(), NOW) is None
+    await credentials.revoke_session(conn, session_id, why="logout", now_ms=NOW)
+    assert await credentials.session_age_ms(conn, session_id, user_id, NOW) is None
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleted"])
+async def test_only_active_accounts_get_sessions(
+    conn: Connection, user_id: UUID, status: str
+) -> None:
+    await conn.execute("update users set status = $2 where id = $1", user_id, status)
+    with pytest.raises(NotFound):
+        await opened(conn, user_id, token(1))

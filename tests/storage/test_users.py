@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from datetime import date
+
 import asyncpg
 import pytest
 
 from storage import providers, users
 from storage.errors import NotFound
-from storage.ids import new_id
 from storage.pool import Connection
 
 
@@ -71,6 +72,18 @@ async def test_only_what_is_given_changes(conn: Connection) -> None:
     assert changed.bio is None
 
 
+async def test_gender_and_birthday_are_set_and_cleared(conn: Connection) -> None:
+    user = await made(conn)
+    await users.update_profile(conn, user.id, gender="woman", birthday=date(2000, 2, 29))
+    again = await users.read_user(conn, user.id, "PTS")
+    assert again is not None
+    assert (again.gender, again.birthday) == ("woman", date(2000, 2, 29))
+    await users.update_profile(conn, user.id, birthday="")
+    again = await users.read_user(conn, user.id, "PTS")
+    assert again is not None
+    assert (again.gender, again.birthday) == ("woman", None)
+
+
 async def test_a_role_is_added_once(conn: Connection) -> None:
     user = await made(conn)
     await users.add_role(conn, user.id, "companion")
@@ -92,23 +105,14 @@ async def test_a_provider_shows_as_one(conn: Connection) -> None:
     assert again.availability == "offline"
 
 
-async def test_blocking_is_idempotent_and_paged(conn: Connection) -> None:
-    ann = await made(conn)
-    others = [await made(conn, f"Bo{n}", f"bo{n}@example.org") for n in range(3)]
-    for other in others:
-        await users.block(conn, ann.id, other.id)
-        await users.block(conn, ann.id, other.id)
-    page, total = await users.list_blocked(conn, ann.id, limit=2, offset=0)
-    rest, _ = await users.list_blocked(conn, ann.id, limit=2, offset=2)
-    assert total == 3
-    assert {each.user_id for each in page + rest} == {other.id for other in others}
-    await users.unblock(conn, ann.id, others[0].id)
-    await users.unblock(conn, ann.id, others[0].id)
-    assert (await users.list_blocked(conn, ann.id, limit=9, offset=0))[1] == 2
-    assert await users.list_blocked(conn, others[0].id, limit=9, offset=0) == ([], 0)
-
-
-async def test_nobody_can_be_blocked_who_is_not_there(conn: Connection) -> None:
-    ann = await made(conn)
-    with pytest.raises(NotFound):
-        await users.block(conn, ann.id, new_id())
+async def test_what_was_set_by_hand_comes_with_the_account(conn: Connection) -> None:
+    user = await made(conn)
+    assert user.notifications == users.Toggles()
+    await conn.execute(
+        "insert into notification_settings (user_id, incoming_call, marketing) "
+        "values ($1, false, true)",
+        user.id,
+    )
+    again = await users.read_user(conn, user.id, "PTS")
+    assert again is not None
+    assert again.notifications == users.Toggles(False, True, True, True)

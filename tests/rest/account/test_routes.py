@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from rest.account.routes import AccountRoutes
 from storage.ids import new_id
-from storage.pool import Pool
-from tests.rest.conftest import Start
+from tests.rest.account.conftest import Account
 from tests.rest.harness import Rest
 
 
 @pytest.fixture
-async def rest(start: Start, pool: Pool) -> Rest:
-    return await start(AccountRoutes(pool))
+async def rest(account: Account) -> Rest:
+    return account.rest
 
 
 @pytest.mark.parametrize("path", ["/user/me", "/users/me"])
@@ -55,9 +53,7 @@ async def test_a_companion_has_a_profile_too(rest: Rest) -> None:
     [
         ("GET", "/user/me"),
         ("PUT", "/user/profile"),
-        ("GET", "/user/block-list"),
-        ("POST", f"/user/block/{new_id()}"),
-        ("DELETE", f"/user/block/{new_id()}"),
+        ("DELETE", "/user/delete"),
     ],
 )
 async def test_without_a_token_there_is_nothing(rest: Rest, method: str, path: str) -> None:
@@ -74,6 +70,33 @@ async def test_only_what_is_sent_changes(rest: Rest) -> None:
     assert (changed["name"], changed["bio"]) == ("Anna", "hello \nthere")
 
 
+async def test_gender_and_birthday_are_set_and_cleared(rest: Rest) -> None:
+    ann = await rest.person("Ann")
+    body = {"gender": " non-binary ", "birthday": "2000-02-29"}
+    changed = (await rest.call("PUT", "/user/profile", by=ann, json=body, status=200)).body["user"]
+    assert (changed["gender"], changed["birthday"]) == ("non-binary", "2000-02-29")
+    body = {"gender": "", "birthday": ""}
+    changed = (await rest.call("PUT", "/user/profile", by=ann, json=body, status=200)).body["user"]
+    assert (changed["gender"], changed["birthday"]) == (None, None)
+    assert (await rest.call("GET", "/user/me", by=ann, status=200)).body["user"] == changed
+
+
+async def test_my_profile_shows_what_i_want_to_be_told_of(rest: Rest) -> None:
+    ann = await rest.person("Ann")
+    await rest.pool.execute(
+        "insert into notification_settings (user_id, call_summary, marketing) "
+        "values ($1, false, true)",
+        ann.id,
+    )
+    user = (await rest.call("GET", "/user/me", by=ann, status=200)).body["user"]
+    assert user["notifications"] == {
+        "incomingCall": True,
+        "callSummary": False,
+        "walletAlert": True,
+        "marketing": True,
+    }
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -85,6 +108,14 @@ async def test_only_what_is_sent_changes(rest: Rest) -> None:
         ({"bio": "x" * 201}, "INVALID_BIO"),
         ({"bio": "a\0b"}, "INVALID_BIO"),
         ({"bio": []}, "INVALID_BIO"),
+        ({"gender": "two words 2"}, "INVALID_GENDER"),
+        ({"gender": "x" * 21}, "INVALID_GENDER"),
+        ({"gender": 1}, "INVALID_GENDER"),
+        ({"birthday": "2026-13-01"}, "INVALID_BIRTHDAY"),
+        ({"birthday": "yesterday"}, "INVALID_BIRTHDAY"),
+        ({"birthday": "2026-01-01"}, "INVALID_BIRTHDAY"),
+        ({"birthday": 20000229}, "INVALID_BIRTHDAY"),
+        ({"gender": None, "birthday": None}, "NO_FIELDS"),
         ({"name": "Ann", "roles": ["admin"]}, "INVALID_PAYLOAD"),
         ({"name": "Ann", "email": "eve@example.org"}, "INVALID_PAYLOAD"),
         ({"name": "Ann", "balance": 5}, "INVALID_PAYLOAD"),
@@ -101,6 +132,7 @@ async def test_wrong_changes_are_refused(rest: Rest, body: object, code: str) ->
 
 async def test_anybody_sees_the_public_part_of_an_account(rest: Rest) -> None:
     ann = await rest.person("Ann", email="ann@example.org", phone="+4915112345678")
+    await rest.pool.execute("update users set birthday = '2000-02-29', gender = 'woman'")
     answer = await rest.call("GET", f"/users/{ann.id}", status=200)
     assert answer.body["user"] == {
         "id": str(ann.id),
@@ -120,45 +152,3 @@ async def test_unknown_and_deleted_accounts_look_the_same(rest: Rest) -> None:
     assert gone.error == "USER_NOT_FOUND"
     await rest.call("GET", "/user/me", by=ann, status=404)
     await rest.call("PUT", "/user/profile", by=ann, json={"name": "Eve"}, status=404)
-
-
-async def test_a_block_list_is_its_owner_s_alone(rest: Rest) -> None:
-    ann, bo, cy = [await rest.person(name) for name in ("Ann", "Bo", "Cy")]
-    for other in (bo, cy, bo):
-        answer = await rest.call("POST", f"/user/block/{other.id}", by=ann, status=200)
-        assert answer.body == {"success": True, "userId": str(other.id), "blocked": True}
-    page = (await rest.call("GET", "/user/block-list?limit=1&page=2", by=ann, status=200)).body
-    assert (page["total"], page["limit"], page["offset"]) == (2, 1, 1)
-    assert [each["name"] for each in page["items"]] == ["Bo"]
-    assert (await rest.call("GET", "/user/block-list", by=bo, status=200)).body["total"] == 0
-    await rest.call("DELETE", f"/user/block/{cy.id}", by=bo, status=200)
-    assert (await rest.call("GET", "/user/block-list", by=ann, status=200)).body["total"] == 2
-    await rest.call("DELETE", f"/user/block/{cy.id}", by=ann, status=200)
-    await rest.call("DELETE", f"/user/block/{cy.id}", by=ann, status=200)
-    assert (await rest.call("GET", "/user/block-list", by=ann, status=200)).body["total"] == 1
-
-
-async def test_nobody_blocks_themselves_or_a_stranger_to_us(rest: Rest) -> None:
-    ann = await rest.person("Ann")
-    own = await rest.call("POST", f"/user/block/{ann.id}", by=ann, status=400)
-    assert own.error == "INVALID_USER_ID"
-    unknown = await rest.call("POST", f"/user/block/{new_id()}", by=ann, status=404)
-    assert unknown.error == "USER_NOT_FOUND"
-
-
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("limit=0", "INVALID_LIMIT"),
-        ("limit=101", "INVALID_LIMIT"),
-        ("limit=ten", "INVALID_LIMIT"),
-        ("offset=-1", "INVALID_OFFSET"),
-        ("page=0", "INVALID_PAGE"),
-        ("page=1&offset=0", "INVALID_PAGE"),
-        ("sort=name", "INVALID_QUERY"),
-    ],
-)
-async def test_pages_have_bounds(rest: Rest, query: str, code: str) -> None:
-    ann = await rest.person("Ann")
-    answer = await rest.call("GET", f"/user/block-list?{query}", by=ann, status=400)
-    assert answer.error == code

@@ -77,6 +77,22 @@ ROUTES = [
         query=Needed,
         auth=False,
     ),
+    Route(
+        "PUT",
+        "/picture",
+        nothing,
+        summary="Up",
+        returns=Done,
+        upload="picture",
+    ),
+    Route(
+        "GET",
+        "/picture",
+        nothing,
+        summary="Down",
+        returns=Done,
+        media="image/webp",
+    ),
 ]
 
 
@@ -92,7 +108,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_every_path_and_alias_is_there(document: dict[str, Any]) -> None:
-    assert list(document["paths"]) == ["/lines", "/lines/{id}/{part}", "/rows"]
+    assert list(document["paths"]) == ["/lines", "/lines/{id}/{part}", "/picture", "/rows"]
     assert set(document["paths"]["/lines"]) == {"get", "post"}
     names = [
         operation["operationId"]
@@ -167,8 +183,17 @@ def test_a_route_that_takes_keys_says_so() -> None:
     assert "Idempotent-Replayed" in operation["responses"]["201"]["headers"]
 
 
+def test_a_file_is_sent_as_a_form_and_answered_as_it_is(document: dict[str, Any]) -> None:
+    picture = document["paths"]["/picture"]
+    form = picture["put"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["picture"]
+    assert form["properties"]["picture"]["format"] == "binary"
+    assert list(picture["get"]["responses"]["200"]["content"]) == ["image/webp"]
+    assert "304" in picture["get"]["responses"]
+
+
 def test_queries_are_no_components(document: dict[str, Any]) -> None:
-    assert {"Line", "Lines", "Make", "ErrorBody"} == set(document["components"]["schemas"])
+    assert {"Done", "Line", "Lines", "Make", "ErrorBody"} == set(document["components"]["schemas"])
 
 
 def test_a_code_without_a_status_is_a_mistake() -> None:

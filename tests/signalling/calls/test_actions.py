@@ -106,6 +106,18 @@ async def test_credentials_are_for_the_parties(pair: Pair) -> None:
     assert str(turn.username).endswith(f"{pair.kai.id}:{pair.call}")
 
 
+async def test_who_goes_away_hangs_up_first(pair: Pair) -> None:
+    await pair.connect()
+    await pair.node.actions.leave(pair.ann.id)
+    told = await pair.tab.event("call_ended")
+    assert (told["data"]["reason"], told["data"]["by"]) == ("hangup", "caller")
+    assert told["data"]["final"]["settled"]
+    await pair.node.actions.leave(pair.ann.id)
+    await pair.ring()
+    await pair.node.actions.leave(pair.kai.id)
+    assert (await pair.phone.event("call_rejected"))["data"]["reason"] == "declined"
+
+
 async def test_the_operator_may_stop_a_call(pair: Pair) -> None:
     await pair.connect()
     final = await pair.node.actions.stop(UUID(pair.call), By.ADMIN)

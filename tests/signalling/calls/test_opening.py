@@ -6,7 +6,7 @@ from uuid import UUID
 from server.people import grant
 from signalling.codes import Party, State
 from signalling.limits import CallLimits
-from storage import calls, users, wallet
+from storage import blocks, calls, wallet
 from storage.ids import new_id
 from tests.signalling.calls.test_performer import Pusher
 from tests.signalling.conftest import StartNode
@@ -127,11 +127,11 @@ async def test_a_block_of_either_side_refuses(node: Node) -> None:
     phone = await node.handset(ann)
     await node.handset(kai)
     async with node.pool.acquire() as conn:
-        await users.block(conn, kai.id, ann.id)
+        await blocks.block(conn, kai.id, ann.id)
     assert (await phone.refused("call_request", toUserId=str(kai.id)))["code"] == "blocked"
     async with node.pool.acquire() as conn:
-        await users.unblock(conn, kai.id, ann.id)
-        await users.block(conn, ann.id, kai.id)
+        await blocks.unblock(conn, kai.id, ann.id)
+        await blocks.block(conn, ann.id, kai.id)
     assert (await phone.refused("call_request", toUserId=str(kai.id)))["code"] == "blocked"
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from storage import blocks
 from storage.ids import new_id
 from tests.signalling.handsets import Json
 from tests.signalling.harness import Node
@@ -65,6 +66,22 @@ async def test_typing_is_told_and_not_kept(pair: Pair) -> None:
     assert [event["data"]["typing"] for event in pair.phone.told("chat_typing")] == [True, False]
     assert not pair.tab.told("chat_typing")
     assert len(pair.desk.told("chat_typing")) == 2
+
+
+@pytest.mark.parametrize("by_caller", [True, False])
+async def test_a_block_in_the_middle_of_a_call_ends_the_chat_for_both(
+    pair: Pair, by_caller: bool
+) -> None:
+    one, other = (pair.ann, pair.kai) if by_caller else (pair.kai, pair.ann)
+    await pair.phone.ok("chat_send", conversation=pair.call, text="before")
+    async with pair.node.pool.acquire() as conn:
+        await blocks.block(conn, one.id, other.id)
+    for sender, listener in ((pair.phone, pair.tab), (pair.tab, pair.phone)):
+        heard = len(listener.told("chat_message"))
+        error = await sender.refused("chat_send", conversation=pair.call, text="after")
+        assert error["code"] == "blocked"
+        assert len(listener.told("chat_message")) == heard
+    assert await pair.node.pool.fetchval("select array_agg(text) from message") == ["before"]
 
 
 COMMANDS: list[tuple[str, Json]] = [
