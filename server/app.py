@@ -11,7 +11,10 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rest.auth.codes import CodeKey
 from rest.auth.sessions import Sessions
+from rest.auth.sms.jobs import Handler as JobHandler
+from rest.auth.sms.jobs import SmsJobs
 from rest.auth.tokens import TokenKeys
 from rest.payments.settle import Settler
 from server.access import Access
@@ -22,6 +25,7 @@ from server.metrics import Metrics
 from server.middlewares import Around, install
 from server.people import ensure_demo
 from server.routes import Parts, all_routes, make_passwords, make_sandbox, mount_all
+from server.sms_settings import make_sms
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener
@@ -205,6 +209,8 @@ class Server:
         started.callback(self.passwords.close)
         self.relay = OutboxRelay(self.pool, self._deliver)
         self.housekeeping = Housekeeping(self.pool, [*CHORES, self._session_chore()])
+        self.codes = CodeKey(config.secret("otp_secret"))
+        self.job_handlers = self._make_handlers(started)
         self.sandbox = make_sandbox(config, self.pool, lambda: self.base_url, self.clock)
         if self.sandbox is not None:
             started.push_async_callback(self.sandbox.close)
@@ -217,6 +223,7 @@ class Server:
             keys=self.keys,
             sessions=self.sessions,
             passwords=self.passwords,
+            codes=self.codes,
             actions=self.actions,
             settler=Settler(self.pool, kick=self.relay.kick),
             sandbox=self.sandbox,
@@ -248,6 +255,18 @@ class Server:
         app.router.add_get("/ws", endpoint.handle)
         app.router.add_get("/ws/call", endpoint.handle)
         return app
+
+    def _make_handlers(self, started: AsyncExitStack) -> dict[str, JobHandler]:
+        """Who does which job, by the job's name."""
+        handlers: dict[str, JobHandler] = {}
+        self.sms = make_sms(self.config, self.clock)
+        if self.sms is not None:
+            started.push_async_callback(self.sms.close)
+            sending = SmsJobs(
+                self.pool, self.sms, self.codes, text=self.config.otp_text, clock=self.clock
+            )
+            handlers |= sending.handlers()
+        return handlers
 
     def _watch(self) -> None:
         watch = self.metrics.watch

@@ -7,8 +7,13 @@ from uuid import UUID
 from aiohttp import web
 
 from rest.account.routes import AccountRoutes
+from rest.auth.codes import CodeKey
+from rest.auth.desk import AuthSettings, SessionDesk
+from rest.auth.otp import Otps
+from rest.auth.otp_routes import OtpRoutes
 from rest.auth.passwords import HashCost, Passwords
-from rest.auth.routes import AuthRoutes, AuthSettings
+from rest.auth.routes import AuthRoutes
+from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.calls.routes import CallRoutes
@@ -26,6 +31,7 @@ from server.access import Access
 from server.config import Config
 from server.health import HealthRoutes
 from server.metrics import Metrics
+from server.sms_settings import otp_settings
 from signalling.calls.actions import Actions
 from storage.combiner import Combiner
 from storage.pool import Pool
@@ -41,6 +47,7 @@ class Parts:
     keys: TokenKeys
     sessions: Sessions
     passwords: Passwords
+    codes: CodeKey
     actions: Actions
     settler: Settler
     sandbox: SandboxGateway | None
@@ -55,20 +62,26 @@ class Parts:
 def all_routes(parts: Parts) -> list[Route]:
     pool, config, clock = parts.pool, parts.config, parts.clock
     idempotency = Idempotency(pool)
-    auth = AuthRoutes(
-        pool,
+    desk = SessionDesk(
         parts.keys,
-        parts.passwords,
         parts.sessions,
         clock=clock,
-        settings=AuthSettings(currency=config.currency, refresh_idle_s=config.refresh_ttl_s),
+        settings=AuthSettings(
+            currency=config.currency,
+            region=config.default_region,
+            refresh_idle_s=config.refresh_ttl_s,
+            single_session=config.single_session,
+        ),
         session_ended=parts.session_ended,
     )
+    otps = Otps(pool, parts.codes, clock=clock, settings=otp_settings(config))
     gateways = [] if parts.sandbox is None else [parts.sandbox]
     hook_secret = config.secret("media_hook_secret").encode()
     media = MediaRoutes(parts.actions, secret=hook_secret, clock=clock).table()
     return [
-        *auth.table(),
+        *AuthRoutes(pool, parts.keys, parts.passwords, desk, clock=clock).table(),
+        *SessionRoutes(pool, desk, clock=clock).table(),
+        *OtpRoutes(pool, otps, desk).table(),
         *AccountRoutes(pool, currency=config.currency).table(),
         *ProviderRoutes(
             pool,
@@ -93,6 +106,7 @@ def all_routes(parts: Parts) -> list[Route]:
             clock=clock,
             is_dev=config.is_dev,
             end_as_admin=parts.actions.stop,
+            region=config.default_region,
         ).table(),
         *(media if hook_secret else []),
         *HealthRoutes(

@@ -40,7 +40,7 @@ async def take(conn: Connection, quota: Quota, now_ms: int) -> int:
     )
     if taken:
         return 0
-    ends_ms = await conn.fetchval("select ends_ms from quota where key = $1", quota.key)
+    ends_ms: int = await conn.fetchval("select ends_ms from quota where key = $1", quota.key)
     return max(1, ends_ms - now_ms)
 
 

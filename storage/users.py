@@ -50,6 +50,13 @@ class User(msgspec.Struct, frozen=True):
     availability: str | None
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """`status` is active, suspended or deleted."""
+
+    user_id: UUID
+    status: str
+
+
 class PublicUser(msgspec.Struct, frozen=True):
     """What anybody may know of an account."""
 
@@ -129,6 +136,17 @@ async def read_user(conn: Connection, user_id: UUID, currency: str) -> User | No
 
 def _user(row: Record) -> User:
     return User(**{name: row[name] for name in User.__struct_fields__})
+
+
+async def find_by_phone(conn: Connection, phone: str) -> Standing | None:
+    """The account that has proved to own the number (E.164), whatever has become of it."""
+    row = await conn.fetchrow("select id as user_id, status from users where phone = $1", phone)
+    return None if row is None else Standing(**dict(row))
+
+
+async def lock(conn: Connection, user_id: UUID) -> None:
+    """Until the caller's transaction ends, no other takes this lock of the account."""
+    await conn.execute("select from users where id = $1 for no key update", user_id)
 
 
 async def read_public(conn: Connection, user_id: UUID) -> PublicUser | None:

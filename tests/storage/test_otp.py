@@ -96,9 +96,7 @@ async def test_codes_for_other_phones_users_and_purposes_stand_apart(conn: Conne
     assert await try_login(conn, phone="+12025550124") is None
     assert await try_login(conn) == for_login
     for user, issued in ((ann, for_ann), (bob, for_bob)):
-        taken = await otp.take_try(
-            conn, phone=PHONE, purpose="attach", user_id=user.id, now_ms=NOW
-        )
+        taken = await otp.take_try(conn, phone=PHONE, purpose="attach", user_id=user.id, now_ms=NOW)
         assert taken == issued
 
 
