@@ -62,7 +62,7 @@ def test_with_a_region_its_own_way_of_dialling_is_understood(
         ("+12025550123", "US"),
         ("+16135550123", "CA"),
         ("+442079460123", None),
-        ("+18003569377", None),
+        ("+18005550123", None),
         ("+19005550123", None),
         ("+883510001234", None),
         ("+15550109999", None),
