@@ -12,6 +12,7 @@ from rest.auth.desk import AuthSettings, SessionDesk
 from rest.auth.otp import Otps
 from rest.auth.otp_routes import OtpRoutes
 from rest.auth.passwords import HashCost, Passwords
+from rest.auth.phone_routes import PhoneRoutes
 from rest.auth.routes import AuthRoutes
 from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
@@ -82,6 +83,7 @@ def all_routes(parts: Parts) -> list[Route]:
         *AuthRoutes(pool, parts.keys, parts.passwords, desk, clock=clock).table(),
         *SessionRoutes(pool, desk, clock=clock).table(),
         *OtpRoutes(pool, otps, desk).table(),
+        *PhoneRoutes(pool, otps, currency=config.currency, clock=clock).table(),
         *AccountRoutes(pool, currency=config.currency).table(),
         *ProviderRoutes(
             pool,

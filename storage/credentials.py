@@ -166,6 +166,15 @@ async def rotate(
     return Rotated(row["user_id"], row["session_id"], row["roles"])
 
 
+async def opened_ms(conn: Connection, session_id: UUID) -> int | None:
+    """When the session was opened, in Unix ms; None if there is no such session."""
+    found: int | None = await conn.fetchval(
+        "select (extract(epoch from created_at) * 1000)::bigint from session where id = $1",
+        session_id,
+    )
+    return found
+
+
 async def list_sessions(
     conn: Connection, user_id: UUID, *, now_ms: int, limit: int
 ) -> list[LiveSession]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from storage import ledger
@@ -142,6 +143,24 @@ async def find_by_phone(conn: Connection, phone: str) -> Standing | None:
     """The account that has proved to own the number (E.164), whatever has become of it."""
     row = await conn.fetchrow("select id as user_id, status from users where phone = $1", phone)
     return None if row is None else Standing(**dict(row))
+
+
+async def set_phone(conn: Connection, user_id: UUID, phone: str) -> None:
+    """Give the account the number (E.164) that its owner has proved to own.
+
+    Raises:
+        PhoneTaken: another account has it; nothing was written.
+    """
+    try:
+        async with conn.transaction():
+            await conn.execute(
+                "update users set phone = $2, updated_at = now() "
+                "where id = $1 and status <> 'deleted'",
+                user_id,
+                phone,
+            )
+    except asyncpg.UniqueViolationError:
+        raise PhoneTaken("This phone number has an account.") from None
 
 
 async def lock(conn: Connection, user_id: UUID) -> None:

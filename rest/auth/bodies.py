@@ -78,6 +78,13 @@ class OtpVerify(Body, frozen=True):
     name: Text | None = None
 
 
+class PhoneVerify(Body, frozen=True):
+    CODES: ClassVar[dict[str, str]] = {"phone": "INVALID_PHONE", "otp": "INVALID_OTP"}
+
+    phone: PhoneText
+    otp: Digits
+
+
 class OtpSent(Shape, frozen=True):
     """`ttl` and `expiresIn` are the seconds for which the code is good.
 

@@ -17,7 +17,9 @@ from storage.pool import Connection, Pool, within
 from storage.users import PhoneTaken, Standing
 
 DB_S = 4.0
-EXAMPLE = {
+MESSAGE = "The code is on its way."
+SENT_EXAMPLE = {"message": MESSAGE, "ttl": 120, "expiresIn": 120}
+SESSION_EXAMPLE: dict[str, object] = {
     "token": "eyJhbGciOi…",
     "accessToken": "eyJhbGciOi…",
     "refreshToken": "lcjKY1…",
@@ -56,7 +58,7 @@ class OtpRoutes:
                 tag="auth",
                 auth=False,
                 errors=SEND_ERRORS,
-                example={"message": "The code is on its way.", "ttl": 120, "expiresIn": 120},
+                example=SENT_EXAMPLE,
             ),
             Route(
                 "POST",
@@ -68,7 +70,7 @@ class OtpRoutes:
                 tag="auth",
                 auth=False,
                 errors=(*VERIFY_ERRORS, SUSPENDED, DELETED),
-                example=EXAMPLE,
+                example=SESSION_EXAMPLE,
             ),
         ]
 
@@ -116,7 +118,7 @@ class OtpRoutes:
 
 def sent(issued: Issued) -> bodies.OtpSent:
     return bodies.OtpSent(
-        message="The code is on its way.",
+        message=MESSAGE,
         ttl=issued.ttl_s,
         expires_in=issued.ttl_s,
         dev_code=UNSET if issued.code is None else issued.code,

@@ -28,7 +28,7 @@ WEBHOOK = {
     "sms_http_token": "token",
     "sms_http_secret": THIRD,
 }
-PRODUCTION = {
+PRODUCTION: dict[str, Any] = {
     "jwt_secret": STRONG,
     "otp_secret": SECOND,
     "public_url": "https://talk.example",

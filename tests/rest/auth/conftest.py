@@ -14,13 +14,14 @@ from rest.auth.desk import AuthSettings, SessionDesk
 from rest.auth.otp import Otps, OtpSettings
 from rest.auth.otp_routes import OtpRoutes
 from rest.auth.passwords import HashCost, Passwords
+from rest.auth.phone_routes import PhoneRoutes
 from rest.auth.routes import AuthRoutes
 from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from storage.pool import Pool
 from tests.rest.conftest import Start
-from tests.rest.harness import FakeClock, Rest
+from tests.rest.harness import CURRENCY, FakeClock, Rest
 
 OTP_SECRET = "a secret of one-time codes, for tests only"
 CHEAP = HashCost(memory_kib=8, passes=1)
@@ -78,6 +79,7 @@ async def start_auth(
             AuthRoutes(pool, keys, passwords, desk, clock=clock),
             SessionRoutes(pool, desk, clock=clock),
             OtpRoutes(pool, otps, desk),
+            PhoneRoutes(pool, otps, currency=CURRENCY, clock=clock),
         )
         return Auth(await start(*tables), ended)
 
