@@ -11,7 +11,10 @@ from uuid import UUID
 
 from aiohttp import web
 
+from rest.auth.codes import CodeKey
 from rest.auth.sessions import Sessions
+from rest.auth.sms.jobs import Handler as JobHandler
+from rest.auth.sms.jobs import SmsJobs
 from rest.auth.tokens import TokenKeys
 from rest.payments.settle import Settler
 from server.access import Access
@@ -31,6 +34,7 @@ from server.routes import (
     make_passwords,
     mount_all,
 )
+from server.sms_settings import make_sms
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener
@@ -217,6 +221,8 @@ class Server:
         gateways = make_gateways(config, self.pool, lambda: self.base_url, self.clock)
         for gateway in gateways:
             started.push_async_callback(gateway.close)
+        self.codes = CodeKey(config.secret("otp_secret"))
+        self.job_handlers = self._make_handlers(started)
         if config.is_dev:
             await ensure_demo(self.pool, self.passwords, config.currency)
         parts = Parts(
@@ -227,6 +233,7 @@ class Server:
             sessions=self.sessions,
             passwords=self.passwords,
             objects=make_objects(config),
+            codes=self.codes,
             actions=self.actions,
             settler=Settler(self.pool, kick=self.relay.kick),
             gateways=gateways,
@@ -267,6 +274,18 @@ class Server:
         app.router.add_get("/ws/call", endpoint.handle)
         allow(app, config.cors_origins, unshared=unbounded | {"/metrics"})
         return app
+
+    def _make_handlers(self, started: AsyncExitStack) -> dict[str, JobHandler]:
+        """Who does which job, by the job's name."""
+        handlers: dict[str, JobHandler] = {}
+        self.sms = make_sms(self.config, self.clock)
+        if self.sms is not None:
+            started.push_async_callback(self.sms.close)
+            sending = SmsJobs(
+                self.pool, self.sms, self.codes, text=self.config.otp_text, clock=self.clock
+            )
+            handlers |= sending.handlers()
+        return handlers
 
     def _watch(self) -> None:
         watch = self.metrics.watch

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from storage import bonus, idempotency, ledger, outbox
+from storage import bonus, idempotency, ledger, otp, outbox, quotas
 from storage.errors import Unavailable
 from storage.outbox import Promise
 from storage.pool import LOST, Connection, Pool
@@ -166,10 +166,18 @@ async def expire_bonus(conn: Connection) -> None:
         pass
 
 
+async def forget_old_codes(conn: Connection) -> None:
+    """One-time codes that have expired, and the counts of windows that are over."""
+    for sweep in (otp.sweep, quotas.sweep):
+        while await sweep(conn, limit=1_000) == 1_000:
+            pass
+
+
 CHORES = (
     Chore("expired_bonus", MINUTE_S, expire_bonus),
     Chore("partitions", DAY_S, ledger.ensure_partitions),
     Chore("old_answers", HOUR_S, forget_old_answers),
+    Chore("old_codes", HOUR_S, forget_old_codes),
 )
 
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.gateway_settings import gateway_faults, production_gateway_faults
 from server.secrets import development_secrets, weaknesses
+from server.sms_settings import region_code, sms_faults, sms_production_faults
 from signalling.limits import CallLimits, SocketLimits
 
 PREFIX = "TALKTIME_"
@@ -29,11 +30,14 @@ SECRETS = (
     "turn_secret",
     "metrics_token",
     "media_hook_secret",
+    "otp_secret",
+    "sms_http_secret",
 )
-MADE_IN_DEVELOPMENT = ("jwt_secret", "sandbox_webhook_secret")
+MADE_IN_DEVELOPMENT = ("jwt_secret", "sandbox_webhook_secret", "otp_secret")
 # The embedded server has 100 connections; the queue, migrations and tools need a few of them.
 EMBEDDED_POOL_MAX = 80
 DAY_S = 86_400
+OTP_TEXT = r"^[^{}]*\{code\}[^{}]*$"
 
 
 class Argon2Profile(NamedTuple):
@@ -81,6 +85,8 @@ TurnUrl = Annotated[str, Field(pattern=r"^turns?:[^\s,]+$")]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
 StunUrls = Annotated[tuple[StunUrl, ...], NoDecode, BeforeValidator(_split)]
+Region = Annotated[str | None, BeforeValidator(region_code)]
+Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_split)]
 TurnUrls = Annotated[tuple[TurnUrl, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -123,6 +129,33 @@ class Config(BaseSettings):
     access_ttl_s: int = _number(900, 10, 900)
     refresh_ttl_s: int = _number(30 * DAY_S, 60, 90 * DAY_S)
     argon2_profile: Literal["standard", "strong", "test"] = "standard"
+    # A log-in then ends the account's other sessions.
+    single_session: bool = False
+
+    # Whose national phone numbers are understood; not set: international numbers only.
+    default_region: Region = None
+    # Not set: on the console in development, off in production.
+    sms: Literal["off", "console", "http", "twilio"] | None = None
+    sms_countries: Regions = ()
+    otp_secret: Secret = None
+    otp_text: str = Field("{code} is your code. Tell it nobody.", pattern=OTP_TEXT, max_length=140)
+    otp_ttl_s: int = _number(120, 30, 600)
+    # Sends: in 60 s by phone and by address, by day and hour, and of the whole deployment.
+    otp_resend_s: int = _number(0, 0, 600)
+    otp_minute_max: int = _number(5, 1, 1_000)
+    otp_phone_day_max: int = _number(10, 1, 1_000)
+    otp_address_hour_max: int = _number(10, 1, 100_000)
+    otp_block_hour_max: int = _number(15, 1, 10_000)
+    otp_day_max: int = _number(1_000, 1, 100_000_000)
+    # Wrong codes from one address.
+    otp_failures_hour_max: int = _number(30, 3, 100_000)
+    sms_http_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+    sms_http_token: Secret = None
+    sms_http_secret: Secret = None
+    twilio_account_sid: str = Field("", pattern=r"^(AC[0-9a-f]{32})?$")
+    twilio_auth_token: Secret = None
+    # A number of the account's, or one of its messaging services.
+    twilio_sender: str = Field("", pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-f]{32})?$")
 
     # Lets Prometheus in from other hosts; without it /metrics answers this host alone.
     metrics_token: Secret = None
@@ -237,6 +270,8 @@ class Config(BaseSettings):
             filled: dict[str, Any] = {}
             if self.sandbox_gateway is None:
                 filled["sandbox_gateway"] = True
+            if self.sms is None:
+                filled["sms"] = "console"
             missing = [name for name in MADE_IN_DEVELOPMENT if getattr(self, name) is None]
             if missing and not (bad or found):
                 path = self.data_dir / "secrets.json"
@@ -332,6 +367,7 @@ def _relations(config: Config) -> Iterable[Fault]:
         yield "objects_url", f"belongs together with {names[0]} and {names[1]}: set all or none"
     if config.relay_only and not config.turn_urls:
         yield "relay_only", f"needs {setting_name('turn_urls')}"
+    yield from sms_faults(config)
     if config.database_url is None and config.db_pool_max > EMBEDDED_POOL_MAX:
         yield "db_pool_max", f"must be at most {EMBEDDED_POOL_MAX} with the embedded PostgreSQL"
     if config.database_url is not None:
@@ -360,6 +396,7 @@ def production_faults(config: Config) -> list[Fault]:
         found.append(("cors_origins", "must name each origin"))
     if not config.public_url.startswith("https://"):
         found.append(("public_url", "must be set, and begin with https://"))
+    found += sms_production_faults(config)
     if config.database_url is not None:
         found += _remote_faults(config)
     return found

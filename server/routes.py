@@ -10,9 +10,15 @@ from rest.account.avatars import AvatarRoutes, AvatarSettings
 from rest.account.block_list import BlockRoutes
 from rest.account.pictures import Pictures
 from rest.account.routes import AccountRoutes
+from rest.auth.codes import CodeKey
+from rest.auth.desk import AuthSettings, SessionDesk
+from rest.auth.otp import Otps
+from rest.auth.otp_routes import OtpRoutes
 from rest.auth.password_routes import PasswordRoutes
 from rest.auth.passwords import HashCost, Passwords
-from rest.auth.routes import AuthRoutes, AuthSettings
+from rest.auth.phone_routes import PhoneRoutes
+from rest.auth.routes import AuthRoutes
+from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.calls.routes import CallRoutes
@@ -38,6 +44,7 @@ from server.documents import Documents
 from server.gateway_settings import webhook_secrets
 from server.health import HealthRoutes
 from server.metrics import Metrics
+from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.actions import Actions
 from storage.combiner import Combiner
@@ -70,6 +77,7 @@ class Parts:
     sessions: Sessions
     passwords: Passwords
     objects: Objects
+    codes: CodeKey
     actions: Actions
     settler: Settler
     gateways: list[Gateway]
@@ -85,28 +93,41 @@ class Parts:
 def all_routes(parts: Parts) -> list[Route]:
     pool, config, clock = parts.pool, parts.config, parts.clock
     idempotency = Idempotency(pool)
-    auth = AuthRoutes(
-        pool,
+    desk = SessionDesk(
         parts.keys,
-        parts.passwords,
         parts.sessions,
         clock=clock,
-        settings=AuthSettings(currency=config.currency, refresh_idle_s=config.refresh_ttl_s),
+        settings=AuthSettings(
+            currency=config.currency,
+            region=config.default_region,
+            refresh_idle_s=config.refresh_ttl_s,
+            single_session=config.single_session,
+        ),
         session_ended=parts.session_ended,
-        leave_call=parts.actions.leave,
     )
+    otps = Otps(pool, parts.codes, clock=clock, settings=otp_settings(config))
     hook_secret = config.secret("media_hook_secret").encode()
     media = MediaRoutes(parts.actions, secret=hook_secret, clock=clock).table()
     shown = Shown(clock=clock, presence_of=parts.presence_of, currency=config.currency)
     return [
-        *auth.table(),
-        *PasswordRoutes(pool, parts.passwords, clock=clock, end_session=auth.end_session).table(),
+        *AuthRoutes(
+            pool,
+            parts.keys,
+            parts.passwords,
+            desk,
+            clock=clock,
+            leave_call=parts.actions.leave,
+        ).table(),
+        *PasswordRoutes(pool, parts.passwords, desk, clock=clock).table(),
+        *SessionRoutes(pool, desk, clock=clock).table(),
+        *OtpRoutes(pool, otps, desk).table(),
+        *PhoneRoutes(pool, otps, desk).table(),
         *AccountRoutes(
             pool,
             currency=config.currency,
             clock=clock,
             leave_call=parts.actions.leave,
-            end_session=auth.end_session,
+            end_session=desk.end,
         ).table(),
         *AvatarRoutes(
             pool, parts.objects, Pictures(), clock=clock, settings=avatar_settings(config)
@@ -136,6 +157,7 @@ def all_routes(parts: Parts) -> list[Route]:
             clock=clock,
             is_dev=config.is_dev,
             end_as_admin=parts.actions.stop,
+            region=config.default_region,
         ).table(),
         *(media if hook_secret else []),
         *HealthRoutes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -32,6 +33,14 @@ class Reused(msgspec.Struct, frozen=True):
 
     user_id: UUID
     session_id: UUID
+
+
+class LiveSession(msgspec.Struct, frozen=True):
+    """A log-in that can still be continued. `device` is what its client called itself."""
+
+    id: UUID
+    device: str | None
+    created_at: datetime
 
 
 async def set_password(conn: Connection, user_id: UUID, password_hash: str) -> None:
@@ -242,17 +251,42 @@ async def rotate(
     return Rotated(row["user_id"], row["session_id"], row["roles"])
 
 
-async def revoke_session(conn: Connection, session_id: UUID, *, why: str, now_ms: int) -> bool:
-    """End a session; False if it had ended before."""
+async def list_sessions(
+    conn: Connection, user_id: UUID, *, now_ms: int, limit: int
+) -> list[LiveSession]:
+    """The sessions of a user that hold a refresh token which is still good, latest first."""
+    rows = await conn.fetch(
+        """
+        select s.id, s.device, s.created_at from session s
+        where s.user_id = $1 and s.revoked_at is null
+          and exists (
+              select from refresh_token t
+              where t.session_id = s.id and t.used_at is null
+                and t.expires_at > 'epoch'::timestamptz + $2::bigint * interval '1 ms')
+        order by s.created_at desc, s.id desc limit $3
+        """,
+        user_id,
+        now_ms,
+        limit,
+    )
+    return [LiveSession(**dict(row)) for row in rows]
+
+
+async def revoke_session(
+    conn: Connection, session_id: UUID, *, why: str, now_ms: int, user_id: UUID | None = None
+) -> bool:
+    """End a session, with `user_id` only if it is that user's; False if it had ended before."""
     found = await conn.fetchval(
         """
         update session set revoked_at = 'epoch'::timestamptz + $3::bigint * interval '1 ms',
                            revoked_why = $2
-        where id = $1 and revoked_at is null returning true
+        where id = $1 and revoked_at is null and ($4::uuid is null or user_id = $4)
+        returning true
         """,
         session_id,
         why,
         now_ms,
+        user_id,
     )
     return found is True
 

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from storage import ledger
@@ -59,6 +60,13 @@ class User(msgspec.Struct, frozen=True):
     balance_minor: int
     availability: str | None
     notifications: Toggles
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """`status` is active, suspended or deleted."""
+
+    user_id: UUID
+    status: str
 
 
 class PublicUser(msgspec.Struct, frozen=True):
@@ -139,6 +147,35 @@ def _user(row: Record) -> User:
         toggles = Toggles(**{name: row[name] for name in Toggles.__struct_fields__})
     own = [name for name in User.__struct_fields__ if name != "notifications"]
     return User(**{name: row[name] for name in own}, notifications=toggles)
+
+
+async def find_by_phone(conn: Connection, phone: str) -> Standing | None:
+    """The account that has proved to own the number (E.164), whatever has become of it."""
+    row = await conn.fetchrow("select id as user_id, status from users where phone = $1", phone)
+    return None if row is None else Standing(**dict(row))
+
+
+async def set_phone(conn: Connection, user_id: UUID, phone: str) -> None:
+    """Give the account the number (E.164) that its owner has proved to own.
+
+    Raises:
+        PhoneTaken: another account has it; nothing was written.
+    """
+    try:
+        async with conn.transaction():
+            await conn.execute(
+                "update users set phone = $2, updated_at = now() "
+                "where id = $1 and status <> 'deleted'",
+                user_id,
+                phone,
+            )
+    except asyncpg.UniqueViolationError:
+        raise PhoneTaken("This phone number has an account.") from None
+
+
+async def lock(conn: Connection, user_id: UUID) -> None:
+    """Until the caller's transaction ends, no other takes this lock of the account."""
+    await conn.execute("select from users where id = $1 for no key update", user_id)
 
 
 async def read_public(conn: Connection, user_id: UUID) -> PublicUser | None:

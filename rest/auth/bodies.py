@@ -1,5 +1,6 @@
 """What the routes of sign-up, log-in and sessions take and answer."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -51,6 +52,51 @@ class Refresh(Body, frozen=True):
     refresh_token_snake: Text | None = msgspec.field(default=None, name="refresh_token")
 
 
+PhoneText = Annotated[str, Meta(max_length=32)]
+Digits = Annotated[str, Meta(pattern="^[0-9]{6}$")]
+
+
+class OtpSend(Body, frozen=True):
+    CODES: ClassVar[dict[str, str]] = {"phone": "INVALID_PHONE"}
+
+    phone: PhoneText
+
+
+class OtpVerify(Body, frozen=True):
+    """`role` and `name` are for an account that is made now, and are ignored otherwise."""
+
+    CODES: ClassVar[dict[str, str]] = {
+        "phone": "INVALID_PHONE",
+        "otp": "INVALID_OTP",
+        "role": "INVALID_ROLE",
+        "name": "INVALID_NAME",
+    }
+
+    phone: PhoneText
+    otp: Digits
+    role: Text | None = None
+    name: Text | None = None
+
+
+class PhoneVerify(Body, frozen=True):
+    CODES: ClassVar[dict[str, str]] = {"phone": "INVALID_PHONE", "otp": "INVALID_OTP"}
+
+    phone: PhoneText
+    otp: Digits
+
+
+class OtpSent(Shape, frozen=True):
+    """`ttl` and `expiresIn` are the seconds for which the code is good.
+
+    `devCode` is the code itself, in development only.
+    """
+
+    message: str
+    ttl: int
+    expires_in: int
+    dev_code: str | UnsetType = UNSET
+
+
 class SessionUser(Shape, frozen=True):
     """The caller's own account. `role` is the one to show first; `status` is a provider's."""
 
@@ -81,6 +127,19 @@ class Session(Tokens, frozen=True):
     """A fresh log-in."""
 
     user: SessionUser
+
+
+class SessionView(Shape, frozen=True):
+    """One log-in of the caller. `current` is the one that asks."""
+
+    id: UUID
+    device: str | None
+    created_at: datetime
+    current: bool
+
+
+class SessionList(Shape, frozen=True):
+    sessions: list[SessionView]
 
 
 class Me(Shape, frozen=True):

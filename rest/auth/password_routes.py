@@ -9,6 +9,7 @@ from uuid import UUID
 from aiohttp import web
 
 from rest.auth.bodies import Password
+from rest.auth.desk import FRESH_LOGIN_REQUIRED, SessionDesk
 from rest.auth.passwords import Passwords, normal
 from rest.auth.rules import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from rest.http.body import Body, read_body
@@ -25,8 +26,6 @@ from storage.pool import Pool, within
 
 DB_S = 4.0
 TRIES = Rate(5, 60_000)
-# As long as a log-in counts as fresh proof of who somebody is.
-FRESH_MS = 600_000
 
 BAD_FORMAT = Fault(
     400,
@@ -35,9 +34,6 @@ BAD_FORMAT = Fault(
 )
 SAME = Fault(400, BAD_FORMAT.code, "The new password must differ from the current one.")
 WRONG = Fault(400, "INVALID_CURRENT_PASSWORD", "This is not the current password.")
-NOT_FRESH = Fault(
-    403, "FRESH_LOGIN_REQUIRED", "Log in again, and set a password within ten minutes."
-)
 
 
 class PasswordChange(Body, frozen=True):
@@ -53,22 +49,22 @@ class PasswordChange(Body, frozen=True):
 
 
 class PasswordRoutes:
-    """`end_session` is told of every other session of the account: a changed password ends them."""
+    """A changed password ends all other sessions of the account."""
 
     def __init__(
         self,
         pool: Pool,
         passwords: Passwords,
+        desk: SessionDesk,
         *,
         clock: Callable[[], int],
-        end_session: Callable[[UUID], None],
         tries: Rate = TRIES,
     ) -> None:
         """`clock` gives Unix ms."""
         self._pool = pool
         self._passwords = passwords
         self._clock = clock
-        self._end_session = end_session
+        self._desk = desk
         self._by_account = Limiter(tries, clock)
 
     def table(self) -> list[Route]:
@@ -81,7 +77,7 @@ class PasswordRoutes:
                 returns=Done,
                 body=PasswordChange,
                 tag="user",
-                errors=(NOT_FRESH, "CONFLICT"),
+                errors=(FRESH_LOGIN_REQUIRED, "CONFLICT"),
                 example=Done(),
             )
         ]
@@ -100,8 +96,7 @@ class PasswordRoutes:
         elif normal(body.new_password) == normal(given):
             raise SAME.problem(field="newPassword")
         fresh = await self._passwords.hash(body.new_password)
-        for session_id in await within(DB_S, self._write(me, kept, fresh)):
-            self._end_session(session_id)
+        self._desk.end(*await within(DB_S, self._write(me, kept, fresh)))
         self._by_account.forgive(str(me.user_id))
         return reply(Done())
 
@@ -111,11 +106,7 @@ class PasswordRoutes:
 
     async def _check_fresh(self, me: Identity) -> None:
         async with self._pool.acquire(timeout=DB_S) as conn:
-            age_ms = await credentials.session_age_ms(
-                conn, me.session_id, me.user_id, self._clock()
-            )
-        if age_ms is None or age_ms > FRESH_MS:
-            raise NOT_FRESH.problem()
+            await self._desk.check_fresh(conn, me)
 
     async def _write(self, me: Identity, kept: str | None, fresh: str) -> list[UUID]:
         async with self._pool.acquire(timeout=DB_S) as conn, conn.transaction():

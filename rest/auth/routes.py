@@ -3,54 +3,41 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-import msgspec
 from aiohttp import web
 
 from rest.auth import bodies, rules
+from rest.auth.desk import (
+    DELETED,
+    NO_USER,
+    SUSPENDED,
+    LoggedIn,
+    SessionDesk,
+    device_of,
+    session_user,
+)
 from rest.auth.passwords import Passwords
-from rest.auth.sessions import Sessions
-from rest.auth.tokens import TokenKeys, new_refresh, refresh_hash
+from rest.auth.tokens import TokenKeys, refresh_hash
+from rest.http import phones
 from rest.http.body import read_body
 from rest.http.errors import Fault, Problem
-from rest.http.identity import address_of, caller, main_role, unauthorized
+from rest.http.identity import address_of, caller, unauthorized
 from rest.http.limiter import Limiter
 from rest.http.reply import Done, reply
 from rest.http.route import Route
-from signalling.limits import Rate
 from storage import credentials, users
-from storage.ids import new_id
-from storage.pool import Connection, Pool, within
+from storage.pool import Pool, within
 
 DB_S = 4.0
-DAY_S = 86_400
 
 EMAIL_USED = Fault(409, "EMAIL_ALREADY_USED", "This e-mail address has an account.")
 NO_LOGIN_NAME = Fault(400, "INVALID_PAYLOAD", "Give either email or phone.")
 BAD_CREDENTIALS = Fault(401, "INVALID_CREDENTIALS", "Name or password is wrong.")
 BAD_REFRESH = Fault(401, "INVALID_REFRESH_TOKEN", "Log in again.")
-SUSPENDED = Fault(403, "ACCOUNT_SUSPENDED", "This account is suspended.")
-DELETED = Fault(410, "ACCOUNT_DELETED", "This account was deleted.")
-NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 
 _refresh_form = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Lifetimes and limits. A rate is a burst, then one try every so often."""
-
-    currency: str = "PTS"
-    refresh_idle_s: int = 30 * DAY_S
-    refresh_lifetime_s: int = 90 * DAY_S
-    replay_grace_ms: int = 10_000
-    # A log-in then revokes the account's other sessions.
-    single_session: bool = False
-    login_account: Rate = Rate(5, 12_000)
-    login_address: Rate = Rate(20, 3_000)
-    signup_address: Rate = Rate(5, 10_000)
 
 
 async def no_call(_: UUID) -> None:
@@ -58,32 +45,25 @@ async def no_call(_: UUID) -> None:
 
 
 class AuthRoutes:
-    """`session_ended` is told of every session that ends before its time, to close its sockets;
-    `leave_call` ends the live call of a user who logs out of their last session."""
-
     def __init__(
         self,
         pool: Pool,
         keys: TokenKeys,
         passwords: Passwords,
-        sessions: Sessions,
+        desk: SessionDesk,
         *,
         clock: Callable[[], int],
-        settings: AuthSettings | None = None,
-        session_ended: Callable[[UUID], None] = lambda _: None,
         leave_call: Callable[[UUID], Awaitable[None]] = no_call,
-        wall_s: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` gives Unix ms and never goes back; `wall_s` is what PyJWT compares with."""
+        """`clock` gives Unix ms and never goes back; `leave_call` ends the live call of a user who
+        logs out of their last session."""
         self._pool = pool
         self._keys = keys
         self._passwords = passwords
-        self._sessions = sessions
+        self._desk = desk
         self._clock = clock
-        self._wall_s = wall_s
-        self._session_ended = session_ended
         self._leave_call = leave_call
-        self._settings = settings or AuthSettings()
+        self._settings = desk.settings
         self._by_account = Limiter(self._settings.login_account, clock)
         self._by_address = Limiter(self._settings.login_address, clock)
         self._signups = Limiter(self._settings.signup_address, clock)
@@ -155,21 +135,24 @@ class AuthRoutes:
         password = rules.check_password(body.password)
         self._signups.check(address_of(request))
         password_hash = await self._passwords.hash(password)
-        return reply(await within(DB_S, self._create(name, email, password_hash)), 201)
+        device = device_of(request)
+        return reply(await within(DB_S, self._create(name, email, password_hash, device)), 201)
 
-    async def _create(self, name: str, email: str, password_hash: str) -> bodies.Session:
+    async def _create(
+        self, name: str, email: str, password_hash: str, device: str | None
+    ) -> bodies.Session:
         currency = self._settings.currency
         async with self._pool.acquire(timeout=DB_S) as conn, conn.transaction():
             user_id = await users.create_user(conn, name=name, email=email, currency=currency)
             await credentials.set_password(conn, user_id, password_hash)
-            return await self._open(conn, user_id)
+            return await self._desk.open(conn, user_id, device)
 
     async def login(self, request: web.Request) -> web.Response:
         body = await read_body(request, bodies.Login)
         if (body.email is None) == (body.phone is None):
             raise NO_LOGIN_NAME.problem(field="email")
         email = None if body.email is None else body.email.strip().lower()
-        phone = None if body.phone is None else rules.clean_phone(body.phone)
+        phone = None if body.phone is None else phones.e164(body.phone, self._settings.region)
         account = email or phone or "unknown"
         self._by_address.check(address_of(request))
         self._by_account.check(account)
@@ -177,67 +160,34 @@ class AuthRoutes:
         kept = None if found is None else found.password_hash
         if not await self._passwords.check(body.password, kept) or found is None:
             raise BAD_CREDENTIALS.problem()
-        # Only who knows the password hears what has become of the account.
-        if found.status != "active":
-            raise (SUSPENDED if found.status == "suspended" else DELETED).problem()
         self._by_account.forgive(account)
+        device = device_of(request)
         fresh = None
         if self._passwords.is_outdated(found.password_hash):
             fresh = await self._passwords.hash(body.password)
-        return reply(await within(DB_S, self._log_in(found, fresh)))
+        opened = await within(DB_S, self._log_in(found, fresh, device))
+        self._desk.end(*opened.ended)
+        return reply(opened.session)
 
     async def _find(self, email: str | None, phone: str | None) -> credentials.Login | None:
         async with self._pool.acquire(timeout=DB_S) as conn:
             return await credentials.read_login(conn, email=email, phone=phone)
 
-    async def _log_in(self, login: credentials.Login, fresh_hash: str | None) -> bodies.Session:
-        ended: list[UUID] = []
+    async def _log_in(
+        self, login: credentials.Login, fresh_hash: str | None, device: str | None
+    ) -> LoggedIn:
         async with self._pool.acquire(timeout=DB_S) as conn, conn.transaction():
+            # Only who knows the password hears what has become of the account.
+            opened = await self._desk.log_in(conn, login.user_id, login.status, device)
             if fresh_hash is not None:
                 await credentials.replace_hash(conn, login.user_id, login.password_hash, fresh_hash)
-            if self._settings.single_session:
-                ended = await credentials.revoke_sessions_of(
-                    conn, login.user_id, why="logged_in_elsewhere", now_ms=self._clock()
-                )
-            opened = await self._open(conn, login.user_id)
             # No session may outlive a change of the password that it was opened with.
             if await credentials.read_hash(conn, login.user_id) not in (
                 login.password_hash,
                 fresh_hash,
             ):
                 raise BAD_CREDENTIALS.problem()
-        for session_id in ended:
-            self.end_session(session_id)
-        return opened
-
-    async def _open(self, conn: Connection, user_id: UUID) -> bodies.Session:
-        session_id, refresh = new_id(), new_refresh()
-        await credentials.open_session(
-            conn,
-            session_id=session_id,
-            user_id=user_id,
-            refresh_hash=refresh_hash(refresh),
-            now_ms=self._clock(),
-            idle_ms=self._settings.refresh_idle_s * 1000,
-            lifetime_ms=self._settings.refresh_lifetime_s * 1000,
-        )
-        user = await users.read_user(conn, user_id, self._settings.currency)
-        if user is None:
-            raise NO_USER.problem()
-        tokens = self._tokens(user_id, session_id, user.roles, refresh)
-        return bodies.Session(**msgspec.structs.asdict(tokens), user=session_user(user))
-
-    def _tokens(
-        self, user_id: UUID, session_id: UUID, roles: list[str], refresh: str
-    ) -> bodies.Tokens:
-        access = self._keys.issue(user_id, session_id, roles, int(self._wall_s()))
-        return bodies.Tokens(
-            token=access,
-            access_token=access,
-            refresh_token=refresh,
-            expires_in=self._keys.ttl_s,
-            expires_in_snake=self._keys.ttl_s,
-        )
+            return opened
 
     async def refresh(self, request: web.Request) -> web.Response:
         body = await read_body(request, bodies.Refresh)
@@ -250,10 +200,12 @@ class AuthRoutes:
             raise _bad_refresh()
         successor = self._keys.next_refresh(token)
         match await within(DB_S, self._rotate(token, successor)):
-            case credentials.Rotated() as held if self._sessions.is_live(held.session_id):
-                return reply(self._tokens(held.user_id, held.session_id, held.roles, successor))
+            case credentials.Rotated() as held if self._desk.is_live(held.session_id):
+                return reply(
+                    self._desk.tokens(held.user_id, held.session_id, held.roles, successor)
+                )
             case credentials.Reused() as stolen:
-                self.end_session(stolen.session_id)
+                self._desk.end(stolen.session_id)
         raise _bad_refresh()
 
     async def _rotate(
@@ -273,7 +225,7 @@ class AuthRoutes:
         me = caller(request)
         if await within(DB_S, self._revoke(me.user_id, me.session_id)):
             await self._leave_call(me.user_id)
-        self.end_session(me.session_id)
+        self._desk.end(me.session_id)
         return reply(Done())
 
     async def _revoke(self, user_id: UUID, session_id: UUID) -> bool:
@@ -282,11 +234,6 @@ class AuthRoutes:
         async with self._pool.acquire(timeout=DB_S) as conn:
             await credentials.revoke_session(conn, session_id, why="logout", now_ms=now_ms)
             return not await credentials.has_session(conn, user_id, now_ms)
-
-    def end_session(self, session_id: UUID) -> None:
-        """Its access tokens are refused from now on, and its sockets closed."""
-        self._sessions.revoke(session_id)
-        self._session_ended(session_id)
 
     async def me(self, request: web.Request) -> web.Response:
         user = await within(DB_S, self._read(caller(request).user_id))
@@ -297,24 +244,6 @@ class AuthRoutes:
     async def _read(self, user_id: UUID) -> users.User | None:
         async with self._pool.acquire(timeout=DB_S) as conn:
             return await users.read_user(conn, user_id, self._settings.currency)
-
-
-def session_user(user: users.User) -> bodies.SessionUser:
-    shown = bodies.SessionUser(
-        id=user.id,
-        name=user.name,
-        email=user.email,
-        phone=user.phone,
-        avatar=user.avatar_url,
-        avatar_url=user.avatar_url,
-        intro=user.bio,
-        balance=user.balance_minor,
-        roles=user.roles,
-        role=main_role(user.roles),
-    )
-    if user.availability is None:
-        return shown
-    return msgspec.structs.replace(shown, status=user.availability)
 
 
 def _bad_refresh() -> Problem:

@@ -1,4 +1,4 @@
-"""What a name, an e-mail address, a phone number and a password may be. Pure."""
+"""What a name, an e-mail address, a password and a chosen role may be. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ FULL_NAME_CHARS_MAX = 50
 EMAIL_CHARS_MAX = 254
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 72
+# What an account may be from its first log-in on.
+OPEN_ROLES = ("customer", "companion", "technician", "store_owner", "delivery_partner")
 
 # One @, a dot somewhere in the domain, nothing that is not printable: the rest is the mail's fate.
 _email = re.compile(r"[^\s@,;<>()\[\]\\\"]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,63}")
-_phone = re.compile(r"\+[1-9][0-9]{6,14}")
-_filling = re.compile(r"[\s().-]")
 
 
 def clean_name(name: str | None, first: str | None = None, last: str | None = None) -> str:
@@ -54,10 +54,18 @@ def clean_email(email: str) -> str:
     return clean
 
 
-def clean_phone(phone: str) -> str | None:
-    """As E.164, or None if it is no international number."""
-    clean = _filling.sub("", phone)
-    return clean if _phone.fullmatch(clean) else None
+def check_role(role: str | None) -> str | None:
+    """The role that a new account asks for, in lower case. Nobody makes themselves an admin.
+
+    Raises:
+        Problem: 400 INVALID_ROLE.
+    """
+    clean = None if role is None else role.strip().lower()
+    if clean is not None and clean not in OPEN_ROLES:
+        raise Problem(
+            400, "INVALID_ROLE", f"A role is one of {', '.join(OPEN_ROLES)}.", {"field": "role"}
+        )
+    return clean
 
 
 def check_password(password: str) -> str:

@@ -31,7 +31,8 @@ from rest.calls.engine import DEVICE, Engine
 from rest.calls.table import CALL_NOT_FOUND, CALL_OVER, INVALID_PHONE, NOT_ALLOWED, call_routes
 from rest.calls.table import INVALID_TARGET as TARGET
 from rest.calls.table import RECIPIENT_NOT_FOUND as RECIPIENT
-from rest.calls.words import billing_of_row, normal_phone, unit_views, view_of_row, view_of_snapshot
+from rest.calls.words import billing_of_row, unit_views, view_of_row, view_of_snapshot
+from rest.http import phones
 from rest.http.body import read_body, read_query
 from rest.http.errors import Problem
 from rest.http.idempotency import Idempotency, key_of
@@ -61,22 +62,25 @@ class CallRoutes:
         clock: Callable[[], int],
         is_dev: bool,
         end_as_admin: Callable[[UUID], Awaitable[Final]] | None = None,
+        region: str | None = None,
     ) -> None:
-        """`clock` gives Unix ms. `end_as_admin` ends any call of this node for an operator; without
-        it only a call's own users can end one. With `is_dev` off the debug route refuses."""
+        """`clock` gives Unix ms; national phone numbers are `region`'s. `end_as_admin` ends any
+        call of this node for an operator; without it only a call's own users can end one. With
+        `is_dev` off the debug route refuses."""
         self._pool = pool
         self._engine = engine
         self._idempotency = idempotency
         self._clock = clock
         self._is_dev = is_dev
         self._end_as_admin = end_as_admin
+        self._region = region
 
     def table(self) -> list[Route]:
         return call_routes(self)
 
     async def create(self, request: web.Request) -> web.Response:
         body = await read_body(request, CallBody)
-        wish = _wish(body)
+        wish = _wish(body, self._region)
         user_id = caller(request).user_id
 
         async def work() -> web.Response:
@@ -260,7 +264,7 @@ class CallRoutes:
         raise Refused(Code.UNAVAILABLE, "The call is not on this node; try again.")
 
 
-def _wish(body: CallBody) -> CallRequest:
+def _wish(body: CallBody, region: str | None) -> CallRequest:
     """The body in the socket's terms.
 
     Raises:
@@ -274,7 +278,7 @@ def _wish(body: CallBody) -> CallRequest:
         raise Problem(400, "INVALID_PAYLOAD", "kind and type differ.", {"field": "type"})
     phone = None
     if phone_text is not None:
-        phone = normal_phone(phone_text)
+        phone = phones.e164(phone_text, region)
         if phone is None:
             raise INVALID_PHONE.problem(field="recipientPhone")
     return CallRequest(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,8 +19,6 @@ from storage.calls import CallRow, UnitRow
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _tariff = msgspec.json.Decoder(Tariff).decode
-_phone = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_filler = re.compile(r"[ ().\-/]")
 _LIVE = {
     State.REQUESTED: "initiated",
     State.RINGING: "ringing",
@@ -43,14 +40,6 @@ _SHOWN = {
     Reason.ADMIN: "system_error",
     Reason.SERVER_ERROR: "system_error",
 }
-
-
-def normal_phone(text: str) -> str | None:
-    """A number as people write it, in E.164; None when it is not an international number."""
-    plain = _filler.sub("", text)
-    if plain.startswith("00"):
-        plain = "+" + plain[2:]
-    return plain if _phone.fullmatch(plain) else None
 
 
 def status_of(state: State, reason: Reason | None, *, connected: bool) -> str:

@@ -1,6 +1,7 @@
 """The server as a whole: what it claims and gives back, and how its parts hear of each other."""
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from uuid import UUID
@@ -12,7 +13,7 @@ import pytest
 from server.app import Server
 from storage.nodes import NodeTaken
 from storage.pool import Pool
-from tests.end_to_end.driver import connect_call
+from tests.end_to_end.driver import Json, connect_call
 from tests.end_to_end.test_killed_server import NOTHING, assert_books_hold, left_over
 from tests.rest.account.drawing import drawn
 from tests.server.running import development, running
@@ -33,10 +34,10 @@ async def connections(dsn: str) -> int:
     return count
 
 
-async def only_left(dsn: str, count: int) -> None:
-    """PostgreSQL notices a moment later that somebody is gone."""
+async def only_left(dsn: str, count: int, *, beside: Pool | None = None) -> None:
+    """PostgreSQL notices a moment later that somebody is gone. A pool `beside` may grow."""
     for _ in range(200):
-        if await connections(dsn) <= count:
+        if await connections(dsn) - (beside.get_size() if beside else 0) <= count:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{await connections(dsn)} connections are left")
@@ -57,12 +58,13 @@ async def test_a_server_that_was_stopped_leaves_no_task_and_no_connection(
 
 async def test_a_start_that_fails_gives_everything_back(dsn: str, tmp_path: Path) -> None:
     config = development(tmp_path)
-    async with running(dsn, config):
-        others, before = await connections(dsn), asyncio.all_tasks()
+    async with running(dsn, config) as there:
+        pool, before = there.server.pool, asyncio.all_tasks()
+        others = await connections(dsn) - pool.get_size()
         with pytest.raises(NodeTaken, match="another process runs as node 'main'"):
             await Server(config, dsn).start()
         assert asyncio.all_tasks() == before
-        await only_left(dsn, others)
+        await only_left(dsn, others, beside=pool)
 
 
 async def test_two_nodes_of_different_names_live_side_by_side(dsn: str, tmp_path: Path) -> None:
@@ -205,6 +207,55 @@ async def test_a_picture_goes_up_and_comes_down(dsn: str, tmp_path: Path) -> Non
         async with site.http.get(site.url + avatar) as answer:
             assert (answer.status, answer.content_type) == (200, "image/webp")
         assert (tmp_path / "objects" / avatar.removeprefix("/media/")).exists()
+
+
+async def test_a_log_in_by_code_as_an_app_does_it(
+    dsn: str, pool: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running(dsn, development(tmp_path, single_session=True)) as there:
+        site = there.site
+
+        async def log_in() -> Json:
+            body: Json = {"phone": "+1 202 555 0123"}
+            async with site.http.post(f"{site.url}/otp/send", json=body) as answer:
+                code = (await answer.json())["devCode"]
+            body |= {"otp": code, "role": "companion", "name": "Pat"}
+            async with site.http.post(f"{site.url}/otp/verify", json=body) as answer:
+                session: Json = await answer.json()
+            return session
+
+        first = await log_in()
+        assert first["user"]["phone"] == "+12025550123"
+        assert first["user"]["role"] == "companion"
+        phone = await site.device(first, "phone")
+        second = await log_in()
+        assert second["user"]["id"] == first["user"]["id"]
+        await phone.closed()
+        assert phone.close_code == 4504
+        assert len((await site.get(second, "/auth/sessions"))["sessions"]) == 1
+
+        body: Json = {"phone": "+12125550123"}
+        async with site.http.post(f"{site.url}/otp/send", json=body) as answer:
+            code = (await answer.json())["devCode"]
+        payload = await pool.fetchval("select payload from pgqueuer order by id desc limit 1")
+        await there.server.job_handlers["send_sms"](json.loads(payload))
+        assert f"SMS to +12125550123: {code} is your code" in capsys.readouterr().out
+
+
+async def test_a_session_ended_from_another_device_loses_its_sockets(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        one, other = await site.login(MIA), await site.login(MIA)
+        phone = await site.device(one, "phone")
+        sessions = (await site.get(other, "/auth/sessions"))["sessions"]
+        assert len(sessions) == 2
+        (target,) = [each["id"] for each in sessions if not each["current"]]
+        status, _ = await site.ask(other, "DELETE", f"/auth/sessions/{target}")
+        assert status == 200
+        await phone.closed()
+        assert phone.close_code == 4504
 
 
 async def test_a_provider_who_goes_on_a_break_by_rest_is_seen_by_who_watches(

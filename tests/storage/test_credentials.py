@@ -193,3 +193,35 @@ async def test_only_active_accounts_get_sessions(
     await conn.execute("update users set status = $2 where id = $1", user_id, status)
     with pytest.raises(NotFound):
         await opened(conn, user_id, token(1))
+
+
+async def test_a_session_is_listed_while_it_can_be_continued(
+    conn: Connection, user_id: UUID
+) -> None:
+    first = await opened(conn, user_id, token(1))
+
+    async def listed(now_ms: int, limit: int = 10) -> list[UUID]:
+        found = await credentials.list_sessions(conn, user_id, now_ms=now_ms, limit=limit)
+        return [each.id for each in found]
+
+    assert await listed(NOW) == [first]
+    await spend(conn, token(1), token(2), NOW + 20 * DAY)
+    assert await listed(NOW + 31 * DAY) == [first]
+    assert await listed(NOW + 51 * DAY) == []
+    second = await opened(conn, user_id, token(3))
+    assert await listed(NOW, limit=1) == [second]
+    await credentials.revoke_session(conn, first, why="logout", now_ms=NOW)
+    assert await listed(NOW) == [second]
+
+
+async def test_a_session_is_ended_by_its_own_user_only(conn: Connection, user_id: UUID) -> None:
+    session_id = await opened(conn, user_id, token(1))
+
+    async def end(by: UUID) -> bool:
+        return await credentials.revoke_session(
+            conn, session_id, why="test", now_ms=NOW, user_id=by
+        )
+
+    assert not await end(new_id())
+    assert await end(user_id)
+    assert not await end(user_id)

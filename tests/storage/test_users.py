@@ -44,6 +44,18 @@ async def test_an_account_needs_something_to_log_in_with(conn: Connection) -> No
         await users.create_user(conn, name="Ann", currency="PTS")
 
 
+async def test_a_phone_is_set_once_proved_and_stays_with_one_account(conn: Connection) -> None:
+    ann, bob = await made(conn), await made(conn, "Bob", "bob@example.org")
+    assert await users.find_by_phone(conn, "+12025550123") is None
+    await users.set_phone(conn, ann.id, "+12025550123")
+    with pytest.raises(users.PhoneTaken):
+        await users.set_phone(conn, bob.id, "+12025550123")
+    await users.set_phone(conn, ann.id, "+12025550123")
+    assert await users.find_by_phone(conn, "+12025550123") == users.Standing(ann.id, "active")
+    await users.set_phone(conn, ann.id, "+12025550124")
+    await users.set_phone(conn, bob.id, "+12025550123")
+
+
 async def test_nobody_is_read_after_deletion(conn: Connection) -> None:
     user = await made(conn)
     await conn.execute("update users set status = 'deleted' where id = $1", user.id)

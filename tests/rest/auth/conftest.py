@@ -9,14 +9,21 @@ from uuid import UUID
 
 import pytest
 
+from rest.auth.codes import CodeKey
+from rest.auth.desk import AuthSettings, SessionDesk
+from rest.auth.otp import Otps, OtpSettings
+from rest.auth.otp_routes import OtpRoutes
 from rest.auth.passwords import HashCost, Passwords
-from rest.auth.routes import AuthRoutes, AuthSettings
+from rest.auth.phone_routes import PhoneRoutes
+from rest.auth.routes import AuthRoutes
+from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import FakeClock, Rest
 
+OTP_SECRET = "a secret of one-time codes, for tests only"
 CHEAP = HashCost(memory_kib=8, passes=1)
 
 
@@ -58,18 +65,23 @@ async def start_auth(
     sessions: Sessions,
     clock: FakeClock,
 ) -> StartAuth:
-    async def started(**settings: Any) -> Auth:
+    async def started(*, otp: OtpSettings | None = None, **settings: Any) -> Auth:
         ended: list[UUID] = []
-        routes = AuthRoutes(
-            pool,
+        desk = SessionDesk(
             keys,
-            passwords,
             sessions,
             clock=clock,
             settings=AuthSettings(**settings),
             session_ended=ended.append,
         )
-        return Auth(await start(routes), ended)
+        otps = Otps(pool, CodeKey(OTP_SECRET), clock=clock, settings=otp or OtpSettings(echo=True))
+        tables = (
+            AuthRoutes(pool, keys, passwords, desk, clock=clock),
+            SessionRoutes(pool, desk, clock=clock),
+            OtpRoutes(pool, otps, desk),
+            PhoneRoutes(pool, otps, desk),
+        )
+        return Auth(await start(*tables), ended)
 
     return started
 

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from rest.auth.password_routes import FRESH_MS, PasswordRoutes
+from rest.auth.desk import FRESH_MS, AuthSettings, SessionDesk
+from rest.auth.password_routes import PasswordRoutes
 from rest.auth.passwords import Passwords
-from rest.auth.routes import AuthRoutes, AuthSettings
+from rest.auth.routes import AuthRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from signalling.limits import Rate
@@ -48,16 +49,15 @@ async def site(
     clock: FakeClock,
 ) -> Site:
     ended: list[UUID] = []
-    auth = AuthRoutes(
-        pool,
+    desk = SessionDesk(
         keys,
-        passwords,
         sessions,
         clock=clock,
         settings=AuthSettings(login_account=OFTEN, login_address=OFTEN),
         session_ended=ended.append,
     )
-    change = PasswordRoutes(pool, passwords, clock=clock, end_session=auth.end_session)
+    auth = AuthRoutes(pool, keys, passwords, desk, clock=clock)
+    change = PasswordRoutes(pool, passwords, desk, clock=clock)
     site = Site(await start(auth, change), ended)
     body = {"name": "Ann", "email": "ann@example.org", "password": OLD}
     await site.rest.call("POST", "/auth/signup", json=body, status=201)

@@ -34,19 +34,25 @@ def test_what_is_no_email_address_is_refused(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "clean"),
+    ("given", "role"),
     [
-        ("+4915112345678", "+4915112345678"),
-        ("+1 (555) 010-9999", "+15550109999"),
-        ("015112345678", None),
-        ("+0123456789", None),
-        ("+49", None),
-        ("+12345678901234567", None),
-        ("phone", None),
+        (None, None),
+        ("companion", "companion"),
+        ("STORE_OWNER", "store_owner"),
+        (" Delivery_Partner ", "delivery_partner"),
+        ("technician", "technician"),
+        ("customer", "customer"),
     ],
 )
-def test_phone_numbers_are_international(given: str, clean: str | None) -> None:
-    assert rules.clean_phone(given) == clean
+def test_a_new_account_may_have_one_of_the_open_roles(given: str | None, role: str | None) -> None:
+    assert rules.check_role(given) == role
+
+
+@pytest.mark.parametrize("given", ["admin", "ADMIN", " admin ", "", "provider", "customer,admin"])
+def test_nobody_makes_themselves_an_admin(given: str) -> None:
+    with pytest.raises(Problem) as refused:
+        rules.check_role(given)
+    assert (refused.value.code, refused.value.details) == ("INVALID_ROLE", {"field": "role"})
 
 
 def test_a_name_is_given_whole_or_in_two_parts() -> None:

@@ -7,7 +7,6 @@ from msgspec import UNSET
 from rest.calls.words import (
     billing_of_row,
     moment,
-    normal_phone,
     shown_reason,
     status_of,
     view_of_row,
@@ -106,25 +105,6 @@ def test_a_moment_keeps_its_millisecond(at_ms: int) -> None:
 
     assert found.tzinfo is UTC
     assert (found - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000 == at_ms
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("+2348012345678", "+2348012345678"),
-        ("+234 801 234-5678", "+2348012345678"),
-        ("00234 (801) 234.5678", "+2348012345678"),
-        ("08012345678", None),
-        ("+0123456789", None),
-        ("+12345", None),
-        ("+1234567890123456", None),
-        ("+23480x2345678", None),
-        ("+\u0662\u0663\u06648012345678", None),
-        ("", None),
-    ],
-)
-def test_a_number_is_brought_to_one_form(text: str, number: str | None) -> None:
-    assert normal_phone(text) == number
 
 
 def test_each_side_sees_the_other() -> None:

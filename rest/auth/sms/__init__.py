@@ -1,0 +1,1 @@
+"""Text messages: the port, and an adapter for each way of sending them."""
