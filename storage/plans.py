@@ -127,7 +127,7 @@ async def redeem(conn: Connection, payment: Payment) -> int:
             expires_at=row["until"],
             key=key,
         )
-        moves.append(Move(promo, account, bonus_minor, "plan_bonus"))
+        moves.append(Move(promo, account, bonus_minor, bonus.CODE))
     if moves:
         await ledger.post(conn, key=key, kind="redemption", ref=payment.id, moves=moves)
     total_minor: int = points_minor + bonus_minor

@@ -113,8 +113,11 @@ async def buy(conn: Connection, user_id: UUID, plan: Plan) -> Payment:
 
 
 async def make_payments(conn: Connection, user_id: UUID) -> None:
-    """One of each: a plan that stands and one refunded, a primary wallet, out of it, and a sale."""
+    """One of each: a plan that waits, stands and was refunded, a primary wallet, out of it, a sale,
+    and one that failed."""
     plan = await make_plan(conn)
+    await plans.promise(conn, (await order(conn, user_id)).id, plan)
+    await settle(conn, await order(conn, user_id), Finding("failed", 1000, "PTS"))
     await buy(conn, user_id, plan)
     await settlement.refund(conn, await buy(conn, user_id, plan), reason="a test", sellers={})
     await settle(conn, await order(conn, user_id, wallet="primary"))
