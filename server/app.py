@@ -54,10 +54,11 @@ from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
 from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
-from storage import credentials, ledger, nodes, payments, providers, users
+from storage import credentials, ledger, nodes, providers, settlement, users, wallet
 from storage.combiner import Combiner
 from storage.errors import Unavailable
 from storage.pool import Connection, Pool, close_pool, connect, create_pool, within
+from storage.selling import Sellers
 from storage.terms import TermsReader
 
 log = logging.getLogger(__name__)
@@ -223,6 +224,8 @@ class Server:
             started.push_async_callback(gateway.close)
         self.codes = CodeKey(config.secret("otp_secret"))
         self.job_handlers = self._make_handlers(started)
+        # What can be paid for besides top-ups, by purpose.
+        sellers: Sellers = {}
         if config.is_dev:
             await ensure_demo(self.pool, self.passwords, config.currency)
         parts = Parts(
@@ -235,7 +238,8 @@ class Server:
             objects=make_objects(config),
             codes=self.codes,
             actions=self.actions,
-            settler=Settler(self.pool, kick=self.relay.kick),
+            settler=Settler(self.pool, kick=self.relay.kick, sellers=sellers),
+            sellers=sellers,
             gateways=gateways,
             combiner=self.combiner,
             version=self.version,
@@ -359,14 +363,19 @@ class Server:
 
     async def _deliver(self, topic: str, user_id: UUID, body: dict[str, object]) -> None:
         """Keep a promise of the outbox: tell the user's devices, and a call that needs money."""
-        if topic != payments.COMPLETED_TOPIC:
+        if topic == settlement.COMPLETED_TOPIC:
+            reason = "topup"
+        elif topic == wallet.CHANGED_TOPIC:
+            reason = str(body["reason"])
+        else:
             log.error("an outbox topic nobody knows", extra={"topic": topic})
             return
         balance = body.get("balance")
         if not isinstance(balance, int):
             return  # A payment for something else than the wallet.
-        self.actions.funded(user_id)
-        event = WalletUpdated(currency=str(body["currency"]), reason="topup", balance=balance)
+        if reason == "topup":
+            self.actions.funded(user_id)
+        event = WalletUpdated(currency=str(body["currency"]), reason=reason, balance=balance)
         self.fanout.to_user(user_id, encode_event(event, self.clock()))
 
     def _fenced(self) -> None:

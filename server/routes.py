@@ -31,6 +31,9 @@ from rest.payments.gateways.monnify import MonnifyGateway
 from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
 from rest.payments.gateways.sandbox_pages import SandboxPages
+from rest.payments.plan_routes import PlanRoutes
+from rest.payments.purchase_routes import PurchaseRoutes
+from rest.payments.refund_routes import RefundRoutes
 from rest.payments.routes import PaymentRoutes
 from rest.payments.settle import Settler
 from rest.providers.own import OwnProfileRoutes
@@ -50,6 +53,7 @@ from signalling.calls.actions import Actions
 from storage.combiner import Combiner
 from storage.objects import Objects, S3Access, in_bucket, in_folder
 from storage.pool import Pool
+from storage.selling import Sellers
 
 TAGS = {
     "auth": "Sign-up, log-in, one-time codes, tokens and sessions.",
@@ -80,6 +84,7 @@ class Parts:
     codes: CodeKey
     actions: Actions
     settler: Settler
+    sellers: Sellers
     gateways: list[Gateway]
     combiner: Combiner
     version: str
@@ -146,9 +151,15 @@ def all_routes(parts: Parts) -> list[Route]:
             pool,
             gateways=parts.gateways,
             settler=parts.settler,
+            sellers=parts.sellers,
             idempotency=idempotency,
             currency=config.currency,
             clock=clock,
+        ).table(),
+        *PlanRoutes(pool, currency=config.currency).table(),
+        *PurchaseRoutes(pool, idempotency=idempotency, kick=parts.settler.kick).table(),
+        *RefundRoutes(
+            pool, sellers=parts.sellers, idempotency=idempotency, kick=parts.settler.kick
         ).table(),
         *CallRoutes(
             pool,

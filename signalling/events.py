@@ -243,7 +243,7 @@ class IceServers(Event, frozen=True):
 
 
 class WalletUpdated(Event, frozen=True):
-    """`balance` is what the wallet holds; `reason` says which movement: topup, call, earnings."""
+    """`balance` is what the wallet holds; `reason` the movement: topup, refund, call, earnings."""
 
     TYPE: ClassVar[str] = "wallet_updated"
     currency: str

@@ -68,6 +68,17 @@ async def open_lot(
     return account
 
 
+async def close_lot(conn: Connection, key: str) -> bool:
+    """The money of a lot goes back to the house before its time; False if it had gone already.
+
+    The caller moves the money in the same transaction.
+    """
+    done = await conn.execute(
+        "update bonus_lot set expired_at = now() where key = $1 and expired_at is null", key
+    )
+    return done == "UPDATE 1"
+
+
 async def expire(conn: Connection, now: datetime, *, accounts_max: int = 100) -> list[Expired]:
     """Take back what has not been spent in time, of at most `accounts_max` accounts, and tell them.
 

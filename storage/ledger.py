@@ -27,6 +27,8 @@ SYSTEM_FLOORS = {
     "platform_fee": 0,
     "breakage": 0,
 }
+# Others' money in a clearing account of the house: unlike a gateway's, there is an end to it.
+ESCROW_PREFIX = "escrow:"
 PARTITIONS_AHEAD = 3
 PARTITION_LOCK = 0x54504152
 
@@ -68,7 +70,10 @@ async def open_accounts(
 
 
 async def system_account(conn: Connection, kind: str, label: str, currency: str) -> int:
-    """The id of an account of the house, made if missing; `label` names the gateway or node."""
+    """The id of an account of the house, made if missing.
+
+    `label` names the gateway or node, or, after ESCROW_PREFIX, what the money is kept for.
+    """
     find = (
         "select id from account where kind = $1 and owner is null and label = $2 and currency = $3"
     )
@@ -81,7 +86,7 @@ async def system_account(conn: Connection, kind: str, label: str, currency: str)
         kind,
         label,
         currency,
-        SYSTEM_FLOORS[kind],
+        0 if label.startswith(ESCROW_PREFIX) else SYSTEM_FLOORS[kind],
     )
     made: int = await conn.fetchval(find, kind, label, currency)
     return made
@@ -110,6 +115,12 @@ async def post(
     """
     digest = request_hash if request_hash is not None else _digest(kind, ref, moves)
     return await _post(conn, key, kind, ref, digest, moves, result, None)
+
+
+async def find_operation(conn: Connection, key: str) -> int | None:
+    """The operation that was posted under this key."""
+    found: int | None = await conn.fetchval("select id from operation where key = $1", key)
+    return found
 
 
 async def reverse(conn: Connection, key: str, operation_id: int, reason: str) -> Operation:
@@ -147,7 +158,8 @@ async def reverse(conn: Connection, key: str, operation_id: int, reason: str) ->
 
 
 def _digest(kind: str, ref: UUID | None, moves: Sequence[Move]) -> bytes:
-    body = [kind, ref, [msgspec.structs.astuple(move) for move in moves]]
+    # As text: the driver's own kind of UUID is none for orjson.
+    body = [kind, ref and str(ref), [msgspec.structs.astuple(move) for move in moves]]
     return hashlib.sha256(orjson.dumps(body)).digest()
 
 

@@ -1,37 +1,36 @@
-"""Payments: money that comes in through a gateway, credited exactly once.
+"""Payments and the events of gateways about them: the rows. `storage/settlement.py` moves money.
 
-A payment goes pending → processing (a checkout exists) → completed, failed or cancelled. Completed
-is for good; a failed or cancelled attempt may still be paid, because gateways let people try
-another card, and money that has arrived must be credited.
+A payment goes pending → processing (a checkout exists) → completed, failed or cancelled, and from
+completed to refunded. Completed is for good otherwise; a failed or cancelled attempt may still be
+paid, because gateways let people try another card, and money that has arrived must be credited.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from storage import ledger, outbox, wallet
-from storage.ledger import Move
 from storage.pool import Connection, Record
 
-COMPLETED_TOPIC = "payment_completed"
-
-Found = Literal["paid", "failed", "cancelled"]
-Outcome = Literal["completed", "failed", "cancelled", "unchanged", "mismatch", "unknown"]
+Status = Literal["pending", "processing", "completed", "failed", "cancelled", "refunded"]
 
 
 class Payment(msgspec.Struct, frozen=True):
+    """`wallet` is the kind of account it fills; None while it is meant for `target_id`."""
+
     id: UUID
     user_id: UUID
     purpose: str
+    target_id: UUID | None
+    plan_id: UUID | None
+    wallet: str | None
     gateway: str
     amount_minor: int
     currency: str
-    status: str
+    status: Status
     reference: str
     gateway_ref: str | None
     checkout_url: str | None
@@ -40,16 +39,9 @@ class Payment(msgspec.Struct, frozen=True):
     completed_at: datetime | None
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """What a gateway says about a payment; the amount counts only for `paid`."""
-
-    found: Found
-    amount_minor: int
-    currency: str
-
-
-_COLUMNS = """id, user_id, purpose, gateway, amount_minor, currency, status, reference, gateway_ref,
-              checkout_url, description, created_at, completed_at"""
+_COLUMNS = """id, user_id, purpose, target_id, wallet, gateway, amount_minor, currency, status,
+              reference, gateway_ref, checkout_url, description, created_at, completed_at,
+              (select plan_id from plan_purchase where payment_id = payment.id) as plan_id"""
 
 
 async def create(
@@ -63,17 +55,24 @@ async def create(
     currency: str,
     reference: str,
     description: str | None,
+    target_id: UUID | None = None,
+    wallet: str | None = "call_credits",
 ) -> Payment:
-    """A pending payment. It exists before the gateway hears of it: no event can come too soon."""
+    """A pending payment. It exists before the gateway hears of it: no event can come too soon.
+
+    A top-up has a `wallet`, everything else a `target_id`.
+    """
     row = await conn.fetchrow(
         f"""
-        insert into payment (id, user_id, purpose, gateway, amount_minor, currency, reference,
-                             description)
-        values ($1, $2, $3, $4, $5, $6, $7, $8) returning {_COLUMNS}
+        insert into payment (id, user_id, purpose, target_id, wallet, gateway, amount_minor,
+                             currency, reference, description)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning {_COLUMNS}
         """,
         payment_id,
         user_id,
         purpose,
+        target_id,
+        wallet,
         gateway,
         amount_minor,
         currency,
@@ -116,6 +115,12 @@ async def read(conn: Connection, user_id: UUID, payment_id: UUID) -> Payment | N
     return None if row is None else _payment(row)
 
 
+async def read_any(conn: Connection, payment_id: UUID) -> Payment | None:
+    """A payment, whoever owns it. Not for users' requests."""
+    row = await conn.fetchrow(f"select {_COLUMNS} from payment where id = $1", payment_id)
+    return None if row is None else _payment(row)
+
+
 async def read_by_reference(conn: Connection, user_id: UUID, reference: str) -> Payment | None:
     row = await conn.fetchrow(
         f"select {_COLUMNS} from payment where reference = $2 and user_id = $1", user_id, reference
@@ -129,6 +134,55 @@ async def find(conn: Connection, gateway: str, reference: str) -> Payment | None
         f"select {_COLUMNS} from payment where reference = $2 and gateway = $1", gateway, reference
     )
     return None if row is None else _payment(row)
+
+
+async def lock(conn: Connection, payment_id: UUID) -> Payment | None:
+    """The payment as it stays until the transaction ends, whoever owns it."""
+    row = await conn.fetchrow(
+        f"select {_COLUMNS} from payment where id = $1 for no key update", payment_id
+    )
+    return None if row is None else _payment(row)
+
+
+async def lock_own(conn: Connection, user_id: UUID, payment_id: UUID) -> Payment | None:
+    """The owner's payment as it stays until the transaction ends."""
+    row = await conn.fetchrow(
+        f"select {_COLUMNS} from payment where id = $2 and user_id = $1 for no key update",
+        user_id,
+        payment_id,
+    )
+    return None if row is None else _payment(row)
+
+
+async def lock_reference(conn: Connection, gateway: str, reference: str) -> Payment | None:
+    """What a gateway calls by its reference, as it stays until the transaction ends."""
+    row = await conn.fetchrow(
+        f"""
+        select {_COLUMNS} from payment where reference = $2 and gateway = $1
+        for no key update
+        """,
+        gateway,
+        reference,
+    )
+    return None if row is None else _payment(row)
+
+
+async def move(
+    conn: Connection, payment: Payment, status: Status, *, wallet: str | None
+) -> Payment:
+    """Write down what became of a payment, which the caller has locked."""
+    row = await conn.fetchrow(
+        f"""
+        update payment set status = $2, wallet = $3,
+               completed_at = case when $2 = 'completed' then now() else completed_at end
+        where id = $1 returning {_COLUMNS}
+        """,
+        payment.id,
+        status,
+        wallet,
+    )
+    assert row is not None
+    return _payment(row)
 
 
 async def list_of(
@@ -178,87 +232,6 @@ async def close_event(
         payment_id,
         outcome,
     )
-
-
-async def settle(
-    conn: Connection, *, gateway: str, reference: str, finding: Finding
-) -> tuple[Payment | None, Outcome]:
-    """Apply what the gateway found, once; the caller's transaction holds all of it together.
-
-    Paid: the wallet is credited under the payment's operation key and the outbox tells the owner
-    (`balance` is what the wallet holds, `available` what may be spent of it).
-    `unchanged`: it was settled before, or a failure came after the money. `mismatch`: another
-    amount or currency than was asked for; nothing is credited. `unknown`: no such payment.
-    """
-    row = await conn.fetchrow(
-        f"""
-        select {_COLUMNS} from payment where reference = $2 and gateway = $1
-        for no key update
-        """,
-        gateway,
-        reference,
-    )
-    if row is None:
-        return None, "unknown"
-    payment = _payment(row)
-    if payment.status in ("completed", "refunded"):
-        return payment, "unchanged"
-    if finding.found != "paid":
-        if payment.status == finding.found:
-            return payment, "unchanged"
-        return await _move(conn, payment.id, finding.found), finding.found
-    asked = (payment.amount_minor, payment.currency)
-    if (finding.amount_minor, finding.currency) != asked:
-        return payment, "mismatch"
-    return await _complete(conn, payment), "completed"
-
-
-async def _complete(conn: Connection, payment: Payment) -> Payment:
-    body: dict[str, object] = {
-        "paymentId": str(payment.id),
-        "purpose": payment.purpose,
-        "amount": payment.amount_minor,
-        "currency": payment.currency,
-    }
-    if payment.purpose == "topup":
-        await _credit(conn, payment)
-        balance = await wallet.read_balance(conn, payment.user_id, payment.currency)
-        assert balance is not None
-        body["balance"] = balance.posted_minor
-        body["available"] = balance.available_minor
-    completed = await _move(conn, payment.id, "completed")
-    await outbox.add(conn, topic=COMPLETED_TOPIC, user_id=payment.user_id, body=body)
-    return completed
-
-
-async def _credit(conn: Connection, payment: Payment) -> None:
-    account = await wallet.spending_account(conn, payment.user_id, payment.currency)
-    assert account is not None, "accounts are made at sign-up"
-    clearing = await ledger.system_account(conn, "clearing", payment.gateway, payment.currency)
-    asked = f"topup:{payment.id}:{account}:{payment.amount_minor}:{payment.currency}"
-    await ledger.post(
-        conn,
-        key=f"payment:{payment.id}",
-        kind="topup",
-        ref=payment.id,
-        request_hash=sha256(asked.encode()).digest(),
-        moves=[Move(clearing, account, payment.amount_minor, "topup")],
-    )
-
-
-async def _move(conn: Connection, payment_id: UUID, status: str) -> Payment:
-    """The row is locked, so its status is the one that was judged."""
-    row = await conn.fetchrow(
-        f"""
-        update payment set status = $2,
-               completed_at = case when $2 = 'completed' then now() end
-        where id = $1 returning {_COLUMNS}
-        """,
-        payment_id,
-        status,
-    )
-    assert row is not None
-    return _payment(row)
 
 
 def _payment(row: Record) -> Payment:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from storage.payment_rules import PAYMENT_RULES
 from storage.pool import Connection
 
 FAULTS_MAX = 100
@@ -256,23 +257,7 @@ RULES = (
          where coalesce(l.amount, 0) <> coalesce(c.amount, 0)
         """,
     ),
-    Rule(
-        "a top-up payment is completed exactly when its one operation is posted",
-        "select count(*) from payment where purpose = 'topup'",
-        """
-        with topup as (
-            select o.key, o.id, (select sum(amount) from transfer where operation = o.id
-                                    and at = o.at) as amount
-              from operation o where o.kind = 'topup' and o.key like 'payment:%')
-        select format('payment %s is %s over %s; posted %s by operation %s',
-                      coalesce(p.id::text, t.key), p.status, p.amount_minor, t.amount, t.id)
-          from (select * from payment where purpose = 'topup') p
-          full join topup t on t.key = 'payment:' || p.id
-         where p.id is null
-            or (p.status in ('completed', 'refunded')) <> (t.id is not null)
-            or t.amount <> p.amount_minor
-        """,
-    ),
+    *(Rule(*each) for each in PAYMENT_RULES),
 )
 
 PRICED = """

@@ -11,9 +11,11 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from storage import outbox
 from storage.pool import Connection
 
 SPENDING_KIND = "call_credits"
+CHANGED_TOPIC = "wallet_changed"
 
 # Two index look-ups for those without a bonus.
 BALANCE = """
@@ -81,17 +83,38 @@ async def read_balance(conn: Connection, user_id: UUID, currency: str) -> Balanc
     return None if row is None else Balance(*row)
 
 
-async def spending_account(conn: Connection, user_id: UUID, currency: str) -> int | None:
-    """The account that calls are paid from and top-ups go to."""
+async def account_of(conn: Connection, user_id: UUID, kind: str, currency: str) -> int | None:
+    """The owner's account of that kind."""
     found: int | None = await conn.fetchval(
         """
         select id from account
-        where kind = 'call_credits' and owner = $1 and label = '' and currency = $2
+        where kind = $3 and owner = $1 and label = '' and currency = $2
         """,
         user_id,
         currency,
+        kind,
     )
     return found
+
+
+async def spending_account(conn: Connection, user_id: UUID, currency: str) -> int | None:
+    """The account that calls are paid from and top-ups go to."""
+    return await account_of(conn, user_id, SPENDING_KIND, currency)
+
+
+async def tell(conn: Connection, user_id: UUID, currency: str, *, reason: str) -> None:
+    """Promise the owner's devices the new balance of the spending wallet, after this commits.
+
+    `reason` is that of the event `wallet_updated`. Call it after the movement and other locks.
+    """
+    balance = await read_balance(conn, user_id, currency)
+    assert balance is not None, "accounts are made at sign-up"
+    body: dict[str, object] = {
+        "currency": currency,
+        "reason": reason,
+        "balance": balance.posted_minor,
+    }
+    await outbox.add(conn, topic=CHANGED_TOPIC, user_id=user_id, body=body)
 
 
 async def list_wallets(conn: Connection, user_id: UUID) -> list[Wallet]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from uuid import UUID
 
 from aiohttp import web
 
 from rest.http.body import BODY_BYTES_MAX, read_body, read_query, read_raw
 from rest.http.errors import Fault
 from rest.http.idempotency import ERRORS as KEY_ERRORS
-from rest.http.idempotency import Idempotency
+from rest.http.idempotency import Idempotency, key_of
 from rest.http.identity import caller
 from rest.http.pages import PageQuery, first_row
 from rest.http.reply import reply
@@ -22,37 +21,23 @@ from rest.payments.bodies import (
     PaymentBody,
     PaymentList,
     PaymentOpened,
-    PaymentView,
     WebhookAnswer,
     WebhookQuery,
 )
-from rest.payments.gateways.port import (
-    Checkout,
-    Gateway,
-    GatewayDown,
-    GatewayRefused,
-    Order,
-)
+from rest.payments.gateways.port import Gateway, GatewayDown, GatewayRefused
+from rest.payments.opening import ERRORS as OPENING_ERRORS
+from rest.payments.opening import GATEWAY_DEADLINE_S, GATEWAY_UNAVAILABLE, PaymentOpener
 from rest.payments.settle import Settler
-from storage import payments, users
-from storage.ids import new_id, new_secret
-from storage.payments import Payment
+from rest.payments.views import payment_view
+from storage import payments
 from storage.pool import Pool
+from storage.selling import Sellers
 
 DEADLINE_S = 4.0
-GATEWAY_DEADLINE_S = 8.0
 PROVIDER_HEADER = "X-Payment-Provider"
 REFERENCE_PATTERN = "[A-Za-z0-9_-]+"
 
 PAYMENT_NOT_FOUND = Fault(404, "PAYMENT_NOT_FOUND", "You have no such payment.")
-INVALID_METHOD = Fault(400, "INVALID_METHOD", "There is no such payment method here.")
-CURRENCY_NOT_SUPPORTED = Fault(
-    400, "CURRENCY_NOT_SUPPORTED", "Payments here are in another currency."
-)
-GATEWAY_UNAVAILABLE = Fault(
-    503, "GATEWAY_UNAVAILABLE", "The payment company does not answer; try again."
-)
-PAYMENT_REFUSED = Fault(402, "PAYMENT_REFUSED", "The payment company refused this payment.")
 # One answer for everything that is not a proven event: a forger learns nothing.
 INVALID_WEBHOOK = Fault(400, "INVALID_WEBHOOK", "This is not a signed event of a gateway here.")
 
@@ -64,6 +49,7 @@ class PaymentRoutes:
         *,
         gateways: Iterable[Gateway],
         settler: Settler,
+        sellers: Sellers,
         idempotency: Idempotency,
         currency: str,
         clock: Callable[[], int],
@@ -73,8 +59,10 @@ class PaymentRoutes:
         self._gateways = {gateway.name: gateway for gateway in gateways}
         self._settler = settler
         self._idempotency = idempotency
-        self._currency = currency
         self._clock = clock
+        self._opener = PaymentOpener(
+            pool, gateways=self._gateways, settler=settler, sellers=sellers, currency=currency
+        )
 
     def table(self) -> list[Route]:
         return [
@@ -82,18 +70,13 @@ class PaymentRoutes:
                 "POST",
                 "/payments",
                 self.create,
-                summary="Begin a top-up; the payer pays at checkoutUrl or with clientSecret",
+                summary="Top up or pay for something: at checkoutUrl, with clientSecret, or from "
+                "your own wallet",
                 returns=PaymentOpened,
                 body=PaymentBody,
                 tag="payments",
                 status=201,
-                errors=(
-                    INVALID_METHOD,
-                    CURRENCY_NOT_SUPPORTED,
-                    PAYMENT_REFUSED,
-                    GATEWAY_UNAVAILABLE,
-                    *KEY_ERRORS,
-                ),
+                errors=(*OPENING_ERRORS, *KEY_ERRORS),
                 body_example={"amount": 1000, "method": "sandbox", "purpose": "topup"},
             ),
             Route(
@@ -147,59 +130,9 @@ class PaymentRoutes:
         user_id = caller(request).user_id
 
         async def work() -> web.Response:
-            payment, checkout = await self._begin(body, user_id=user_id)
-            opened = PaymentOpened(
-                payment=_view(payment),
-                client_secret=checkout.client_secret,
-                publishable_key=checkout.publishable_key,
-            )
-            return reply(opened, 201)
+            return reply(await self._opener.open(body, user_id, key=key_of(request)), 201)
 
         return await self._idempotency.once(request, body, work)
-
-    async def _begin(self, body: PaymentBody, *, user_id: UUID) -> tuple[Payment, Checkout]:
-        gateway = self._gateways.get(body.method)
-        if gateway is None:
-            raise INVALID_METHOD.problem(field="method")
-        if body.currency not in (None, self._currency):
-            raise CURRENCY_NOT_SUPPORTED.problem(field="currency", currency=self._currency)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-            payment = await payments.create(
-                conn,
-                payment_id=new_id(),
-                user_id=user_id,
-                purpose=body.purpose,
-                gateway=gateway.name,
-                amount_minor=body.amount,
-                currency=self._currency,
-                reference=f"pay_{new_secret(18)}",
-                description=body.description,
-            )
-            payer = await users.read_user(conn, user_id, self._currency)
-        order = Order(
-            payment.id,
-            payment.reference,
-            payment.amount_minor,
-            payment.currency,
-            payment.description,
-            payer.name if payer else "",
-            payer.email if payer else None,
-        )
-        # No connection is held while we wait for somebody else's server.
-        try:
-            async with asyncio.timeout(GATEWAY_DEADLINE_S):
-                checkout = await gateway.create(order)
-        except (GatewayDown, GatewayRefused, TimeoutError) as fault:
-            async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-                await payments.give_up(conn, payment.id)
-            if isinstance(fault, GatewayRefused):
-                raise PAYMENT_REFUSED.problem(reason=str(fault)) from None
-            raise GATEWAY_UNAVAILABLE.problem() from None
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-            payment = await payments.opened(
-                conn, payment.id, gateway_ref=checkout.ref, checkout_url=checkout.url
-            )
-        return payment, checkout
 
     async def mine(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
@@ -208,7 +141,7 @@ class PaymentRoutes:
             found, total = await payments.list_of(
                 conn, caller(request).user_id, limit=query.limit, offset=offset
             )
-        items = [_view(each) for each in found]
+        items = [payment_view(each) for each in found]
         return reply(PaymentList(items=items, total=total, limit=query.limit, offset=offset))
 
     async def one(self, request: web.Request) -> web.Response:
@@ -216,7 +149,7 @@ class PaymentRoutes:
             found = await payments.read(conn, caller(request).user_id, path_id(request))
         if found is None:
             raise PAYMENT_NOT_FOUND.problem()
-        return reply(PaymentAnswer(payment=_view(found)))
+        return reply(PaymentAnswer(payment=payment_view(found)))
 
     async def verify(self, request: web.Request) -> web.Response:
         reference = request.match_info["reference"]
@@ -233,7 +166,7 @@ class PaymentRoutes:
             except (GatewayDown, GatewayRefused, TimeoutError):
                 raise GATEWAY_UNAVAILABLE.problem() from None
             found = await self._settler.found(found.gateway, reference, status) or found
-        return reply(PaymentAnswer(payment=_view(found)))
+        return reply(PaymentAnswer(payment=payment_view(found)))
 
     async def webhook(self, request: web.Request) -> web.Response:
         raw = await read_raw(request, BODY_BYTES_MAX)
@@ -260,19 +193,3 @@ class PaymentRoutes:
         if len(found) != 1:
             raise INVALID_WEBHOOK.problem()
         return found[0]
-
-
-def _view(payment: Payment) -> PaymentView:
-    return PaymentView(
-        id=payment.id,
-        reference=payment.reference,
-        amount=payment.amount_minor,
-        currency=payment.currency,
-        status=payment.status,
-        method=payment.gateway,
-        purpose=payment.purpose,
-        description=payment.description,
-        checkout_url=payment.checkout_url,
-        created_at=payment.created_at,
-        completed_at=payment.completed_at,
-    )

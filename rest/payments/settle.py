@@ -1,37 +1,39 @@
-"""Settling: the one road by which anything a gateway says changes a payment and a wallet."""
+"""Settling: the one road by which anything said about a payment changes it and a wallet."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from rest.payments.gateways.port import GatewayEvent, GatewayStatus
-from storage import payments
-from storage.payments import Finding, Payment
+from storage import payments, settlement
+from storage.payments import Payment
 from storage.pool import Connection, Pool
+from storage.selling import Sellers
+from storage.settlement import Finding
 
 DEADLINE_S = 4.0
 # What settles nothing, and what comes of it.
 UNSETTLED = {
     "open": "ignored",
     "mispaid": "mismatch",
-    "refunded": "refunded",
     "disputed": "disputed",
     "refund_failed": "refund_failed",
 }
-# Money may have moved at the gateway that no account here shows.
-LOUD = {"mismatch", "unknown", "refunded", "disputed", "refund_failed"}
+# Money may have moved at the gateway that no account here shows: somebody must look at it.
+LOUD = {"mismatch", "unknown", "flagged", "disputed", "refund_failed"}
 
 _log = structlog.get_logger(__name__)
 
 
 class Settler:
-    def __init__(self, pool: Pool, *, kick: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, *, kick: Callable[[], None], sellers: Sellers) -> None:
         """`kick` wakes the outbox relay of this node; it is called after each commit."""
         self._pool = pool
-        self._kick = kick
+        self.kick = kick
+        self._sellers = sellers
 
     async def event(self, gateway: str, event: GatewayEvent) -> str:
         """Apply a webhook's event, however often and in whatever order events come.
@@ -71,22 +73,50 @@ class Settler:
         self._told(gateway, payment, outcome)
         return payment
 
+    async def from_wallet(self, record: Callable[[Connection], Awaitable[Payment]]) -> Payment:
+        """Pay out of the payer's own wallet, completed at once or not there at all.
+
+        `record` makes the payment; it runs in the same transaction.
+
+        Raises:
+            InsufficientFunds: the wallet has less.
+        """
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            self._pool.acquire() as conn,
+            conn.transaction(),
+        ):
+            made = await record(conn)
+            payment, outcome = await settlement.settle(
+                conn,
+                gateway=settlement.FROM_WALLET,
+                reference=made.reference,
+                finding=Finding("paid", made.amount_minor, made.currency),
+                sellers=self._sellers,
+            )
+            assert payment is not None
+        self._told(settlement.FROM_WALLET, payment, outcome)
+        return payment
+
     async def _apply(
         self, conn: Connection, gateway: str, reference: str, status: GatewayStatus
     ) -> tuple[Payment | None, str]:
-        if status.found in ("paid", "failed", "cancelled"):
-            finding = Finding(status.found, status.amount_minor, status.currency)
-            return await payments.settle(
-                conn, gateway=gateway, reference=reference, finding=finding
-            )
-        payment = await payments.find(conn, gateway, reference)
-        if status.found == "refunded" and payment is not None and payment.status == "refunded":
-            return payment, "unchanged"
-        return payment, UNSETTLED[status.found]
+        match status.found:
+            case "paid" | "failed" | "cancelled" | "refunded":
+                return await settlement.settle(
+                    conn,
+                    gateway=gateway,
+                    reference=reference,
+                    finding=Finding(status.found, status.amount_minor, status.currency),
+                    sellers=self._sellers,
+                )
+            case _:
+                payment = await payments.find(conn, gateway, reference)
+                return payment, UNSETTLED[status.found]
 
     def _told(self, gateway: str, payment: Payment | None, outcome: str) -> None:
-        if outcome == "completed":
-            self._kick()
+        if outcome in ("completed", "failed", "refunded"):
+            self.kick()
         elif outcome in LOUD:
             payment_id = None if payment is None else str(payment.id)
             _log.warning("payment_event_refused", gateway=gateway, payment=payment_id, why=outcome)

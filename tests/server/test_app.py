@@ -294,11 +294,15 @@ async def test_a_promise_about_money_reaches_devices_and_an_unknown_one_is_repor
             assert answer.status == 200
         updated = await phone.event("wallet_updated")
         assert (updated["reason"], updated["balance"]) == ("topup", 1_500)
+        user_id = UUID(mia["user"]["id"])
+        changed = {"currency": "PTS", "reason": "refund", "balance": 1_000}
+        await there.server._deliver("wallet_changed", user_id, changed)
+        await phone.until(lambda: len(phone.all("wallet_updated")) == 2)
+        assert phone.all("wallet_updated")[-1]["data"] == changed
         with caplog.at_level(logging.ERROR):
-            user_id = UUID(mia["user"]["id"])
             await there.server._deliver("weather", user_id, {"balance": 1})
         assert "an outbox topic nobody knows" in caplog.text
-        assert len(phone.all("wallet_updated")) == 1
+        assert len(phone.all("wallet_updated")) == 2
 
 
 async def test_the_gauges_count_what_there_is(dsn: str, tmp_path: Path) -> None:

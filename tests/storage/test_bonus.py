@@ -212,3 +212,20 @@ async def test_bonus_that_a_call_has_set_aside_stays_for_it_and_expires_after_it
     await meters.settle(conn, epoch, [settle_of(call, 0)])
     assert [each.amount_minor for each in await bonus.expire(conn, late)] == [120]
     assert await figures(conn, call.bonus) == (0, 0)
+
+
+async def test_a_lot_is_closed_once_and_no_other_with_it(conn: Connection) -> None:
+    user = await make_user(conn)
+    await bonus.open_lot(
+        conn,
+        user_id=user.id,
+        currency="PTS",
+        amount_minor=100,
+        expires_at=NOW + timedelta(days=30),
+        key="lot:1",
+    )
+    assert [await bonus.close_lot(conn, key) for key in ("lot:2", "lot:1", "lot:1")] == [
+        False,
+        True,
+        False,
+    ]

@@ -313,3 +313,23 @@ def test_the_ledger_behaves_like_a_dictionary(shared_dsn: str) -> None:
             )
         finally:
             runner.run(LedgerMachine.conn.close())
+
+
+async def test_an_operation_is_found_by_its_key(conn: Connection) -> None:
+    user = await make_user(conn)
+    promo = await ledger.system_account(conn, "promo", "", "PTS")
+    move = ledger.Move(promo, user.wallet, 1, "grant")
+
+    posted = await ledger.post(conn, key="a-key", kind="grant", moves=[move])
+
+    assert await ledger.find_operation(conn, "a-key") == posted.id
+    assert await ledger.find_operation(conn, "b-key") is None
+
+
+async def test_what_is_kept_for_others_cannot_go_below_zero(conn: Connection) -> None:
+    user = await make_user(conn)
+    escrow = await ledger.system_account(conn, "clearing", f"{ledger.ESCROW_PREFIX}x", "PTS")
+    move = ledger.Move(escrow, user.wallet, 1, "grant")
+
+    with pytest.raises(InsufficientFunds):
+        await ledger.post(conn, key="a-key", kind="grant", moves=[move])

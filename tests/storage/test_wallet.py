@@ -110,3 +110,26 @@ async def test_entries_of_a_foreign_account_are_not_there(conn: Connection) -> N
     user, other = await make_user(conn, money=500), await make_user(conn)
 
     assert await wallet.list_entries(conn, other.id, user.wallet, **PAGE) == ([], 0)
+
+
+async def test_the_account_of_a_kind_is_its_owners(conn: Connection) -> None:
+    user, other = await make_user(conn), await make_user(conn)
+
+    found = await wallet.account_of(conn, user.id, "primary", "PTS")
+
+    assert found not in (None, await wallet.account_of(conn, other.id, "primary", "PTS"))
+    assert await wallet.account_of(conn, user.id, "bonus", "PTS") is None
+    assert await wallet.account_of(conn, user.id, "primary", "EUR") is None
+
+
+async def test_a_new_balance_is_promised_with_its_reason(conn: Connection) -> None:
+    user = await make_user(conn, money=7)
+
+    await wallet.tell(conn, user.id, "PTS", reason="refund")
+
+    row = await conn.fetchrow("select topic, body from outbox where user_id = $1", user.id)
+    assert row is not None
+    assert tuple(row) == (
+        "wallet_changed",
+        {"currency": "PTS", "reason": "refund", "balance": 7},
+    )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from rest.payments.gateways.port import Found, GatewayEvent, GatewayStatus
 from tests.rest.harness import Person
@@ -54,7 +55,6 @@ async def test_an_event_without_news_of_money_is_noted_and_ignored(shop: Shop, a
     ("found", "outcome"),
     [
         ("mispaid", "mismatch"),
-        ("refunded", "refunded"),
         ("disputed", "disputed"),
         ("refund_failed", "refund_failed"),
     ],
@@ -101,3 +101,27 @@ async def test_an_event_leaves_nothing_when_the_credit_fails(shop: Shop, ann: Pe
         await conn.execute("alter table outbox drop constraint broken")
     assert await shop.settler.event("sandbox", event) == "completed"
     assert await shop.balance(ann) == 1000
+
+
+async def test_what_the_gateway_took_back_is_taken_back_or_reported(
+    shop: Shop, ann: Person
+) -> None:
+    whole, spent = await shop.bought(ann), await shop.bought(ann)
+    back = GatewayStatus("refunded", 1000, "PTS")
+
+    async def event(payment: dict[str, str], name: str) -> str:
+        told = GatewayEvent(name, "charge.refunded", payment["reference"], back)
+        return await shop.settler.event("sandbox", told)
+
+    assert await event(whole, "evt_1") == "refunded"
+    await shop.spend(ann, 1)
+    with capture_logs() as logs:
+        assert await event(spent, "evt_2") == "flagged"
+
+    assert await shop.balance(ann) == 999
+    assert await shop.status(ann, whole["id"]) == "refunded"
+    assert await shop.status(ann, spent["id"]) == "completed"
+    async with shop.rest.pool.acquire() as conn:
+        rows = await conn.fetch("select event_id, outcome from psp_event where kind like 'c%'")
+    assert {tuple(row) for row in rows} == {("evt_1", "refunded"), ("evt_2", "flagged")}
+    assert [(log["event"], log["why"]) for log in logs] == [("payment_event_refused", "flagged")]
