@@ -11,7 +11,10 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from storage import outbox
 from storage.pool import Connection
+
+CHANGED_TOPIC = "wallet_changed"
 
 SPENDING_KIND = "call_credits"
 
@@ -83,6 +86,18 @@ async def spending_account(conn: Connection, user_id: UUID, currency: str) -> in
         currency,
     )
     return found
+
+
+async def tell_changed(conn: Connection, user_id: UUID, currency: str, *, reason: str) -> None:
+    """Promise the owner's devices the new balance; in the transaction that moved the money."""
+    balance = await read_balance(conn, user_id, currency)
+    assert balance is not None, "accounts are made at sign-up"
+    body: dict[str, object] = {
+        "currency": currency,
+        "reason": reason,
+        "balance": balance.posted_minor,
+    }
+    await outbox.add(conn, topic=CHANGED_TOPIC, user_id=user_id, body=body)
 
 
 async def list_wallets(conn: Connection, user_id: UUID) -> list[Wallet]:
