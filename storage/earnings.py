@@ -75,7 +75,7 @@ select id, owner, currency, posted from account
 async def read_earnings(
     conn: Connection, user_id: UUID, currency: str, *, delay_s: int
 ) -> Earnings:
-    """What this user has earned and where it is; `conn` is in a transaction that sees one moment."""
+    """What this user has earned, and where it is; of one moment if the transaction sees one."""
     rows = await conn.fetch(
         f"""
         select kind, id, posted from account
@@ -89,9 +89,10 @@ async def read_earnings(
         return Earnings(0, 0, 0, 0, None)
     paid = await conn.fetchrow(
         """
-        select coalesce(sum(amount_minor) filter (where status in ('requested', 'approved')), 0)::bigint,
+        select coalesce(sum(amount_minor) filter (where status <> 'paid'), 0)::bigint,
                coalesce(sum(amount_minor) filter (where status = 'paid'), 0)::bigint
-          from payout where user_id = $1 and currency = $2
+          from payout
+         where user_id = $1 and currency = $2 and status in ('requested', 'approved', 'paid')
         """,
         user_id,
         currency,
@@ -100,7 +101,8 @@ async def read_earnings(
     pile = await conn.fetchrow(
         NEXT, accounts[PENDING]["id"], timedelta(seconds=delay_s), pending_minor
     )
-    assert paid is not None and pile is not None
+    assert paid is not None
+    assert pile is not None
     next_at = None
     if pending_minor > 0:
         # More than the young inflows: some of it waits for nothing but the next run.

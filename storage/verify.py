@@ -9,6 +9,8 @@ from collections.abc import Callable
 import msgspec
 
 from storage.pool import Connection
+from storage.verify_earnings import EARNINGS_RULES
+from storage.verify_rule import Rule
 
 FAULTS_MAX = 100
 PREFETCH = 1_000
@@ -24,14 +26,6 @@ class Check(msgspec.Struct, frozen=True):
     name: str
     checked: int
     faults: list[str]
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """`count` tells how many things are looked at, `faults` is a line of text for each bad one."""
-
-    name: str
-    count: str
-    faults: str
 
 
 RULES = (
@@ -253,6 +247,7 @@ RULES = (
             or t.amount <> p.amount_minor
         """,
     ),
+    *EARNINGS_RULES,
 )
 
 PRICED = """

@@ -141,7 +141,8 @@ async def test_earnings_say_where_everything_is_and_when_more_comes(pool: Pool) 
         await sell(world, kai, 1, age_s=DAY_S)
     now = await pool.fetchval("select now()")
     assert due.pending_minor == 5 * PART
-    assert due.next_release_at is not None and due.next_release_at <= now
+    assert due.next_release_at is not None
+    assert due.next_release_at <= now
     async with pool.acquire() as conn:
         operator = (await pool.fetchrow("select id from users where id <> $1", kai.id))["id"]
         paid, asked = await take_out(pool, kai, 100), await take_out(pool, kai, 20)
