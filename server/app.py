@@ -15,7 +15,7 @@ from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.payments.settle import Settler
 from server.access import Access
-from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay
+from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay, earnings_chore
 from server.clock import node_clock
 from server.config import Config
 from server.metrics import Metrics
@@ -41,7 +41,7 @@ from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
 from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
-from storage import credentials, ledger, nodes, payments, providers, users
+from storage import credentials, ledger, nodes, payments, providers, users, wallet
 from storage.combiner import Combiner
 from storage.errors import Unavailable
 from storage.pool import Connection, Pool, close_pool, connect, create_pool, within
@@ -204,7 +204,9 @@ class Server:
         self.passwords = make_passwords(config)
         started.callback(self.passwords.close)
         self.relay = OutboxRelay(self.pool, self._deliver)
-        self.housekeeping = Housekeeping(self.pool, [*CHORES, self._session_chore()])
+        self.housekeeping = Housekeeping(
+            self.pool, [*CHORES, self._session_chore(), earnings_chore(config.release_after_s)]
+        )
         self.sandbox = make_sandbox(config, self.pool, lambda: self.base_url, self.clock)
         if self.sandbox is not None:
             started.push_async_callback(self.sandbox.close)
@@ -321,14 +323,15 @@ class Server:
 
     async def _deliver(self, topic: str, user_id: UUID, body: dict[str, object]) -> None:
         """Keep a promise of the outbox: tell the user's devices, and a call that needs money."""
-        if topic != payments.COMPLETED_TOPIC:
+        if topic not in (payments.COMPLETED_TOPIC, wallet.CHANGED_TOPIC):
             log.error("an outbox topic nobody knows", extra={"topic": topic})
             return
         balance = body.get("balance")
         if not isinstance(balance, int):
             return  # A payment for something else than the wallet.
         self.actions.funded(user_id)
-        event = WalletUpdated(currency=str(body["currency"]), reason="topup", balance=balance)
+        reason = str(body.get("reason", "topup"))
+        event = WalletUpdated(currency=str(body["currency"]), reason=reason, balance=balance)
         self.fanout.to_user(user_id, encode_event(event, self.clock()))
 
     def _fenced(self) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from storage import idempotency, ledger, outbox
+from storage import earnings, idempotency, ledger, outbox
 from storage.errors import Unavailable
 from storage.outbox import Promise
 from storage.pool import LOST, Connection, Pool
@@ -149,6 +149,7 @@ class Chore(NamedTuple):
     do: Callable[[Connection], Awaitable[object]]
 
 
+MINUTE_S = 60.0
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 
@@ -163,6 +164,15 @@ CHORES = (
     Chore("partitions", DAY_S, ledger.ensure_partitions),
     Chore("old_answers", HOUR_S, forget_old_answers),
 )
+
+
+def earnings_chore(delay_s: int) -> Chore:
+    """Make earnings available that came `delay_s` ago; hourly, more often if that is short."""
+
+    async def release(conn: Connection) -> None:
+        await earnings.release_due(conn, delay_s=delay_s)
+
+    return Chore("earnings", min(HOUR_S, max(MINUTE_S, delay_s)), release)
 
 
 class Housekeeping:

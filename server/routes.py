@@ -11,6 +11,8 @@ from rest.auth.passwords import HashCost, Passwords
 from rest.auth.routes import AuthRoutes, AuthSettings
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
+from rest.calls.history_routes import HistoryRoutes
+from rest.calls.refund_routes import RefundRoutes
 from rest.calls.routes import CallRoutes
 from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
@@ -21,6 +23,8 @@ from rest.payments.gateways.sandbox_pages import SandboxPages
 from rest.payments.routes import PaymentRoutes
 from rest.payments.settle import Settler
 from rest.providers.routes import ProviderRoutes
+from rest.wallet.payout_desk import PayoutDesk
+from rest.wallet.payout_routes import PayoutRoutes
 from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
@@ -78,6 +82,14 @@ def all_routes(parts: Parts) -> list[Route]:
             currency=config.currency,
         ).table(),
         *WalletRoutes(pool, currency=config.currency).table(),
+        *PayoutRoutes(
+            pool,
+            idempotency=idempotency,
+            currency=config.currency,
+            release_after_s=config.release_after_s,
+            amount_min=config.payout_min_minor,
+        ).table(),
+        *PayoutDesk(pool).table(),
         *PaymentRoutes(
             pool,
             gateways=gateways,
@@ -94,6 +106,10 @@ def all_routes(parts: Parts) -> list[Route]:
             is_dev=config.is_dev,
             end_as_admin=parts.actions.stop,
         ).table(),
+        *HistoryRoutes(
+            pool, parts.actions, clock=clock, currency_exponent=config.currency_exponent
+        ).table(),
+        *RefundRoutes(pool, idempotency=idempotency).table(),
         *(media if hook_secret else []),
         *HealthRoutes(
             pool,

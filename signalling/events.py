@@ -243,7 +243,8 @@ class IceServers(Event, frozen=True):
 
 
 class WalletUpdated(Event, frozen=True):
-    """`balance` is what the wallet holds; `reason` says which movement: topup, call, earnings."""
+    """`balance` is what the wallet holds; `reason` says which movement: topup, call, refund,
+    earnings."""
 
     TYPE: ClassVar[str] = "wallet_updated"
     currency: str

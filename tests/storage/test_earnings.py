@@ -144,7 +144,7 @@ async def test_earnings_say_where_everything_is_and_when_more_comes(pool: Pool) 
     assert due.next_release_at is not None
     assert due.next_release_at <= now
     async with pool.acquire() as conn:
-        operator = (await pool.fetchrow("select id from users where id <> $1", kai.id))["id"]
+        operator = await pool.fetchval("select id from users where id <> $1", kai.id)
         paid, asked = await take_out(pool, kai, 100), await take_out(pool, kai, 20)
         async with conn.transaction():
             await payouts.decide(conn, paid, "approve", operator=operator)

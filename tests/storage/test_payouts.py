@@ -141,7 +141,7 @@ async def test_nobody_decides_on_their_own_payout(world: World, kai: User) -> No
     payout = await ask(world, kai, 500)
     for verb in ("approve", "reject"):
         with pytest.raises(Refusal) as refused:
-            await decide(world, payout, verb, kai)  # type: ignore[arg-type]
+            await decide(world, payout, verb, kai)
         assert refused.value.code == "self_approval"
     assert await world.pool.fetchval("select count(*) from audit_log") == 0
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from storage import earnings, payouts, refunds
@@ -221,7 +222,7 @@ async def test_a_call_that_earned_nobody_anything_is_refunded_too(
 ) -> None:
     caller, callee = await world.user(money=1_000), await world.user()
     call = world.authorise(caller, callee)
-    call = Authorise(**{**{f: getattr(call, f) for f in call.__struct_fields__}, "payee": None})
+    call = msgspec.structs.replace(call, payee=None)
     await world.combiner.do(call)
     await world.combiner.do(charge_of(call, 1, connected_ms=NOW_MS))
     await world.combiner.do(settle_of(call, 1))

@@ -6,8 +6,6 @@ from storage.ledger import Move
 from storage.pool import Connection
 from tests.storage.world import User, give, make_user
 
-PAGE = {"limit": 20, "offset": 0}
-
 
 async def charge(conn: Connection, user: User, provider: User, amount: int, call: UUID) -> None:
     """A unit of a call: one operation that splits the price between provider and platform."""
@@ -80,8 +78,10 @@ async def test_a_unit_of_a_call_is_one_line_for_each_side(conn: Connection) -> N
     call = new_id()
     await charge(conn, user, provider, 120, call)
 
-    paid, total = await wallet.list_entries(conn, user.id, user.wallet, **PAGE)
-    earned, earned_total = await wallet.list_entries(conn, provider.id, provider.earnings, **PAGE)
+    paid, total = await wallet.list_entries(conn, user.id, user.wallet, limit=20, offset=0)
+    earned, earned_total = await wallet.list_entries(
+        conn, provider.id, provider.earnings, limit=20, offset=0
+    )
 
     assert [(line.kind, line.amount_minor, line.ref) for line in paid] == [
         ("call_charge", -120, call),
@@ -109,4 +109,4 @@ async def test_entries_come_in_pages_newest_first(conn: Connection) -> None:
 async def test_entries_of_a_foreign_account_are_not_there(conn: Connection) -> None:
     user, other = await make_user(conn, money=500), await make_user(conn)
 
-    assert await wallet.list_entries(conn, other.id, user.wallet, **PAGE) == ([], 0)
+    assert await wallet.list_entries(conn, other.id, user.wallet, limit=20, offset=0) == ([], 0)
