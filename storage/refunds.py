@@ -75,8 +75,7 @@ async def refund_call(
     recalled_minor, borne_minor = await _fill_pending(
         conn, call_id, call["payee"], call["earned"], accounts, currency, house_bears=house_bears
     )
-    for row in postings:
-        await ledger.reverse(conn, f"refund:{row['key']}", row["id"], reason)
+    await ledger.reverse_all(conn, {row["id"]: f"refund:{row['key']}" for row in postings}, reason)
     await conn.execute(
         "insert into call_refund (call_id, amount_minor, borne_minor, refunded_by) "
         "values ($1, $2, $3, $4)",

@@ -38,6 +38,48 @@ from storage.pool import Connection, Pool
 DEADLINE_S = 4.0
 INVALID_FILTER = Fault(400, "INVALID_FILTER", "These filters contradict each other.")
 
+_ID = "0198f2a0-0000-7000-8000-00000000000"
+RECEIPT_EXAMPLE = {
+    "receipt": {
+        "callId": f"{_ID}1",
+        "role": "caller",
+        "caller": {"id": f"{_ID}2", "name": "Mia", "avatar": None},
+        "callee": {"id": f"{_ID}3", "name": "Kai", "avatar": None},
+        "kind": "audio",
+        "status": "completed",
+        "createdAt": "2026-01-01T10:00:00Z",
+        "startedAt": "2026-01-01T10:00:05Z",
+        "endedAt": "2026-01-01T10:01:15Z",
+        "talkSeconds": 70,
+        "billedSeconds": 120,
+        "billedUnits": 2,
+        "tariff": {
+            "name": "minute",
+            "pricePerMinute": 120,
+            "currency": "PTS",
+            "firstMs": 60000,
+            "nextMs": 60000,
+            "freeMs": 0,
+            "connectFee": 0,
+        },
+        "tariffText": "120 PTS per minute, each started minute counts",
+        "currency": "PTS",
+        "total": 240,
+        "refunds": [],
+        "paid": 240,
+        "settled": True,
+    }
+}
+EVENTS_EXAMPLE = {
+    "callId": f"{_ID}1",
+    "items": [
+        {"type": "created", "at": "2026-01-01T10:00:00Z"},
+        {"type": "connected", "at": "2026-01-01T10:00:05Z"},
+        {"type": "charged", "at": "2026-01-01T10:00:05Z", "amount": 120, "total": 120},
+        {"type": "ended", "at": "2026-01-01T10:00:45Z", "reason": "hangup", "by": "caller"},
+    ],
+}
+
 
 class HistoryRoutes:
     def __init__(
@@ -86,6 +128,7 @@ class HistoryRoutes:
                 returns=ReceiptAnswer,
                 tag="calls",
                 errors=(CALL_NOT_FOUND,),
+                example=RECEIPT_EXAMPLE,
             ),
             Route(
                 "GET",
@@ -95,25 +138,7 @@ class HistoryRoutes:
                 returns=EventList,
                 tag="calls",
                 errors=(CALL_NOT_FOUND,),
-                example={
-                    "callId": "0198f2a0-0000-7000-8000-000000000001",
-                    "items": [
-                        {"type": "created", "at": "2026-01-01T10:00:00Z"},
-                        {"type": "connected", "at": "2026-01-01T10:00:05Z"},
-                        {
-                            "type": "charged",
-                            "at": "2026-01-01T10:00:05Z",
-                            "amount": 120,
-                            "total": 120,
-                        },
-                        {
-                            "type": "ended",
-                            "at": "2026-01-01T10:00:45Z",
-                            "reason": "hangup",
-                            "by": "caller",
-                        },
-                    ],
-                },
+                example=EVENTS_EXAMPLE,
             ),
         ]
 

@@ -18,8 +18,7 @@ from rest.http.route import Route, path_id
 from storage import refunds
 from storage.pool import Pool
 
-# A day's call has 1 440 postings, each reversed by itself.
-DEADLINE_S = 15.0
+DEADLINE_S = 4.0
 
 CALL_NOT_ENDED = Fault(409, "CALL_NOT_ENDED", "The call has not ended.")
 NOTHING_TO_REFUND = Fault(409, "NOTHING_TO_REFUND", "The call cost nothing.")

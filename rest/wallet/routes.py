@@ -33,6 +33,24 @@ from storage.wallet import Wallet, Wanted
 DEADLINE_S = 4.0
 WALLET_NOT_FOUND = Fault(404, "WALLET_NOT_FOUND", "You have no such wallet.")
 PAGE_FAULTS = ("INVALID_QUERY",)
+USAGE_EXAMPLE = {
+    "items": [
+        {
+            "usageId": "0198f2a0-0000-7000-8000-000000000001",
+            "callId": "0198f2a0-0000-7000-8000-000000000001",
+            "otomoId": "0198f2a0-0000-7000-8000-000000000002",
+            "otomoName": "Kai",
+            "usedPoints": 240,
+            "refundedPoints": 0,
+            "durationMinutes": 2,
+            "durationSeconds": 70,
+            "createdAt": "2026-01-01T10:01:15Z",
+        }
+    ],
+    "total": 1,
+    "limit": 20,
+    "offset": 0,
+}
 
 
 class WalletRoutes:
@@ -70,6 +88,7 @@ class WalletRoutes:
                 returns=UsageList,
                 query=UsageQuery,
                 tag="wallet",
+                example=USAGE_EXAMPLE,
             ),
             Route(
                 "GET",

@@ -207,3 +207,10 @@ def test_production_takes_a_database_that_is_near_or_well_guarded(url: str) -> N
 
 def test_a_private_network_may_do_without_tls_when_that_is_said() -> None:
     production(database_url="postgresql://u:p@database/x", database_private_network=True)
+
+
+def test_earnings_rest_a_week_and_in_development_not_at_all() -> None:
+    assert production().release_after_s == 7 * 86_400
+    assert Config.load(dev=True).release_after_s == 0
+    assert Config.load(dev=True, earnings_delay_s=60).release_after_s == 60
+    assert production(earnings_delay_s=0).release_after_s == 0

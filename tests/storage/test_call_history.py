@@ -87,7 +87,9 @@ async def test_filters_narrow_and_the_total_follows(conn: Connection) -> None:
 
 @pytest.mark.parametrize("connected", [False, True])
 async def test_sql_and_people_call_a_status_the_same(conn: Connection, connected: bool) -> None:
-    cases = [(state, None) for state in State if state is not State.ENDED]
+    cases: list[tuple[State, Reason | None]] = [
+        (state, None) for state in State if state is not State.ENDED
+    ]
     cases += [(State.ENDED, reason) for reason in Reason]
     for state, reason in cases:
         me, other = await make_user(conn), await make_user(conn)

@@ -1,9 +1,11 @@
+from datetime import timedelta
 from uuid import UUID
 
 from storage import ledger, wallet
 from storage.ids import new_id
 from storage.ledger import Move
 from storage.pool import Connection
+from storage.wallet import Wanted
 from tests.storage.world import User, give, make_user
 
 
@@ -110,3 +112,27 @@ async def test_entries_of_a_foreign_account_are_not_there(conn: Connection) -> N
     user, other = await make_user(conn, money=500), await make_user(conn)
 
     assert await wallet.list_entries(conn, other.id, user.wallet, limit=20, offset=0) == ([], 0)
+
+
+async def test_entries_are_narrowed_by_kind_direction_and_time(conn: Connection) -> None:
+    user, provider = await make_user(conn, money=500), await make_user(conn, provider=True)
+    await charge(conn, user, provider, 120, new_id())
+    now = await conn.fetchval("select now()")
+    second = timedelta(seconds=1)
+
+    for wanted, amounts in (
+        (Wanted(kind="grant"), [500]),
+        (Wanted(kind="call_charge"), [-120]),
+        (Wanted(kind="payout"), []),
+        (Wanted(direction="credit"), [500]),
+        (Wanted(direction="debit"), [-120]),
+        (Wanted(direction="debit", kind="grant"), []),
+        (Wanted(since=now), [-120, 500]),
+        (Wanted(until=now), []),
+        (Wanted(since=now - second, until=now + second, direction="debit"), [-120]),
+    ):
+        lines, total = await wallet.list_entries(
+            conn, user.id, user.wallet, limit=20, offset=0, wanted=wanted
+        )
+        assert [line.amount_minor for line in lines] == amounts, wanted
+        assert total == len(amounts)
