@@ -122,7 +122,7 @@ async def list_calls(
     return [call_of(row) for row in rows], total
 
 
-# A user is in one call at a time: in the order of their beginnings is in the order of their ends.
+# A user is in one call at a time: calls that began in an order have ended in the same one.
 PAID = """
   from call c
  where c.caller_id = $1 and c.state = 'ended' and c.charged_minor > 0

@@ -12,13 +12,13 @@ import msgspec
 
 from storage import audit, earnings, ledger, notifications, wallet
 from storage.calls import UNITS_MAX
-from storage.errors import Conflict, NotFound
+from storage.errors import Conflict, NotFound, Refusal
 from storage.ledger import Move
 from storage.pool import Connection
 
 # Locked, so that of several refunds of a call the first is over when the next one looks.
 CALL = """
-select c.caller_id, c.state = 'ended' as ended, m.payee, coalesce(m.earned, 0) as earned
+select c.caller_id, c.state = 'ended' as ended, m.payee, m.charged, coalesce(m.earned, 0) as earned
   from call c left join meter m on m.call_id = c.id
  where c.id = $1 for no key update of c
 """
@@ -56,12 +56,15 @@ async def refund_call(
     Runs in the caller's transaction, and is part of it whole or not at all.
 
     Raises:
-        NotFound: call_not_found. Conflict: call_not_ended, nothing_to_refund, already_refunded;
-            earnings_paid_out with `missing`, unless `house_bears` it.
+        NotFound: call_not_found. Refusal: self_approval, the operator made the call. Conflict:
+            call_not_ended, nothing_to_refund, already_refunded; earnings_paid_out with `missing`,
+            unless `house_bears` it.
     """
     call = await conn.fetchrow(CALL, call_id)
     if call is None:
         raise NotFound("There is no such call.", code="call_not_found")
+    if call["caller_id"] == operator:
+        raise Refusal("Somebody else must decide on your call.", code="self_approval")
     if not call["ended"]:
         raise Conflict("The call has not ended.", code="call_not_ended")
     postings = await conn.fetch(POSTINGS, f"call:{call_id}:", f"call:{call_id};", UNITS_MAX)
@@ -71,6 +74,7 @@ async def refund_call(
         raise Conflict("The call was refunded before.", code="already_refunded")
     currency = postings[0]["currency"]
     amount_minor = sum(row["amount"] for row in postings)
+    assert amount_minor == call["charged"], "all of it or nothing"
     accounts = {account for row in postings for account in row["accounts"]}
     recalled_minor, borne_minor = await _fill_pending(
         conn, call_id, call["payee"], call["earned"], accounts, currency, house_bears=house_bears

@@ -46,6 +46,7 @@ class RefundRoutes:
                 roles=("admin",),
                 errors=(
                     CALL_NOT_FOUND,
+                    "SELF_APPROVAL",
                     CALL_NOT_ENDED,
                     NOTHING_TO_REFUND,
                     ALREADY_REFUNDED,

@@ -128,6 +128,18 @@ async def test_only_operators_refund(exchange: Exchange, ann: Person, kai: Perso
     assert await money(exchange, ann) == 800
 
 
+async def test_an_operator_does_not_refund_their_own_call(
+    exchange: Exchange, ann: Person, kai: Person
+) -> None:
+    call_id = await spoken(exchange, ann, kai)
+    token = exchange.rest.keys.issue(
+        ann.id, ann.session_id, ("customer", "admin"), exchange.rest.wall_s
+    )
+    answer = await refund(exchange, Person(ann.id, ann.session_id, token), call_id)
+    assert (answer.status, answer.error) == (403, "SELF_APPROVAL")
+    assert await money(exchange, ann) == 800
+
+
 @pytest.mark.parametrize(
     ("body", "code", "field"),
     [
