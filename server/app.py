@@ -18,7 +18,7 @@ from rest.auth.sms.jobs import SmsJobs
 from rest.auth.tokens import TokenKeys
 from rest.payments.settle import Settler
 from server.access import Access
-from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay
+from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay, earnings_chore
 from server.clock import node_clock
 from server.config import Config
 from server.cors import allow
@@ -218,7 +218,9 @@ class Server:
         self.passwords = make_passwords(config)
         started.callback(self.passwords.close)
         self.relay = OutboxRelay(self.pool, self._deliver)
-        self.housekeeping = Housekeeping(self.pool, [*CHORES, self._session_chore()])
+        self.housekeeping = Housekeeping(
+            self.pool, [*CHORES, self._session_chore(), earnings_chore(config.release_after_s)]
+        )
         gateways = make_gateways(config, self.pool, lambda: self.base_url, self.clock)
         for gateway in gateways:
             started.push_async_callback(gateway.close)
@@ -363,18 +365,14 @@ class Server:
 
     async def _deliver(self, topic: str, user_id: UUID, body: dict[str, object]) -> None:
         """Keep a promise of the outbox: tell the user's devices, and a call that needs money."""
-        if topic == settlement.COMPLETED_TOPIC:
-            reason = "topup"
-        elif topic == wallet.CHANGED_TOPIC:
-            reason = str(body["reason"])
-        else:
+        if topic not in (settlement.COMPLETED_TOPIC, wallet.CHANGED_TOPIC):
             log.error("an outbox topic nobody knows", extra={"topic": topic})
             return
         balance = body.get("balance")
         if not isinstance(balance, int):
             return  # A payment for something else than the wallet.
-        if reason == "topup":
-            self.actions.funded(user_id)
+        self.actions.funded(user_id)
+        reason = str(body.get("reason", "topup"))
         event = WalletUpdated(currency=str(body["currency"]), reason=reason, balance=balance)
         self.fanout.to_user(user_id, encode_event(event, self.clock()))
 

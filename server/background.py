@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from storage import bonus, idempotency, ledger, otp, outbox, quotas
+from storage import bonus, earnings, idempotency, ledger, otp, outbox, quotas
 from storage.errors import Unavailable
 from storage.outbox import Promise
 from storage.pool import LOST, Connection, Pool
@@ -179,6 +179,15 @@ CHORES = (
     Chore("old_answers", HOUR_S, forget_old_answers),
     Chore("old_codes", HOUR_S, forget_old_codes),
 )
+
+
+def earnings_chore(delay_s: int) -> Chore:
+    """Make earnings available that came `delay_s` ago; hourly, more often if that is short."""
+
+    async def release(conn: Connection) -> None:
+        await earnings.release_due(conn, delay_s=delay_s)
+
+    return Chore("earnings", min(HOUR_S, max(MINUTE_S, delay_s)), release)
 
 
 class Housekeeping:

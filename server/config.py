@@ -178,6 +178,9 @@ class Config(BaseSettings):
     tariff: Literal["second", "minute"] = "second"
     rate_minor: int = _number(10, 0, 1_000_000_000)  # For one minute.
     platform_share_bps: int = _number(3_000, 0, 10_000)
+    # Earnings can be taken out so long after they came. Not set: 7 days, in development at once.
+    earnings_delay_s: int | None = Field(None, ge=0, le=90 * DAY_S)
+    payout_min_minor: int = _number(1_000, 1, 1_000_000_000)
     sandbox_gateway: bool | None = None  # Not set: on in development only.
     sandbox_webhook_secret: Secret = None
     # A gateway is on when its keys are set. Webhook secrets: one, or two while they change.
@@ -306,6 +309,12 @@ class Config(BaseSettings):
     @property
     def provider_share_bps(self) -> int:
         return 10_000 - self.platform_share_bps
+
+    @property
+    def release_after_s(self) -> int:
+        if self.earnings_delay_s is None:
+            return 0 if self.is_dev else 7 * DAY_S
+        return self.earnings_delay_s
 
     def secret(self, name: str) -> str:
         """The text of a secret that `load` made sure of; empty if it is not set."""

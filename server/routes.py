@@ -21,6 +21,8 @@ from rest.auth.routes import AuthRoutes
 from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
+from rest.calls.history_routes import HistoryRoutes
+from rest.calls.refund_routes import RefundRoutes as CallRefundRoutes
 from rest.calls.routes import CallRoutes
 from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
@@ -40,6 +42,8 @@ from rest.providers.own import OwnProfileRoutes
 from rest.providers.reviews import ReviewRoutes
 from rest.providers.routes import ProviderRoutes
 from rest.providers.shown import Shown
+from rest.wallet.payout_desk import PayoutDesk
+from rest.wallet.payout_routes import PayoutRoutes
 from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
@@ -62,6 +66,7 @@ TAGS = {
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
     "payments": "Money in: payments, plans, gateways and refunds.",
+    "payouts": "For operators: what providers want to be paid out.",
     "providers": "Companions, technicians, coaches: the directory and profiles.",
     "reviews": "What callers say of the providers they have talked with.",
     "settings": "What one wants to be told of, and what the app must know.",
@@ -147,6 +152,14 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *ReviewRoutes(pool, idempotency=idempotency).table(),
         *WalletRoutes(pool, currency=config.currency).table(),
+        *PayoutRoutes(
+            pool,
+            idempotency=idempotency,
+            currency=config.currency,
+            release_after_s=config.release_after_s,
+            amount_min=config.payout_min_minor,
+        ).table(),
+        *PayoutDesk(pool).table(),
         *PaymentRoutes(
             pool,
             gateways=parts.gateways,
@@ -170,6 +183,10 @@ def all_routes(parts: Parts) -> list[Route]:
             end_as_admin=parts.actions.stop,
             region=config.default_region,
         ).table(),
+        *HistoryRoutes(
+            pool, parts.actions, clock=clock, currency_exponent=config.currency_exponent
+        ).table(),
+        *CallRefundRoutes(pool, idempotency=idempotency).table(),
         *(media if hook_secret else []),
         *HealthRoutes(
             pool,

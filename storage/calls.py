@@ -1,4 +1,4 @@
-"""Call rows: what a call's states leave behind, and history.
+"""Call rows: what a call's states leave behind, and one call's history.
 
 Moments are the node clock's Unix milliseconds, amounts minor units.
 """
@@ -26,7 +26,8 @@ class Person(msgspec.Struct, frozen=True):
 
 class CallRow(msgspec.Struct, frozen=True):
     """A call as stored. Of a live call the money and time are the meter's; `hold_minor` is 0 once
-    it has ended, and for a call that never had a meter. `tariff` is JSON."""
+    it has ended, and for a call that never had a meter. `tariff` is JSON. What was refunded is all
+    of it or nothing."""
 
     call_id: UUID
     caller: Person
@@ -52,6 +53,8 @@ class CallRow(msgspec.Struct, frozen=True):
     charged_minor: int
     earned_minor: int
     hold_minor: int
+    refunded_minor: int = 0
+    refunded_ms: int | None = None
 
 
 class UnitRow(msgspec.Struct, frozen=True):
@@ -116,32 +119,18 @@ select c.id, caller.id, caller.name, caller.avatar_url, caller.status,
        (extract(epoch from c.ended_at) * 1000)::bigint,
        c.talk_ms, coalesce(m.billable_ms, c.billable_ms), c.units,
        coalesce(m.charged, c.charged_minor), coalesce(m.earned, c.earned_minor),
-       coalesce(m.hold, 0)
+       coalesce(m.hold, 0), coalesce(r.amount_minor, 0),
+       (extract(epoch from r.refunded_at) * 1000)::bigint
   from call c
   join users caller on caller.id = c.caller_id
   join users callee on callee.id = c.callee_id
   left join meter m on m.call_id = c.id
+  left join call_refund r on r.call_id = c.id
 """
 
 READ = CALL + " where c.id = $2 and $1 in (c.caller_id, c.callee_id)"
 LIVE = CALL + " join call_slot s on s.call_id = c.id where s.user_id = $1"
 
-# Two short index scans instead of one sort of everything a busy user ever did.
-MINE = """
-  join (select * from (
-            (select id, created_at from call where caller_id = $1
-              order by created_at desc, id limit $2::bigint + $3::bigint)
-            union all
-            (select id, created_at from call where callee_id = $1
-              order by created_at desc, id limit $2::bigint + $3::bigint)) both_sides
-         order by created_at desc, id limit $2::bigint offset $3::bigint) mine on mine.id = c.id
- order by mine.created_at desc, mine.id
-"""
-LIST = CALL + MINE
-COUNT = """
-select (select count(*) from call where caller_id = $1)
-     + (select count(*) from call where callee_id = $1)
-"""
 RECENT = (
     CALL
     + """
@@ -169,36 +158,28 @@ select t.amount, (extract(epoch from o.at) * 1000)::bigint
 """
 
 
-def _call(row: Row) -> CallRow:
-    rest = (*row[9:18], row[18].encode(), *row[19:30])
+def call_of(row: Row) -> CallRow:
+    """A row of `CALL`."""
+    rest = (*row[9:18], row[18].encode(), *row[19:32])
     return CallRow(row[0], Person(*row[1:5]), Person(*row[5:9]), *rest)
 
 
 async def read_call(conn: Connection, user_id: UUID, call_id: UUID) -> CallRow | None:
     """A call of this user's, on either side; None also when it is somebody else's."""
     row = await conn.fetchrow(READ, user_id, call_id)
-    return None if row is None else _call(row)
+    return None if row is None else call_of(row)
 
 
 async def live_call(conn: Connection, user_id: UUID) -> CallRow | None:
     """The call this user's slot names."""
     row = await conn.fetchrow(LIVE, user_id)
-    return None if row is None else _call(row)
-
-
-async def list_calls(
-    conn: Connection, user_id: UUID, limit: int, offset: int
-) -> tuple[list[CallRow], int]:
-    """A page of this user's calls, newest first, and how many there are in all."""
-    rows = await conn.fetch(LIST, user_id, limit, offset)
-    total: int = await conn.fetchval(COUNT, user_id)
-    return [_call(row) for row in rows], total
+    return None if row is None else call_of(row)
 
 
 async def recent_calls(conn: Connection, user_id: UUID, since_ms: int) -> list[CallRow]:
     """This user's calls that ended at or after `since_ms`, newest first, at most 10."""
     rows = await conn.fetch(RECENT, user_id, since_ms, RECENT_MAX, CALL_MAX_MS)
-    return [_call(row) for row in rows]
+    return [call_of(row) for row in rows]
 
 
 async def read_units(conn: Connection, call_id: UUID) -> list[UnitRow]:

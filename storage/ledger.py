@@ -5,7 +5,7 @@ Amounts are minor units. Calls post through `storage/meters.py`, by the same rul
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -148,13 +148,56 @@ async def reverse(conn: Connection, key: str, operation_id: int, reason: str) ->
     moves = [
         Move(row["to_account"], row["from_account"], row["amount"], "reversal") for row in rows
     ]
-    digest = hashlib.sha256(f"reverse:{operation_id}:{reason}".encode()).digest()
+    digest = _reversal_digest(operation_id, reason)
     try:
         return await _post(
             conn, key, "adjustment", undone["ref"], digest, moves, {"reason": reason}, operation_id
         )
     except asyncpg.UniqueViolationError as error:
         raise Conflict("the operation was reversed before") from error
+
+
+async def reverse_all(conn: Connection, keys: Mapping[int, str], reason: str) -> None:
+    """As `reverse`, for many operations at once; `keys` has the key of each one's reversal.
+
+    However many there are, the accounts are locked for a few statements only.
+
+    Raises:
+        Conflict: one of them was reversed before, is a reversal itself, or does not exist.
+        InsufficientFunds: see `post`.
+    """
+    async with conn.transaction():
+        try:
+            made = await conn.fetch(
+                "insert into operation (key, request_hash, kind, ref, reverses, result) "
+                "select w.key, w.digest, 'adjustment', o.ref, o.id, $4 "
+                "from unnest($1::bigint[], $2::text[], $3::bytea[]) as w(id, key, digest) "
+                "join operation o on o.id = w.id and o.reverses is null "
+                "order by o.id returning id, reverses",
+                list(keys),
+                list(keys.values()),
+                [_reversal_digest(operation_id, reason) for operation_id in keys],
+                {"reason": reason},
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict("an operation was reversed before") from error
+        if len(made) < len(keys):
+            raise Conflict("a reversal cannot be reversed; post the operation again")
+        reversal = {row["reverses"]: row["id"] for row in made}
+        moves_of: dict[int, list[Move]] = {row["id"]: [] for row in made}
+        rows = await conn.fetch(
+            "select operation, from_account, to_account, amount from transfer "
+            "where operation = any ($1::bigint[]) order by operation, seq",
+            list(keys),
+        )
+        for row in rows:
+            mirrored = Move(row["to_account"], row["from_account"], row["amount"], "reversal")
+            moves_of[reversal[row["operation"]]].append(mirrored)
+        await _move(conn, moves_of)
+
+
+def _reversal_digest(operation_id: int, reason: str) -> bytes:
+    return hashlib.sha256(f"reverse:{operation_id}:{reason}".encode()).digest()
 
 
 def _digest(kind: str, ref: UUID | None, moves: Sequence[Move]) -> bytes:
@@ -189,29 +232,39 @@ async def _post(
         )
         if operation is None:
             return await _replayed(conn, key, digest)
-        # Locking and judging first, changing in the next statement: one alone would judge the
-        # rows as they were before the lock was got.
-        deltas = _deltas(moves)
-        rows = await conn.fetch(
-            "select id, currency, posted - held - floor as free from account "
-            "where id = any ($1::bigint[]) order by id for no key update",
-            list(deltas),
-        )
-        _judge(rows, deltas, moves)
-        await conn.execute(
-            "insert into transfer (operation, seq, from_account, to_account, amount, code) "
-            "select $1, n, f, t, a, c from unnest($2::bigint[], $3::bigint[], $4::bigint[], "
-            "$5::text[]) with ordinality as m(f, t, a, c, n)",
-            operation,
-            *zip(*map(msgspec.structs.astuple, moves), strict=True),
-        )
-        await conn.execute(
-            "update account a set posted = posted + d.delta, version = version + 1 "
-            "from unnest($1::bigint[], $2::bigint[]) as d(id, delta) where a.id = d.id",
-            list(deltas),
-            list(deltas.values()),
-        )
+        await _move(conn, {operation: moves})
     return Operation(operation, True, result)
+
+
+async def _move(conn: Connection, moves_of: Mapping[int, Sequence[Move]]) -> None:
+    """Make the moves of operations; each account changes once, by what all of them come to."""
+    # Locking and judging first, changing in the next statement: one alone would judge the
+    # rows as they were before the lock was got.
+    moves = [move for own in moves_of.values() for move in own]
+    deltas = _deltas(moves)
+    rows = await conn.fetch(
+        "select id, currency, posted - held - floor as free from account "
+        "where id = any ($1::bigint[]) order by id for no key update",
+        list(deltas),
+    )
+    _judge(rows, deltas, moves)
+    transfers = [
+        (operation, seq, *msgspec.structs.astuple(move))
+        for operation, own in moves_of.items()
+        for seq, move in enumerate(own, start=1)
+    ]
+    await conn.execute(
+        "insert into transfer (operation, seq, from_account, to_account, amount, code) "
+        "select * from unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], "
+        "$5::bigint[], $6::text[])",
+        *zip(*transfers, strict=True),
+    )
+    await conn.execute(
+        "update account a set posted = posted + d.delta, version = version + 1 "
+        "from unnest($1::bigint[], $2::bigint[]) as d(id, delta) where a.id = d.id",
+        list(deltas),
+        list(deltas.values()),
+    )
 
 
 async def _replayed(conn: Connection, key: str, digest: bytes) -> Operation:

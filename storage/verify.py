@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from storage.payment_rules import PAYMENT_RULES
 from storage.pool import Connection
+from storage.verify_earnings import EARNINGS_RULES
+from storage.verify_payments import PAYMENT_RULES
+from storage.verify_rule import Rule
 
 FAULTS_MAX = 100
 PREFETCH = 1_000
@@ -25,14 +27,6 @@ class Check(msgspec.Struct, frozen=True):
     name: str
     checked: int
     faults: list[str]
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """`count` tells how many things are looked at, `faults` is a line of text for each bad one."""
-
-    name: str
-    count: str
-    faults: str
 
 
 RULES = (
@@ -257,7 +251,8 @@ RULES = (
          where coalesce(l.amount, 0) <> coalesce(c.amount, 0)
         """,
     ),
-    *(Rule(*each) for each in PAYMENT_RULES),
+    *PAYMENT_RULES,
+    *EARNINGS_RULES,
 )
 
 PRICED = """

@@ -7,6 +7,7 @@ nobody's id opens anybody else's account.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID, uuid5
 
 import msgspec
@@ -70,6 +71,18 @@ class Entry(msgspec.Struct, frozen=True):
     ref: UUID | None
     amount_minor: int
     at: datetime
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries: `since` counts, `until` does not. None is no condition."""
+
+    kind: str | None = None
+    direction: Literal["credit", "debit"] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL = Wanted()
 
 
 def wallet_id(owner: UUID, kind: str, currency: str) -> UUID:
@@ -153,7 +166,13 @@ async def read_wallet(conn: Connection, user_id: UUID, public_id: UUID) -> Walle
 
 
 async def list_entries(
-    conn: Connection, user_id: UUID, account: int, *, limit: int, offset: int
+    conn: Connection,
+    user_id: UUID,
+    account: int,
+    *,
+    limit: int,
+    offset: int,
+    wanted: Wanted = ALL,
 ) -> tuple[list[Entry], int]:
     """The newest operations on an account, one line each, and how many there are in all.
 
@@ -166,14 +185,20 @@ async def list_entries(
         moved as (
             select t.operation, -t.amount as amount, t.at
             from transfer t join mine on t.from_account = mine.id
+            where t.at >= coalesce($7::timestamptz, '-infinity')
+              and t.at < coalesce($8::timestamptz, 'infinity')
             union all
             select t.operation, t.amount, t.at
             from transfer t join mine on t.to_account = mine.id
-            where t.code <> 'platform_fee'
+            where t.code <> 'platform_fee' and t.at >= coalesce($7::timestamptz, '-infinity')
+              and t.at < coalesce($8::timestamptz, 'infinity')
         ),
         line as (
             select operation, sum(amount)::bigint as amount, max(at) as at
             from moved group by operation
+            having ($6::text is null or (sum(amount) > 0) = ($6 = 'credit'))
+               and ($5::text is null
+                    or exists (select from operation o where o.id = operation and o.kind = $5))
         ),
         page as (select * from line order by operation desc limit $3 offset $4)
         select (select count(*) from line) as total, p.operation, o.kind, o.ref, p.amount, p.at
@@ -184,6 +209,10 @@ async def list_entries(
         account,
         limit,
         offset,
+        wanted.kind,
+        wanted.direction,
+        wanted.since,
+        wanted.until,
     )
     entries = [
         Entry(row["operation"], row["kind"], row["ref"], row["amount"], row["at"])

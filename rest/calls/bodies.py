@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import Meta, field
 
 from rest.http.body import Body
-from rest.http.pages import Page
 from signalling.codes import By, Party, Reason, State
 from signalling.commands import ConnectOn, Count, Kind, ShortText
 from signalling.events import IceServer, Shape, TariffView
@@ -110,10 +109,6 @@ class UnitView(Shape, frozen=True):
     timestamp: datetime
 
 
-class CallDetail(CallView, frozen=True):
-    billing_units: list[UnitView]
-
-
 class CallAnswer(Shape, frozen=True):
     call: CallView
 
@@ -125,34 +120,8 @@ class CallOpened(Shape, frozen=True):
     merged: bool
 
 
-class CallDetailAnswer(Shape, frozen=True):
-    call: CallDetail
-
-
 class ActiveCall(Shape, frozen=True):
     call: CallView | None
-
-
-class CallList(Page, frozen=True):
-    """`calls` is `items` under its older name."""
-
-    page: int
-    items: list[CallView]
-    calls: list[CallView]
-
-
-class BillingView(Shape, frozen=True):
-    """What the ledger says. `earned` is told to the callee only."""
-
-    call_id: UUID
-    billing_units: list[UnitView]
-    units: int
-    total_charged: int
-    billed_seconds: int
-    talk_seconds: int
-    currency: str
-    settled: bool
-    earned: int | UnsetType = UNSET
 
 
 class IceAnswer(Shape, frozen=True):

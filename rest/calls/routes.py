@@ -1,4 +1,4 @@
-"""Calls by request. Every verb goes to the engine; history and receipts come from the ledger."""
+"""Calls by request: every verb goes to the engine."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 from uuid import UUID
 
-import msgspec
 from aiohttp import web
 
 from rest.calls.bodies import (
     ActiveCall,
     AnswerBody,
-    BillingView,
     CallAnswer,
     CallBody,
-    CallDetail,
-    CallDetailAnswer,
-    CallList,
     CallOpened,
     CallView,
     DebugEndBody,
@@ -31,13 +26,12 @@ from rest.calls.engine import DEVICE, Engine
 from rest.calls.table import CALL_NOT_FOUND, CALL_OVER, INVALID_PHONE, NOT_ALLOWED, call_routes
 from rest.calls.table import INVALID_TARGET as TARGET
 from rest.calls.table import RECIPIENT_NOT_FOUND as RECIPIENT
-from rest.calls.words import billing_of_row, unit_views, view_of_row, view_of_snapshot
+from rest.calls.words import view_of_row, view_of_snapshot
 from rest.http import phones
-from rest.http.body import read_body, read_query
+from rest.http.body import read_body
 from rest.http.errors import Problem
 from rest.http.idempotency import Idempotency, key_of
 from rest.http.identity import caller
-from rest.http.pages import PageQuery, first_row
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
 from signalling.codes import Code, Party, Refused, State
@@ -100,24 +94,6 @@ class CallRoutes:
 
         return await self._idempotency.once(request, body, work)
 
-    async def history(self, request: web.Request) -> web.Response:
-        query = read_query(request, PageQuery)
-        offset = first_row(query)
-        user_id = caller(request).user_id
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-            rows, total = await calls.list_calls(conn, user_id, query.limit, offset)
-        views = [self._view(row, user_id) for row in rows]
-        return reply(
-            CallList(
-                items=views,
-                calls=views,
-                total=total,
-                limit=query.limit,
-                offset=offset,
-                page=offset // query.limit + 1,
-            )
-        )
-
     async def active(self, request: web.Request) -> web.Response:
         user_id = caller(request).user_id
         snapshot = self._engine.live_call(user_id)
@@ -128,21 +104,6 @@ class CallRoutes:
         view = None if row is None else self._view(row, user_id)
         # The row of a call that has just ended here may not say so yet.
         return reply(ActiveCall(call=None if view and view.state is State.ENDED else view))
-
-    async def one(self, request: web.Request) -> web.Response:
-        user_id, call_id = caller(request).user_id, path_id(request)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-            row = await calls.read_call(conn, user_id, call_id)
-            if row is None:
-                raise CALL_NOT_FOUND.problem()
-            postings = await calls.read_units(conn, call_id)
-        fields = msgspec.structs.asdict(self._view(row, user_id))
-        return reply(
-            CallDetailAnswer(call=CallDetail(**fields, billing_units=unit_views(postings)))
-        )
-
-    async def billing(self, request: web.Request) -> web.Response:
-        return reply(await self._billing(caller(request).user_id, path_id(request)))
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await read_body(request, AnswerBody, optional=True)
@@ -231,14 +192,6 @@ class CallRoutes:
         if row.state != State.ENDED:
             raise Refused(Code.UNAVAILABLE, "The call is not on this node; try again.")
         return self._view(row, user_id)
-
-    async def _billing(self, user_id: UUID, call_id: UUID) -> BillingView:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-            row = await calls.read_call(conn, user_id, call_id)
-            if row is None:
-                raise CALL_NOT_FOUND.problem()
-            postings = await calls.read_units(conn, call_id)
-        return billing_of_row(row, postings, user_id, self._clock())
 
     async def _read(self, user_id: UUID, call_id: UUID) -> CallRow | None:
         async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:

@@ -1,4 +1,4 @@
-"""The routes of calls as data, and the refusals they share."""
+"""The routes of live calls as data, and the refusals that all routes of calls share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Protocol
 from rest.calls.bodies import (
     ActiveCall,
     AnswerBody,
-    BillingView,
     CallAnswer,
     CallBody,
-    CallDetailAnswer,
-    CallList,
     CallOpened,
     DebugEndBody,
     DebugEnded,
@@ -20,7 +17,6 @@ from rest.calls.bodies import (
 )
 from rest.http.errors import Fault
 from rest.http.idempotency import ERRORS as KEY_ERRORS
-from rest.http.pages import PageQuery
 from rest.http.route import Handler, Route
 
 CALL_NOT_FOUND = Fault(404, "CALL_NOT_FOUND", "You have no such call.")
@@ -58,13 +54,7 @@ class Handlers(Protocol):
     @property
     def create(self) -> Handler: ...
     @property
-    def history(self) -> Handler: ...
-    @property
     def active(self) -> Handler: ...
-    @property
-    def one(self) -> Handler: ...
-    @property
-    def billing(self) -> Handler: ...
     @property
     def answer(self) -> Handler: ...
     @property
@@ -95,38 +85,11 @@ def call_routes(do: Handlers) -> list[Route]:
         ),
         Route(
             "GET",
-            "/calls",
-            do.history,
-            summary="Your calls on either side, newest first",
-            returns=CallList,
-            query=PageQuery,
-            tag="calls",
-        ),
-        Route(
-            "GET",
             "/calls/active",
             do.active,
             summary="The call you are in, or null",
             returns=ActiveCall,
             tag="calls",
-        ),
-        Route(
-            "GET",
-            "/calls/{id}",
-            do.one,
-            summary="One of your calls with its billed units",
-            returns=CallDetailAnswer,
-            tag="calls",
-            errors=(CALL_NOT_FOUND,),
-        ),
-        Route(
-            "GET",
-            "/calls/{id}/billing",
-            do.billing,
-            summary="The receipt of a call, from the ledger",
-            returns=BillingView,
-            tag="calls",
-            errors=(CALL_NOT_FOUND,),
         ),
         Route(
             "GET",

@@ -8,9 +8,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from rest.calls.bodies import BillingView, CallView, OtherUser, UnitView
+from rest.calls.bodies import CallView, OtherUser, UnitView
 from signalling.codes import By, Party, Reason, State
-from signalling.core.meter import billed_ms
 from signalling.core.tariff import Tariff, units
 from signalling.core.views import tariff_view
 from signalling.events import Snapshot
@@ -145,24 +144,6 @@ def view_of_row(row: CallRow, user_id: UUID, now_ms: int) -> CallView:
         currency=tariff.currency,
         price_per_minute=tariff.price_per_minute,
         tariff=tariff,
-    )
-
-
-def billing_of_row(
-    row: CallRow, postings: list[UnitRow], user_id: UUID, now_ms: int
-) -> BillingView:
-    """The receipt. `earned` is the callee's own business."""
-    tariff = _tariff(row.tariff)
-    return BillingView(
-        call_id=row.call_id,
-        billing_units=unit_views(postings),
-        units=_units(row),
-        total_charged=row.charged_minor,
-        billed_seconds=billed_ms(tariff, row.billable_ms) // 1000,
-        talk_seconds=_talk_s(row, now_ms),
-        currency=tariff.currency,
-        settled=row.state == State.ENDED,
-        earned=row.earned_minor if row.callee.user_id == user_id else UNSET,
     )
 
 

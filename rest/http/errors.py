@@ -38,6 +38,7 @@ STATUS: dict[str, int] = {
     "FORBIDDEN": 403,
     "BLOCKED": 403,
     "NOT_YOUR_LEG": 403,
+    "SELF_APPROVAL": 403,
     "NOT_FOUND": 404,
     # Whoever is no party of a call learns nothing about it, not even that it is there.
     "NOT_YOUR_CALL": 404,

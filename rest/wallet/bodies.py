@@ -1,9 +1,12 @@
 """Shapes of the wallet's answers. Amounts are integers in the currency's smallest unit."""
 
 from datetime import datetime
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from rest.http.pages import Page
+from msgspec import Meta
+
+from rest.http.pages import Page, PageQuery, Sort, SpanQuery
 from signalling.events import Shape
 
 
@@ -40,6 +43,19 @@ class WalletAnswer(Shape, frozen=True):
     wallet: WalletView
 
 
+class EntryQuery(SpanQuery, frozen=True):
+    """`kind` is an operation's, as the entries name it; `direction` as the owner sees it."""
+
+    CODES: ClassVar[dict[str, str]] = {
+        **SpanQuery.CODES,
+        "kind": "INVALID_FILTER",
+        "direction": "INVALID_FILTER",
+    }
+
+    kind: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$")] | None = None
+    direction: Literal["credit", "debit"] | None = None
+
+
 class EntryView(Shape, frozen=True):
     """One operation on the wallet: `amount` is positive for money in. `ref` is the call or payment
     it belongs to, by `kind`."""
@@ -56,3 +72,33 @@ class EntryView(Shape, frozen=True):
 class EntryList(Page, frozen=True):
     wallet_id: UUID
     items: list[EntryView]
+
+
+class UsageQuery(PageQuery, frozen=True):
+    CODES: ClassVar[dict[str, str]] = {
+        **PageQuery.CODES,
+        "sort": "INVALID_SORT",
+        "otomoId": "INVALID_FILTER",
+    }
+
+    sort: Sort = "newest"
+    otomo_id: UUID | None = None
+
+
+class UsageView(Shape, frozen=True):
+    """What one ended call cost its caller. `durationMinutes` is rounded up. `refundedPoints` of
+    `usedPoints` came back. `createdAt` is when the call ended."""
+
+    usage_id: UUID
+    call_id: UUID
+    otomo_id: UUID
+    otomo_name: str
+    used_points: int
+    refunded_points: int
+    duration_minutes: int
+    duration_seconds: int
+    created_at: datetime
+
+
+class UsageList(Page, frozen=True):
+    items: list[UsageView]

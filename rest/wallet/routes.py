@@ -1,4 +1,4 @@
-"""Balances and entries, of the caller only."""
+"""Balances, entries and what calls have cost, of the caller only."""
 
 from __future__ import annotations
 
@@ -10,24 +10,47 @@ from aiohttp import web
 from rest.http.body import read_query
 from rest.http.errors import Fault
 from rest.http.identity import caller
-from rest.http.pages import PageQuery, first_row
+from rest.http.pages import first_row, span_of
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
 from rest.wallet.bodies import (
     BalanceView,
     EntryList,
+    EntryQuery,
     EntryView,
+    UsageList,
+    UsageQuery,
+    UsageView,
     WalletAnswer,
     WalletList,
     WalletView,
 )
-from storage import wallet
+from storage import call_history, wallet
+from storage.call_history import Usage
 from storage.pool import Connection, Pool
-from storage.wallet import Wallet
+from storage.wallet import Wallet, Wanted
 
 DEADLINE_S = 4.0
 WALLET_NOT_FOUND = Fault(404, "WALLET_NOT_FOUND", "You have no such wallet.")
 PAGE_FAULTS = ("INVALID_QUERY",)
+USAGE_EXAMPLE = {
+    "items": [
+        {
+            "usageId": "0198f2a0-0000-7000-8000-000000000001",
+            "callId": "0198f2a0-0000-7000-8000-000000000001",
+            "otomoId": "0198f2a0-0000-7000-8000-000000000002",
+            "otomoName": "Kai",
+            "usedPoints": 240,
+            "refundedPoints": 0,
+            "durationMinutes": 2,
+            "durationSeconds": 70,
+            "createdAt": "2026-01-01T10:01:15Z",
+        }
+    ],
+    "total": 1,
+    "limit": 20,
+    "offset": 0,
+}
 
 
 class WalletRoutes:
@@ -53,9 +76,19 @@ class WalletRoutes:
                 self.spending_entries,
                 summary="What moved in the wallet that pays for calls, newest first",
                 returns=EntryList,
-                query=PageQuery,
+                query=EntryQuery,
                 tag="wallet",
                 errors=(WALLET_NOT_FOUND, *PAGE_FAULTS),
+            ),
+            Route(
+                "GET",
+                "/wallet/usage",
+                self.usage,
+                summary="What your calls have cost you, one row for each that has ended",
+                returns=UsageList,
+                query=UsageQuery,
+                tag="wallet",
+                example=USAGE_EXAMPLE,
             ),
             Route(
                 "GET",
@@ -80,7 +113,7 @@ class WalletRoutes:
                 self.entries,
                 summary="What moved in one of your wallets, newest first",
                 returns=EntryList,
-                query=PageQuery,
+                query=EntryQuery,
                 tag="wallet",
                 errors=(WALLET_NOT_FOUND, *PAGE_FAULTS),
             ),
@@ -121,14 +154,35 @@ class WalletRoutes:
     async def spending_entries(self, request: web.Request) -> web.Response:
         return await self._entries(request, spending=True)
 
-    async def _entries(self, request: web.Request, *, spending: bool) -> web.Response:
-        query = read_query(request, PageQuery)
+    async def usage(self, request: web.Request) -> web.Response:
+        query = read_query(request, UsageQuery)
         offset = first_row(query)
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            rows, total = await call_history.list_usage(
+                conn,
+                caller(request).user_id,
+                with_user=query.otomo_id,
+                oldest_first=query.sort == "oldest",
+                limit=query.limit,
+                offset=offset,
+            )
+        items = [_usage(row) for row in rows]
+        return reply(UsageList(items=items, total=total, limit=query.limit, offset=offset))
+
+    async def _entries(self, request: web.Request, *, spending: bool) -> web.Response:
+        query = read_query(request, EntryQuery)
+        offset = first_row(query)
+        since, until = span_of(query)
         async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
             find = self._spending if spending else self._own
             found = await find(conn, request)
             items, total = await wallet.list_entries(
-                conn, caller(request).user_id, found.account, limit=query.limit, offset=offset
+                conn,
+                caller(request).user_id,
+                found.account,
+                limit=query.limit,
+                offset=offset,
+                wanted=Wanted(kind=query.kind, direction=query.direction, since=since, until=until),
             )
         views = [
             EntryView(
@@ -173,4 +227,19 @@ def _view(found: Wallet) -> WalletView:
         held=found.held_minor,
         currency=found.currency,
         created_at=found.created_at,
+    )
+
+
+def _usage(row: Usage) -> UsageView:
+    return UsageView(
+        # One row for each call.
+        usage_id=row.call_id,
+        call_id=row.call_id,
+        otomo_id=row.callee_id,
+        otomo_name=row.callee_name,
+        used_points=row.charged_minor,
+        refunded_points=row.refunded_minor,
+        duration_minutes=-(-row.talk_ms // 60_000),
+        duration_seconds=-(-row.talk_ms // 1_000),
+        created_at=row.ended_at,
     )

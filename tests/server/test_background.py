@@ -8,11 +8,19 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from server.background import CHORES, TRIES_MAX, Chore, Housekeeping, OutboxRelay
+from server.background import (
+    CHORES,
+    TRIES_MAX,
+    Chore,
+    Housekeeping,
+    OutboxRelay,
+    earnings_chore,
+)
 from storage import outbox
 from storage.ids import new_id
 from storage.pool import Connection, Pool
-from tests.storage.world import make_user
+from tests.storage.earning import PART, earned, sell
+from tests.storage.world import make_user, make_world
 
 WAIT_S = 10.0
 NEVER_S = 3_600.0
@@ -260,3 +268,18 @@ async def test_old_answers_are_swept_and_gateway_events_stay(pool: Pool) -> None
 
         assert await conn.fetchval("select count(*) from idempotency") == 0
         assert await conn.fetchval("select count(*) from psp_event") == 1
+
+
+@pytest.mark.parametrize(("delay_s", "every_s"), [(0, 60.0), (600, 600.0), (7 * 86_400, 3_600.0)])
+async def test_earnings_are_released_in_time_for_their_delay(
+    pool: Pool, delay_s: int, every_s: float
+) -> None:
+    async with make_world(pool) as world:
+        provider = await world.user(provider=True)
+        await sell(world, provider, 1, age_s=delay_s)
+    chore = earnings_chore(delay_s)
+    async with pool.acquire() as conn:
+        await chore.do(conn)
+        await chore.do(conn)
+    assert await earned(pool, provider.id) == (0, PART)
+    assert chore.every_s == every_s

@@ -226,3 +226,10 @@ def test_a_bucket_needs_both_keys_and_a_folder_none() -> None:
     assert faults(dev=True, objects_url="https://pictures.example")[0].startswith(
         "TALKTIME_OBJECTS_URL"
     )
+
+
+def test_earnings_rest_a_week_and_in_development_not_at_all() -> None:
+    assert production().release_after_s == 7 * 86_400
+    assert Config.load(dev=True).release_after_s == 0
+    assert Config.load(dev=True, earnings_delay_s=60).release_after_s == 60
+    assert production(earnings_delay_s=0).release_after_s == 0

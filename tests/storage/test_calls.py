@@ -5,7 +5,6 @@ from tests.storage.world import (
     NOW_MS,
     TARIFF,
     charge_of,
-    make_user,
     make_world,
     record_of,
     settle_of,
@@ -67,20 +66,6 @@ async def test_a_call_is_read_by_its_two_users_only(pool: Pool) -> None:
         assert (over.state, over.reason, over.ended_by) == ("ended", "hangup", "caller")
         assert (over.charged_minor, over.hold_minor, over.units) == (120, 0, 1)
         assert await calls.live_call(conn, call.callee_id) is None
-
-
-async def test_history_lists_both_directions_newest_first(conn: Connection) -> None:
-    me, other, stranger = [await make_user(conn) for _ in range(3)]
-    records = [
-        record_of(*((me, other) if n % 2 else (other, me)), created_ms=NOW_MS + n) for n in range(5)
-    ]
-    await calls.record(conn, [*records, record_of(other, stranger)])
-    newest_first = [record.call_id for record in reversed(records)]
-    page, total = await calls.list_calls(conn, me.id, 10, 0)
-    assert ([row.call_id for row in page], total) == (newest_first, 5)
-    page, total = await calls.list_calls(conn, me.id, 2, 2)
-    assert ([row.call_id for row in page], total) == (newest_first[2:4], 5)
-    assert await calls.list_calls(conn, me.id, 2, 5) == ([], 5)
 
 
 async def test_recent_calls_are_those_that_ended_lately(pool: Pool) -> None:

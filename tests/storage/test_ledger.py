@@ -128,6 +128,32 @@ async def test_an_operation_is_reversed_once_and_exactly(conn: Connection) -> No
     assert await balance(conn, payee.wallet) == await balance(conn, payee.earnings) == 0
 
 
+async def test_many_operations_are_reversed_at_once_or_none_is(conn: Connection) -> None:
+    payer, payee = await make_user(conn, money=100), await make_user(conn)
+    done = [
+        await send(
+            conn,
+            f"k{n}",
+            Move(payer.wallet, payee.wallet, n, "gift"),
+            Move(payer.wallet, payee.earnings, 1, "gift"),
+        )
+        for n in range(1, 5)
+    ]
+    keys = {each.id: f"r{each.id}" for each in done}
+    single = await ledger.reverse(conn, "single", done[0].id, "a mistake")
+    for wrong in (keys, {single.id: "again"}, {999_999_999: "nothing"}):
+        with pytest.raises(Conflict):
+            await ledger.reverse_all(conn, wrong, "a mistake")
+    assert await balance(conn, payee.wallet) == 2 + 3 + 4
+
+    del keys[done[0].id]
+    await ledger.reverse_all(conn, keys, "a mistake")
+
+    assert await balance(conn, payer.wallet) == 100
+    assert await balance(conn, payee.wallet) == await balance(conn, payee.earnings) == 0
+    assert not (await ledger.reverse(conn, keys[done[1].id], done[1].id, "a mistake")).first
+
+
 async def test_money_that_is_gone_cannot_be_taken_back(conn: Connection) -> None:
     payer, payee = await make_user(conn, money=100), await make_user(conn)
     done = await send(conn, "k", Move(payer.wallet, payee.wallet, 30, "gift"))

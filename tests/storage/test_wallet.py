@@ -1,12 +1,12 @@
+from datetime import timedelta
 from uuid import UUID
 
 from storage import ledger, wallet
 from storage.ids import new_id
 from storage.ledger import Move
 from storage.pool import Connection
+from storage.wallet import Wanted
 from tests.storage.world import User, give, make_user
-
-PAGE = {"limit": 20, "offset": 0}
 
 
 async def charge(conn: Connection, user: User, provider: User, amount: int, call: UUID) -> None:
@@ -80,8 +80,10 @@ async def test_a_unit_of_a_call_is_one_line_for_each_side(conn: Connection) -> N
     call = new_id()
     await charge(conn, user, provider, 120, call)
 
-    paid, total = await wallet.list_entries(conn, user.id, user.wallet, **PAGE)
-    earned, earned_total = await wallet.list_entries(conn, provider.id, provider.earnings, **PAGE)
+    paid, total = await wallet.list_entries(conn, user.id, user.wallet, limit=20, offset=0)
+    earned, earned_total = await wallet.list_entries(
+        conn, provider.id, provider.earnings, limit=20, offset=0
+    )
 
     assert [(line.kind, line.amount_minor, line.ref) for line in paid] == [
         ("call_charge", -120, call),
@@ -109,7 +111,7 @@ async def test_entries_come_in_pages_newest_first(conn: Connection) -> None:
 async def test_entries_of_a_foreign_account_are_not_there(conn: Connection) -> None:
     user, other = await make_user(conn, money=500), await make_user(conn)
 
-    assert await wallet.list_entries(conn, other.id, user.wallet, **PAGE) == ([], 0)
+    assert await wallet.list_entries(conn, other.id, user.wallet, limit=20, offset=0) == ([], 0)
 
 
 async def test_the_account_of_a_kind_is_its_owners(conn: Connection) -> None:
@@ -133,3 +135,27 @@ async def test_a_new_balance_is_promised_with_its_reason(conn: Connection) -> No
         "wallet_changed",
         {"currency": "PTS", "reason": "refund", "balance": 7},
     )
+
+
+async def test_entries_are_narrowed_by_kind_direction_and_time(conn: Connection) -> None:
+    user, provider = await make_user(conn, money=500), await make_user(conn, provider=True)
+    await charge(conn, user, provider, 120, new_id())
+    now = await conn.fetchval("select now()")
+    second = timedelta(seconds=1)
+
+    for wanted, amounts in (
+        (Wanted(kind="grant"), [500]),
+        (Wanted(kind="call_charge"), [-120]),
+        (Wanted(kind="payout"), []),
+        (Wanted(direction="credit"), [500]),
+        (Wanted(direction="debit"), [-120]),
+        (Wanted(direction="debit", kind="grant"), []),
+        (Wanted(since=now), [-120, 500]),
+        (Wanted(until=now), []),
+        (Wanted(since=now - second, until=now + second, direction="debit"), [-120]),
+    ):
+        lines, total = await wallet.list_entries(
+            conn, user.id, user.wallet, limit=20, offset=0, wanted=wanted
+        )
+        assert [line.amount_minor for line in lines] == amounts, wanted
+        assert total == len(amounts)

@@ -8,12 +8,14 @@ from uuid import UUID
 
 import pytest
 
+from rest.calls.history_routes import HistoryRoutes
+from rest.calls.refund_routes import RefundRoutes
 from rest.calls.routes import CallRoutes
 from rest.http.idempotency import Idempotency
 from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
-from tests.rest.harness import Answer, Person, Rest
+from tests.rest.harness import Answer, Person, Rest, Table
 from tests.signalling.harness import Node
 
 
@@ -64,6 +66,15 @@ async def node(pool: Pool) -> AsyncIterator[Node]:
     await started.stop()
 
 
+def tables_of(node: Node) -> tuple[Table, ...]:
+    """All routes of calls."""
+    return (
+        routes_of(node),
+        HistoryRoutes(node.pool, node.actions, clock=node.time),
+        RefundRoutes(node.pool, idempotency=Idempotency(node.pool)),
+    )
+
+
 def routes_of(node: Node, *, is_dev: bool = True) -> CallRoutes:
     return CallRoutes(
         node.pool,
@@ -77,4 +88,4 @@ def routes_of(node: Node, *, is_dev: bool = True) -> CallRoutes:
 
 @pytest.fixture
 async def exchange(start: Start, node: Node) -> Exchange:
-    return Exchange(await start(routes_of(node)), node)
+    return Exchange(await start(*tables_of(node)), node)

@@ -2,18 +2,16 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from msgspec import UNSET
 
 from rest.calls.words import (
-    billing_of_row,
     moment,
     shown_reason,
     status_of,
     view_of_row,
 )
 from signalling.codes import By, Party, Reason, State
-from signalling.core.tariff import minute, second
-from storage.calls import CallRow, Person, UnitRow
+from signalling.core.tariff import minute
+from storage.calls import CallRow, Person
 from storage.ids import new_id
 
 ANN = Person(new_id(), "Ann", None)
@@ -132,32 +130,3 @@ def test_a_live_call_counts_on() -> None:
     assert (view.status, view.duration_seconds) == ("answered", 61)
     assert view.billed_units == 2
     assert view.ended_at is None
-
-
-def test_the_receipt_counts_minutes_from_zero() -> None:
-    postings = [UnitRow(1, 120, 120, START_MS), UnitRow(2, 120, 240, START_MS + 60_000)]
-
-    receipt = billing_of_row(ENDED, postings, ANN.user_id, START_MS)
-
-    assert [(unit.minute, unit.charged_points) for unit in receipt.billing_units] == [
-        (0, 120),
-        (1, 120),
-    ]
-    assert (receipt.units, receipt.total_charged, receipt.billed_seconds) == (2, 240, 120)
-    assert receipt.talk_seconds == 71
-    assert receipt.settled
-
-
-def test_what_was_earned_is_told_to_the_callee_only() -> None:
-    assert billing_of_row(ENDED, [], ANN.user_id, START_MS).earned is UNSET
-    assert billing_of_row(ENDED, [], KAI.user_id, START_MS).earned == 168
-
-
-def test_seconds_are_billed_as_seconds() -> None:
-    row = msgspec.structs.replace(
-        CONNECTED, tariff=msgspec.json.encode(second(10)), billable_ms=30_500
-    )
-
-    receipt = billing_of_row(row, [], ANN.user_id, START_MS)
-
-    assert (receipt.units, receipt.billed_seconds, receipt.settled) == (31, 31, False)

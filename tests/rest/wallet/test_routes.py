@@ -1,24 +1,13 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
-from rest.wallet.routes import WalletRoutes
-from storage import wallet
+from storage import ledger, wallet
 from storage.ids import new_id
-from storage.pool import Pool
-from tests.rest.conftest import Start
 from tests.rest.harness import CURRENCY, Person, Rest
 from tests.storage.world import give, give_bonus
-
-
-@pytest.fixture
-async def rest(start: Start, pool: Pool) -> Rest:
-    return await start(WalletRoutes(pool, currency=CURRENCY))
-
-
-@pytest.fixture
-async def ann(rest: Rest) -> Person:
-    return await rest.person()
 
 
 async def fund(rest: Rest, person: Person, *amounts: int) -> None:
@@ -141,9 +130,52 @@ async def test_money_is_shown_to_those_who_are_logged_in(rest: Rest, path: str) 
         ("page=0", "INVALID_PAGE"),
         ("page=1&offset=0", "INVALID_PAGE"),
         ("sort=newest", "INVALID_QUERY"),
+        ("kind=Call-Charge", "INVALID_FILTER"),
+        ("direction=in", "INVALID_FILTER"),
+        ("from=today", "INVALID_FILTER"),
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "INVALID_FILTER"),
     ],
 )
 async def test_a_wrong_page_is_named(rest: Rest, ann: Person, query: str, code: str) -> None:
     answer = await rest.call("GET", f"/wallet/entries?{query}", by=ann)
 
     assert (answer.status, answer.error) == (400, code)
+
+
+async def test_entries_are_filtered_by_kind_direction_and_time(rest: Rest, ann: Person) -> None:
+    await fund(rest, ann, 10, 20)
+    async with rest.pool.acquire() as conn:
+        account = await wallet.spending_account(conn, ann.id, CURRENCY)
+        assert account is not None
+        promo = await ledger.system_account(conn, "promo", "", CURRENCY)
+        move = ledger.Move(account, promo, 5, "fee")
+        await ledger.post(conn, key="fee", kind="fee", moves=[move])
+        later: str = (await conn.fetchval("select now() + interval '1 s'")).isoformat()
+
+    for query, amounts in (
+        ("kind=grant", [20, 10]),
+        ("kind=nothing", []),
+        ("direction=debit", [-5]),
+        ("direction=credit&limit=1", [20]),
+        (f"to={quote(later)}", [-5, 20, 10]),
+        (f"from={quote(later)}", []),
+    ):
+        found = (await rest.call("GET", f"/wallet/entries?{query}", by=ann, status=200)).body
+        assert [each["amount"] for each in found["items"]] == amounts, query
+        assert found["total"] == (2 if "credit" in query else len(amounts))
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("limit=0", "INVALID_LIMIT"),
+        ("offset=-1", "INVALID_OFFSET"),
+        ("sort=price", "INVALID_SORT"),
+        ("otomoId=kai", "INVALID_FILTER"),
+    ],
+)
+async def test_a_wrong_page_of_usage_is_named(
+    rest: Rest, ann: Person, query: str, code: str
+) -> None:
+    answer = await rest.call("GET", f"/wallet/usage?{query}", by=ann, status=400)
+    assert answer.error == code

@@ -6,7 +6,7 @@ from uuid import UUID
 from server.people import grant
 from signalling.codes import Party, State
 from signalling.limits import CallLimits
-from storage import blocks, calls, wallet
+from storage import blocks, call_history, calls, wallet
 from storage.ids import new_id
 from tests.signalling.calls.test_performer import Pusher
 from tests.signalling.conftest import StartNode
@@ -272,7 +272,7 @@ async def test_the_same_request_is_the_same_call_when_no_answer_is_remembered(no
     assert (ended["call"]["id"], ended["call"]["state"]) == (first["call"]["id"], "ended")
     assert ended["call"]["reason"] == "cancelled"
     async with node.pool.acquire() as conn:
-        assert (await calls.list_calls(conn, ann.id, 10, 0))[1] == 1
+        assert (await call_history.list_calls(conn, ann.id, 10, 0))[1] == 1
 
 
 async def test_an_id_of_somebody_elses_call_is_refused(node: Node) -> None:

@@ -1,9 +1,11 @@
-"""What `ledger verify` proves of payments: name, count and faults of each rule."""
+"""What `ledger verify` proves of payments, plans and their refunds."""
+
+from storage.verify_rule import Rule
 
 # A payment posts one operation, `payment:<id>`; its plan, if it gives more than was paid, another,
 # `redeem:<id>`; a refund reverses both under their keys with `refund:` before them.
 PAYMENT_RULES = (
-    (
+    Rule(
         "a payment is completed exactly when its one operation is posted, as it says",
         "select count(*) from payment",
         """
@@ -32,7 +34,7 @@ PAYMENT_RULES = (
                              else t.owner is distinct from p.user_id end))
         """,
     ),
-    (
+    Rule(
         "a plan is redeemed exactly when its payment is completed, for what it promised",
         "select count(*) from plan_purchase",
         """
@@ -64,7 +66,7 @@ PAYMENT_RULES = (
                                       or coalesce(l.amount, 0) <> u.bonus_minor))
         """,
     ),
-    (
+    Rule(
         "a payment is refunded exactly when all that it posted is reversed",
         "select count(*) from payment where status = 'refunded'",
         """

@@ -2,13 +2,13 @@
 
 import pytest
 
-from storage.payment_rules import PAYMENT_RULES
 from storage.pool import Pool
 from storage.verify import verify
+from storage.verify_payments import PAYMENT_RULES
 from tests.storage.paying import make_payments
 from tests.storage.world import check_books, cost, make_user
 
-POSTED, REDEEMED, REFUNDED = (rule[0] for rule in PAYMENT_RULES)
+POSTED, REDEEMED, REFUNDED = (rule.name for rule in PAYMENT_RULES)
 LOTS = "a bonus account got what its lots say"
 
 # Each plants one fault, with all triggers and foreign keys off, and names who must notice.
