@@ -143,6 +143,16 @@ async def read_public(conn: Connection, user_id: UUID) -> PublicUser | None:
     return None if row is None else PublicUser(**dict(row))
 
 
+async def list_active(conn: Connection, after: UUID, limit: int) -> list[UUID]:
+    """The ids of the next `limit` active accounts after that one, in the order of their ids."""
+    rows = await conn.fetch(
+        "select id from users where id > $1 and status = 'active' order by id limit $2",
+        after,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
 async def update_profile(
     conn: Connection, user_id: UUID, *, name: str | None = None, bio: str | None = None
 ) -> PublicUser:

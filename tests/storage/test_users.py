@@ -112,3 +112,11 @@ async def test_nobody_can_be_blocked_who_is_not_there(conn: Connection) -> None:
     ann = await made(conn)
     with pytest.raises(NotFound):
         await users.block(conn, ann.id, new_id())
+
+
+async def test_active_accounts_are_listed_in_pages(conn: Connection) -> None:
+    people = [await made(conn, f"Bo{n}", f"bo{n}@example.org") for n in range(4)]
+    await conn.execute("update users set status = 'suspended' where id = $1", people[1].id)
+    first = await users.list_active(conn, people[0].id, 1)
+    assert first == [people[2].id]
+    assert await users.list_active(conn, first[-1], 9) == [people[3].id]
