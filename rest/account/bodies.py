@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from rest.http.body import Body
 from rest.http.pages import Page
+from rest.http.toggles import Toggles
 from signalling.events import Shape
 
 
@@ -18,15 +19,6 @@ class ProfileChange(Body, frozen=True):
 
     name: Annotated[str, Meta(max_length=300)] | None = None
     bio: Annotated[str, Meta(max_length=4_000)] | None = None
-
-
-class Notifications(Shape, frozen=True):
-    """What an account wants to be told of; these are everybody's until they say otherwise."""
-
-    incoming_call: bool = True
-    call_summary: bool = True
-    wallet_alert: bool = True
-    marketing: bool = False
 
 
 class FullProfile(Shape, frozen=True):
@@ -44,7 +36,7 @@ class FullProfile(Shape, frozen=True):
     balance: int
     roles: list[str]
     role: str
-    notifications: Notifications
+    notifications: Toggles
     created_at: datetime
 
 

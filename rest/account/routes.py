@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from rest.account import bodies, rules
@@ -11,7 +12,8 @@ from rest.http.identity import caller, main_role
 from rest.http.pages import PageQuery, first_row
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
-from storage import users
+from rest.http.toggles import Toggles
+from storage import settings, users
 from storage.pool import Pool, within
 
 DB_S = 4.0
@@ -89,12 +91,12 @@ class AccountRoutes:
 
     async def me(self, request: web.Request) -> web.Response:
         async with self._pool.acquire(timeout=DB_S) as conn:
-            user = await within(
-                DB_S, users.read_user(conn, caller(request).user_id, self._currency)
-            )
+            user_id = caller(request).user_id
+            user = await within(DB_S, users.read_user(conn, user_id, self._currency))
+            toggles = await within(DB_S, settings.read_toggles(conn, user_id))
         if user is None:
             raise NO_USER.problem()
-        return reply(bodies.FullProfileAnswer(user=_full(user)))
+        return reply(bodies.FullProfileAnswer(user=_full(user, toggles)))
 
     async def change(self, request: web.Request) -> web.Response:
         body = await read_body(request, bodies.ProfileChange)
@@ -149,7 +151,7 @@ class AccountRoutes:
         return reply(bodies.BlockState(user_id=other, blocked=False))
 
 
-def _full(user: users.User) -> bodies.FullProfile:
+def _full(user: users.User, toggles: settings.Toggles) -> bodies.FullProfile:
     return bodies.FullProfile(
         id=user.id,
         name=user.name,
@@ -163,7 +165,7 @@ def _full(user: users.User) -> bodies.FullProfile:
         balance=user.balance_minor,
         roles=user.roles,
         role=main_role(user.roles),
-        notifications=bodies.Notifications(),
+        notifications=msgspec.convert(toggles, Toggles, from_attributes=True),
         created_at=user.created_at,
     )
 
