@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -8,9 +9,17 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from server.background import CHORES, TRIES_MAX, Chore, Housekeeping, OutboxRelay
-from storage import outbox
-from storage.ids import new_id
+from server.background import (
+    CHORES,
+    TRIES_MAX,
+    Chore,
+    Housekeeping,
+    OutboxRelay,
+    old_notifications,
+)
+from storage import notifications, outbox
+from storage.ids import first_id, new_id
+from storage.notifications import INBOX_MAX, SWEEP_USERS, Notice
 from storage.pool import Connection, Pool
 from tests.storage.world import make_user
 
@@ -260,3 +269,28 @@ async def test_old_answers_are_swept_and_gateway_events_stay(pool: Pool) -> None
 
         assert await conn.fetchval("select count(*) from idempotency") == 0
         assert await conn.fetchval("select count(*) from psp_event") == 1
+
+
+async def test_inboxes_lose_what_is_old_and_what_is_too_much(pool: Pool) -> None:
+    chore = old_notifications(90)
+    day_ms = 86_400_000
+    old = first_id(int(time.time() * 1000) - 91 * day_ms)
+    async with pool.acquire() as conn:
+        users = [await make_user(conn) for _ in range(SWEEP_USERS + 1)]
+        await conn.execute(
+            "insert into notification (id, user_id, type, message, source)"
+            " values ($1, $2, 'TEST', 'old', 'old')",
+            old,
+            users[0].id,
+        )
+        # The last user stands on the second page of the sweep.
+        last = max(user.id for user in users)
+        notices = [
+            Notice(user_id=last, type="TEST", message=str(n), source=str(n))
+            for n in range(INBOX_MAX + 2)
+        ]
+        await notifications.add_all(conn, notices)
+        for _ in range(2):
+            await chore.do(conn)
+            left = await conn.fetch("select message from notification")
+            assert {row["message"] for row in left} == {str(n) for n in range(2, INBOX_MAX + 2)}
