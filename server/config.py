@@ -73,6 +73,9 @@ def _blank_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+# May be left out.
+WEB_URL = r"^(https?://[^\s/]\S*)?$"
+VERSION = r"^(\d{1,6}(\.\d{1,6}){0,3})?$"
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
 StunUrl = Annotated[str, Field(pattern=r"^stuns?:[^\s,]+$")]
@@ -130,6 +133,13 @@ class Config(BaseSettings):
     platform_share_bps: int = _number(3_000, 0, 10_000)
     sandbox_gateway: bool | None = None  # Not set: on in development only.
     sandbox_webhook_secret: Secret = None
+
+    # What an app is told of this deployment, at /settings.
+    terms_url: str = Field("", pattern=WEB_URL)
+    privacy_url: str = Field("", pattern=WEB_URL)
+    app_version: str = Field("", pattern=VERSION)
+    app_min_version: str = Field("", pattern=VERSION)
+    notification_days: int = _number(90, 1, 3_650)  # Older rows of an inbox are deleted.
 
     # Of one socket: `signalling.limits.SocketLimits`.
     hello_ms: int = _number(5_000, 100, 60_000)

@@ -16,17 +16,21 @@ from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
+from rest.notifications.routes import NotificationRoutes
 from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
 from rest.payments.gateways.sandbox_pages import SandboxPages
 from rest.payments.routes import PaymentRoutes
 from rest.payments.settle import Settler
 from rest.providers.routes import ProviderRoutes
+from rest.settings.bodies import AppVersions, Links
+from rest.settings.routes import SettingsRoutes
 from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
 from server.health import HealthRoutes
 from server.metrics import Metrics
 from signalling.calls.actions import Actions
+from signalling.events import Event
 from storage.combiner import Combiner
 from storage.pool import Pool
 
@@ -49,6 +53,7 @@ class Parts:
     presence_of: Callable[[UUID, str], str]
     presence_changed: Callable[[UUID], None]
     session_ended: Callable[[UUID], None]
+    tell: Callable[[UUID, Event], None]
     draining: Callable[[], bool]
 
 
@@ -93,6 +98,15 @@ def all_routes(parts: Parts) -> list[Route]:
             clock=clock,
             is_dev=config.is_dev,
             end_as_admin=parts.actions.stop,
+        ).table(),
+        *NotificationRoutes(pool, idempotency=idempotency, tell=parts.tell).table(),
+        *SettingsRoutes(
+            pool,
+            links=Links(terms=config.terms_url or None, privacy=config.privacy_url or None),
+            app=AppVersions(
+                version=config.app_version or None,
+                min_supported_version=config.app_min_version or None,
+            ),
         ).table(),
         *(media if hook_secret else []),
         *HealthRoutes(

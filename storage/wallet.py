@@ -14,6 +14,9 @@ import msgspec
 from storage.pool import Connection
 
 SPENDING_KIND = "call_credits"
+# Promised by whoever moves money of the spending wallet beside calls and payments; the body is
+# {currency, reason, balance} for the event `wallet_updated`.
+CHANGED_TOPIC = "wallet_changed"
 
 # Any fixed UUID will do; it keeps wallet ids apart from other name-based ids.
 _WALLETS = UUID("5b0c1ba2-6f0e-5d9f-9b59-8a3a1f3c7e11")

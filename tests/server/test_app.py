@@ -1,9 +1,7 @@
 """The server as a whole: what it claims and gives back, and how its parts hear of each other."""
 
 import asyncio
-import logging
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 import pytest
@@ -160,9 +158,7 @@ async def test_a_provider_who_goes_on_a_break_by_rest_is_seen_by_who_watches(
         )
 
 
-async def test_a_promise_about_money_reaches_devices_and_an_unknown_one_is_reported(
-    dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_promise_about_money_reaches_devices(dsn: str, tmp_path: Path) -> None:
     async with running(dsn, development(tmp_path)) as there:
         site = there.site
         mia = await site.login(MIA)
@@ -176,11 +172,33 @@ async def test_a_promise_about_money_reaches_devices_and_an_unknown_one_is_repor
             assert answer.status == 200
         updated = await phone.event("wallet_updated")
         assert (updated["reason"], updated["balance"]) == ("topup", 1_500)
-        with caplog.at_level(logging.ERROR):
-            user_id = UUID(mia["user"]["id"])
-            await there.server._deliver("weather", user_id, {"balance": 1})
-        assert "an outbox topic nobody knows" in caplog.text
-        assert len(phone.all("wallet_updated")) == 1
+
+
+async def test_after_a_call_both_hear_what_it_came_to_and_reading_it_is_told_to_all_devices(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path, currency_exponent=2)) as there:
+        site = there.site
+        mia, kai = await site.login(MIA), await site.login(KAI)
+        caller, callee = await site.device(mia, "a"), await site.device(kai, "b")
+        tablet = await site.device(mia, "tablet")
+        call = await connect_call(caller, callee)
+        await caller.ok("call_end", call)
+        for device, end in ((caller, " with Kai: 1.20 PTS."), (callee, "Mia and earned 0.84 PTS.")):
+            told = await device.event("notification")
+            assert (told["type"], told["relatedEntityType"]) == ("CALL_SUMMARY", "call")
+            assert told["relatedEntityId"] == call
+            assert told["message"].endswith(end)
+        told = await caller.event("notification")
+        status, body = await site.ask(mia, "PATCH", f"/notifications/{told['id']}/read")
+        assert (status, body["notification"]["message"]) == (200, told["message"])
+        assert await tablet.event("notifications_read") == {"unreadCount": 0}
+        # Nobody is there any more: a call that cannot ring is missed all the same.
+        await callee.close()
+        await caller.ok("call_request", toUserId=kai["user"]["id"])
+        back = await site.device(kai, "c")
+        missed = await back.event("notification")
+        assert (missed["type"], missed["message"]) == ("MISSED_CALL", "You missed a call from Mia.")
 
 
 async def test_the_gauges_count_what_there_is(dsn: str, tmp_path: Path) -> None:

@@ -207,3 +207,19 @@ def test_production_takes_a_database_that_is_near_or_well_guarded(url: str) -> N
 
 def test_a_private_network_may_do_without_tls_when_that_is_said() -> None:
     production(database_url="postgresql://u:p@database/x", database_private_network=True)
+
+
+def test_what_apps_are_told_looks_like_links_and_versions() -> None:
+    config = Config.load(
+        dev=True, terms_url="https://talk.example/terms", app_version="1.4.0", app_min_version="1"
+    )
+    assert (config.terms_url, config.privacy_url) == ("https://talk.example/terms", "")
+    found = faults(dev=True, terms_url="javascript:alert(1)", privacy_url="/privacy",
+                   app_version="latest", app_min_version="1.", notification_days=0)  # fmt: skip
+    assert [line.split(":")[0] for line in found] == [
+        "TALKTIME_APP_MIN_VERSION",
+        "TALKTIME_APP_VERSION",
+        "TALKTIME_NOTIFICATION_DAYS",
+        "TALKTIME_PRIVACY_URL",
+        "TALKTIME_TERMS_URL",
+    ]
