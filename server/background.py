@@ -13,6 +13,7 @@ import structlog
 from server.poller import Poller, stop_task
 from storage import idempotency, ledger, notifications, outbox
 from storage.errors import Unavailable
+from storage.ids import first_id
 from storage.outbox import Promise
 from storage.pool import Connection, Pool
 
@@ -138,12 +139,13 @@ def old_notifications(keep_days: int) -> Chore:
     """An inbox has an end: what is older than that, and what is beyond the newest 1000 rows."""
 
     async def sweep(conn: Connection) -> None:
-        before_ms = int((time.time() - keep_days * DAY_S) * 1000)
-        while await notifications.sweep_old(conn, before_ms):
+        now_ms = int(time.time() * 1000)
+        while await notifications.sweep_old(conn, now_ms - int(keep_days * DAY_S * 1000)):
             pass
-        user_id: UUID | None = UUID(int=0)
-        while user_id is not None:
-            user_id = await notifications.sweep_excess(conn, user_id)
+        # Only who was told something since the last time can have too much by now.
+        last: UUID | None = first_id(now_ms - int(2 * DAY_S * 1000))
+        while last is not None:
+            last = await notifications.sweep_excess(conn, last)
 
     return Chore("old_notifications", DAY_S, sweep)
 

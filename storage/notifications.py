@@ -22,7 +22,7 @@ from storage.pool import Connection, Record
 TOPIC = "notification"
 INBOX_MAX = 1_000
 SWEEP_MAX = 1_000
-SWEEP_USERS = 200
+SWEEP_PAGE = 500
 
 # The toggles; what has no category is always told.
 Category = Literal["incoming_call", "call_summary", "wallet_alert", "marketing"]
@@ -218,13 +218,15 @@ delete from notification
 """
 SWEEP_EXCESS = """
 with page as (
-    select id from users where id > $1 order by id limit $2
+    select id, user_id from notification where id > $1 order by id limit $2
 ),
 swept as (
     delete from notification
      where id = any (array(
-           select extra.id from page cross join lateral (
-                  select n.id from notification n where n.user_id = page.id
+           select extra.id
+             from (select distinct user_id from page) told
+            cross join lateral (
+                  select n.id from notification n where n.user_id = told.user_id
                    order by n.created_at desc, n.id desc limit $4 offset $3) extra))
 )
 select id from page order by id desc limit 1
@@ -238,10 +240,10 @@ async def sweep_old(conn: Connection, before_ms: int) -> bool:
 
 
 async def sweep_excess(conn: Connection, after: UUID, keep: int = INBOX_MAX) -> UUID | None:
-    """Delete what the next users after `after` have beyond their newest `keep`.
+    """Delete what those have beyond their newest `keep` who were told the next rows after `after`.
 
-    Returns the last of those users, to go on after; None when there were no more. At most 1000 rows
+    Returns the last of those rows, to go on after; None when there were no more. At most 1000 rows
     of one user are deleted; what is left has to wait for the next round.
     """
-    last: UUID | None = await conn.fetchval(SWEEP_EXCESS, after, SWEEP_USERS, keep, SWEEP_MAX)
+    last: UUID | None = await conn.fetchval(SWEEP_EXCESS, after, SWEEP_PAGE, keep, SWEEP_MAX)
     return last

@@ -19,7 +19,7 @@ from server.background import (
 )
 from storage import notifications, outbox
 from storage.ids import first_id, new_id
-from storage.notifications import INBOX_MAX, SWEEP_USERS, Notice
+from storage.notifications import INBOX_MAX, SWEEP_PAGE, Notice
 from storage.pool import Connection, Pool
 from tests.storage.world import make_user
 
@@ -276,17 +276,17 @@ async def test_inboxes_lose_what_is_old_and_what_is_too_much(pool: Pool) -> None
     day_ms = 86_400_000
     old = first_id(int(time.time() * 1000) - 91 * day_ms)
     async with pool.acquire() as conn:
-        users = [await make_user(conn) for _ in range(SWEEP_USERS + 1)]
+        user = await make_user(conn)
         await conn.execute(
             "insert into notification (id, user_id, type, message, source)"
             " values ($1, $2, 'TEST', 'old', 'old')",
             old,
-            users[0].id,
+            user.id,
         )
-        # The last user stands on the second page of the sweep.
-        last = max(user.id for user in users)
+        # More than one page of the sweep.
+        assert INBOX_MAX > SWEEP_PAGE
         notices = [
-            Notice(user_id=last, type="TEST", message=str(n), source=str(n))
+            Notice(user_id=user.id, type="TEST", message=str(n), source=str(n))
             for n in range(INBOX_MAX + 2)
         ]
         await notifications.add_all(conn, notices)
