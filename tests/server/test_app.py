@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -38,6 +39,15 @@ async def only_left(dsn: str, count: int) -> None:
     raise AssertionError(f"{await connections(dsn)} connections are left")
 
 
+async def no_more_tasks_than(before: set[asyncio.Task[Any]]) -> None:
+    """Another server that goes on looks into its database now and then, in tasks of a moment."""
+    for _ in range(200):
+        if asyncio.all_tasks() <= before:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{asyncio.all_tasks() - before} are left")
+
+
 async def test_a_server_that_was_stopped_leaves_no_task_and_no_connection(
     dsn: str, tmp_path: Path
 ) -> None:
@@ -57,7 +67,7 @@ async def test_a_start_that_fails_gives_everything_back(dsn: str, tmp_path: Path
         others, before = await connections(dsn), asyncio.all_tasks()
         with pytest.raises(NodeTaken, match="another process runs as node 'main'"):
             await Server(config, dsn).start()
-        assert asyncio.all_tasks() == before
+        await no_more_tasks_than(before)
         await only_left(dsn, others)
 
 
