@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_network
 from uuid import UUID
@@ -16,12 +17,24 @@ from rest.auth.sessions import Sessions
 from rest.auth.sms.jobs import Handler as JobHandler
 from rest.auth.sms.jobs import SmsJobs
 from rest.auth.tokens import TokenKeys
+from rest.http.money import spell
+from rest.notifications.texts import after_call
 from rest.payments.settle import Settler
 from server.access import Access
-from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay, earnings_chore
+from server.after_calls import AfterCalls
+from server.background import (
+    CHORES,
+    HOUR_S,
+    Chore,
+    Housekeeping,
+    OutboxRelay,
+    earnings_chore,
+    old_notifications,
+)
 from server.clock import node_clock
 from server.config import Config
 from server.cors import allow
+from server.deliveries import Deliveries
 from server.metrics import Metrics
 from server.middlewares import Around, install
 from server.people import ensure_demo
@@ -42,7 +55,7 @@ from signalling.calls.performer import CallPerformer
 from signalling.calls.recovery import recover
 from signalling.calls.registry import Registry
 from signalling.codes import By, Close, Code, Refused
-from signalling.events import Profile, WalletUpdated
+from signalling.events import Event, Profile
 from signalling.frames import encode_event
 from signalling.handlers.context import Context
 from signalling.handlers.presence import PresenceBoard
@@ -54,7 +67,7 @@ from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
 from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
-from storage import credentials, ledger, nodes, providers, settlement, users, wallet
+from storage import credentials, ledger, nodes, providers, users
 from storage.combiner import Combiner
 from storage.errors import Unavailable
 from storage.pool import Connection, Pool, close_pool, connect, create_pool, within
@@ -139,6 +152,8 @@ class Server:
         started.push_async_callback(self.housekeeping.stop)
         await self.relay.start()
         started.push_async_callback(self.relay.stop)
+        await self.after_calls.start()
+        started.push_async_callback(self.after_calls.stop)
         await self.hub.start()
         started.push_async_callback(self.hub.stop)
         self._watch()
@@ -217,10 +232,19 @@ class Server:
         await self.sessions.load(self._claim_conn)
         self.passwords = make_passwords(config)
         started.callback(self.passwords.close)
-        self.relay = OutboxRelay(self.pool, self._deliver)
-        self.housekeeping = Housekeeping(
-            self.pool, [*CHORES, self._session_chore(), earnings_chore(config.release_after_s)]
+        deliveries = Deliveries(tell=self._tell, funded=self.actions.funded)
+        self.relay = OutboxRelay(self.pool, deliveries.deliver)
+        money = partial(spell, currency=config.currency, exponent=config.currency_exponent)
+        self.after_calls = AfterCalls(
+            self.pool, partial(after_call, money=money), told=self.relay.kick
         )
+        chores = [
+            *CHORES,
+            self._session_chore(),
+            earnings_chore(config.release_after_s),
+            old_notifications(config.notification_days),
+        ]
+        self.housekeeping = Housekeeping(self.pool, chores)
         gateways = make_gateways(config, self.pool, lambda: self.base_url, self.clock)
         for gateway in gateways:
             started.push_async_callback(gateway.close)
@@ -249,6 +273,7 @@ class Server:
             present=self.board.present,
             presence_changed=self._presence_changed,
             session_ended=self._end_session,
+            tell=self._tell,
             draining=lambda: self.draining,
         )
         app = web.Application(client_max_size=self.socket_limits.frame_bytes_max)
@@ -341,6 +366,7 @@ class Server:
             self.metrics.calls_ended.labels(reason.value).inc()
         self.registry.drop(host)
         self.actions.closed(host)
+        self.after_calls.kick()
 
     def _end_session(self, session_id: UUID) -> None:
         self.hub.close_session(session_id, Close.REVOKED)
@@ -363,17 +389,7 @@ class Server:
         async with self.pool.acquire() as conn:
             return await providers.read_provider(conn, user_id)
 
-    async def _deliver(self, topic: str, user_id: UUID, body: dict[str, object]) -> None:
-        """Keep a promise of the outbox: tell the user's devices, and a call that needs money."""
-        if topic not in (settlement.COMPLETED_TOPIC, wallet.CHANGED_TOPIC):
-            log.error("an outbox topic nobody knows", extra={"topic": topic})
-            return
-        balance = body.get("balance")
-        if not isinstance(balance, int):
-            return  # A payment for something else than the wallet.
-        self.actions.funded(user_id)
-        reason = str(body.get("reason", "topup"))
-        event = WalletUpdated(currency=str(body["currency"]), reason=reason, balance=balance)
+    def _tell(self, user_id: UUID, event: Event) -> None:
         self.fanout.to_user(user_id, encode_event(event, self.clock()))
 
     def _fenced(self) -> None:

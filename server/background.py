@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
-from storage import bonus, earnings, idempotency, ledger, otp, outbox, quotas
+from server.poller import Poller, stop_task
+from storage import bonus, earnings, idempotency, ledger, notifications, otp, outbox, quotas
 from storage.errors import Unavailable
+from storage.ids import first_id
 from storage.outbox import Promise
-from storage.pool import LOST, Connection, Pool
+from storage.pool import Connection, Pool
 
 Deliver = Callable[[str, UUID, dict[str, object]], Awaitable[None] | None]
 
 BATCH_MAX = 100
 POLL_S = 1.0
-BACKOFF_MAX_S = 5.0
 # Below the time after which the database ends an idle transaction.
 BATCH_DEADLINE_S = 8.0
 DELIVERY_DEADLINE_S = 2.0
 TRIES_MAX = 10
-STOP_DEADLINE_S = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -47,49 +47,19 @@ class OutboxRelay:
     ) -> None:
         self._pool = pool
         self._deliver = deliver
-        self._poll_s = poll_s
-        self._retry_s = retry_s
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._poller = Poller("outbox-relay", self._relay, poll_s=poll_s, retry_s=retry_s)
         self._stuck: tuple[int, int] = (0, 0)
 
     def kick(self) -> None:
         """Something was promised and committed on this node; never blocks."""
-        self._wake.set()
+        self._poller.kick()
 
     async def start(self) -> None:
-        assert self._task is None, "started once"
-        self._task = asyncio.create_task(self._run(), name="outbox-relay")
+        await self._poller.start()
 
     async def stop(self) -> None:
         """What is not told yet stays in the outbox for the next start."""
-        await _stop(self._task)
-        self._task = None
-
-    async def _run(self) -> None:
-        failures = 0
-        while True:
-            self._wake.clear()
-            try:
-                full = await self._relay()
-                failures = 0
-            except (*LOST, Unavailable):
-                failures += 1
-                full = False
-            except Exception:
-                _log.exception("outbox_relay_failed")
-                failures += 1
-                full = False
-            if full:
-                continue
-            wait_s = self._poll_s
-            if failures:
-                wait_s = min(self._retry_s * 2 ** min(failures, 10), BACKOFF_MAX_S)
-                await asyncio.sleep(wait_s)
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
+        await self._poller.stop()
 
     async def _relay(self) -> bool:
         """One batch; True when there may be more.
@@ -190,6 +160,21 @@ def earnings_chore(delay_s: int) -> Chore:
     return Chore("earnings", min(HOUR_S, max(MINUTE_S, delay_s)), release)
 
 
+def old_notifications(keep_days: int) -> Chore:
+    """An inbox has an end: what is older than that, and what is beyond the newest 1000 rows."""
+
+    async def sweep(conn: Connection) -> None:
+        now_ms = int(time.time() * 1000)
+        while await notifications.sweep_old(conn, now_ms - int(keep_days * DAY_S * 1000)):
+            pass
+        # Only who was told something since the last time can have too much by now.
+        last: UUID | None = first_id(now_ms - int(2 * DAY_S * 1000))
+        while last is not None:
+            last = await notifications.sweep_excess(conn, last)
+
+    return Chore("old_notifications", DAY_S, sweep)
+
+
 class Housekeeping:
     """Does each chore at the start and then at its interval; one that fails is tried again."""
 
@@ -206,7 +191,7 @@ class Housekeeping:
         self._task = asyncio.create_task(self._run(), name="housekeeping")
 
     async def stop(self) -> None:
-        await _stop(self._task)
+        await stop_task(self._task)
         self._task = None
 
     async def _run(self) -> None:
@@ -227,10 +212,3 @@ class Housekeeping:
             _log.warning("chore_failed", chore=chore.name, exc_info=True)
             return False
         return True
-
-
-async def _stop(task: asyncio.Task[None] | None) -> None:
-    if task is None:
-        return
-    task.cancel()
-    await asyncio.wait([task], timeout=STOP_DEADLINE_S)

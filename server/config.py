@@ -78,6 +78,9 @@ def _blank_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+# May be left out.
+WEB_URL = r"^(https?://[^\s/]\S*)?$"
+VERSION = r"^(\d{1,6}(\.\d{1,6}){0,3})?$"
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
 StunUrl = Annotated[str, Field(pattern=r"^stuns?:[^\s,]+$")]
@@ -192,6 +195,13 @@ class Config(BaseSettings):
     monnify_secret_key: Secret = None
     monnify_contract_code: str = Field("", pattern=r"^[0-9A-Za-z]*$")
     monnify_api_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+
+    # What an app is told of this deployment, at /settings.
+    terms_url: str = Field("", pattern=WEB_URL)
+    privacy_url: str = Field("", pattern=WEB_URL)
+    app_version: str = Field("", pattern=VERSION)
+    app_min_version: str = Field("", pattern=VERSION)
+    notification_days: int = _number(90, 1, 3_650)  # Older rows of an inbox are deleted.
 
     # Of one socket: `signalling.limits.SocketLimits`.
     hello_ms: int = _number(5_000, 100, 60_000)

@@ -28,6 +28,7 @@ from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
+from rest.notifications.routes import NotificationRoutes
 from rest.payments.gateways.monnify import API_URL as MONNIFY_URL
 from rest.payments.gateways.monnify import MonnifyGateway
 from rest.payments.gateways.port import Gateway
@@ -42,6 +43,8 @@ from rest.providers.own import OwnProfileRoutes
 from rest.providers.reviews import ReviewRoutes
 from rest.providers.routes import ProviderRoutes
 from rest.providers.shown import Shown
+from rest.settings.bodies import AppVersions, Links
+from rest.settings.routes import SettingsRoutes
 from rest.wallet.payout_desk import PayoutDesk
 from rest.wallet.payout_routes import PayoutRoutes
 from rest.wallet.routes import WalletRoutes
@@ -54,6 +57,7 @@ from server.metrics import Metrics
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.actions import Actions
+from signalling.events import Event
 from storage.combiner import Combiner
 from storage.objects import Objects, S3Access, in_bucket, in_folder
 from storage.pool import Pool
@@ -97,6 +101,7 @@ class Parts:
     present: Callable[[], Mapping[UUID, str]]
     presence_changed: Callable[[UUID], None]
     session_ended: Callable[[UUID], None]
+    tell: Callable[[UUID, Event], None]
     draining: Callable[[], bool]
 
 
@@ -187,6 +192,15 @@ def all_routes(parts: Parts) -> list[Route]:
             pool, parts.actions, clock=clock, currency_exponent=config.currency_exponent
         ).table(),
         *CallRefundRoutes(pool, idempotency=idempotency).table(),
+        *NotificationRoutes(pool, idempotency=idempotency, tell=parts.tell).table(),
+        *SettingsRoutes(
+            pool,
+            links=Links(terms=config.terms_url or None, privacy=config.privacy_url or None),
+            app=AppVersions(
+                version=config.app_version or None,
+                min_supported_version=config.app_min_version or None,
+            ),
+        ).table(),
         *(media if hook_secret else []),
         *HealthRoutes(
             pool,

@@ -253,6 +253,26 @@ class WalletUpdated(Event, frozen=True):
     earnings: int | UnsetType = UNSET
 
 
+class Notification(Event, frozen=True):
+    """A new row of the user's inbox; `message` is for people, `type` and what it relates to are
+    for the app."""
+
+    TYPE: ClassVar[str] = "notification"
+    id: UUID
+    type: str
+    message: str
+    related_entity_type: str | None
+    related_entity_id: UUID | None
+    created_at: int
+
+
+class NotificationsRead(Event, frozen=True):
+    """Some of the inbox was read or deleted, on whichever device."""
+
+    TYPE: ClassVar[str] = "notifications_read"
+    unread_count: int
+
+
 class PresenceUpdated(Event, frozen=True):
     TYPE: ClassVar[str] = "presence_updated"
     user_id: UUID
@@ -343,6 +363,8 @@ EVENTS: tuple[type[Event], ...] = (
     PeerQuality,
     IceServers,
     WalletUpdated,
+    Notification,
+    NotificationsRead,
     PresenceUpdated,
     ChatMessage,
     ChatRead,

@@ -79,16 +79,20 @@ update call c
 """
 
 RECORD = """
-insert into call (id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
-                  tariff, state, reason, ended_by, created_at, ended_at)
-select w.call_id, w.caller_id, w.callee_id, w.caller_device, w.request_id, w.kind, w.connect_on,
-       w.note, w.tariff::jsonb, 'ended', w.reason, w.ended_by, t.at, t.at
-  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-              $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[])
-           as w(call_id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
-                tariff, reason, ended_by, created_ms)
- cross join lateral (select 'epoch'::timestamptz + w.created_ms * interval '1 ms' as at) t
-    on conflict do nothing
+with recorded as (
+    insert into call (id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
+                      tariff, state, reason, ended_by, created_at, ended_at)
+    select w.call_id, w.caller_id, w.callee_id, w.caller_device, w.request_id, w.kind, w.connect_on,
+           w.note, w.tariff::jsonb, 'ended', w.reason, w.ended_by, t.at, t.at
+      from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                  $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[])
+               as w(call_id, caller_id, callee_id, caller_device, request_id, kind, connect_on,
+                    note, tariff, reason, ended_by, created_ms)
+     cross join lateral (select 'epoch'::timestamptz + w.created_ms * interval '1 ms' as at) t
+        on conflict do nothing
+ returning id
+)
+insert into ended_call (call_id) select id from recorded
 """
 
 

@@ -15,6 +15,11 @@ def new_id() -> UUID:
     return compat.uuid7()
 
 
+def first_id(at_ms: int) -> UUID:
+    """Below every version 7 UUID made at that Unix ms or later, and above all earlier ones."""
+    return UUID(int=at_ms << 80)
+
+
 def parse_id(text: str) -> UUID | None:
     """The UUID that `text` spells in the canonical 36 characters, or None.
 

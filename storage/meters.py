@@ -261,6 +261,9 @@ freed as (
      using plan p cross join lateral (values (p.caller_id), (p.callee_id)) as u(user_id)
      where s.user_id = u.user_id and s.call_id = p.call_id
 ),
+queued as (
+    insert into ended_call (call_id) select call_id from plan
+),
 {POST}
 select p.n is not null as first, coalesce(p.new_charged, w.old_charged, 0) as charged,
        coalesce(p.new_earned, w.old_earned, 0) as earned,

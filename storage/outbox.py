@@ -6,6 +6,7 @@ because they are added while its account is locked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -25,11 +26,24 @@ class Promise(msgspec.Struct, frozen=True):
     body: dict[str, object]
 
 
+ADD = """
+insert into outbox (topic, user_id, body)
+select $1, p.user_id, p.body
+  from unnest($2::uuid[], $3::jsonb[]) with ordinality as p(user_id, body, n) order by p.n
+"""
+
+
 async def add(conn: Connection, *, topic: str, user_id: UUID, body: dict[str, object]) -> None:
     """Promise it, if and when the caller's transaction commits; call it after other locks."""
-    await conn.execute(
-        "insert into outbox (topic, user_id, body) values ($1, $2, $3)", topic, user_id, body
-    )
+    await add_all(conn, topic=topic, promises=[(user_id, body)])
+
+
+async def add_all(
+    conn: Connection, *, topic: str, promises: Sequence[tuple[UUID, dict[str, object]]]
+) -> None:
+    """Promise many, in their order, as `add`; each is a user and a body."""
+    if promises:
+        await conn.execute(ADD, topic, *zip(*promises, strict=True))
 
 
 async def take(conn: Connection, limit: int) -> list[Promise]:

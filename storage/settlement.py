@@ -149,6 +149,8 @@ async def _complete(conn: Connection, payment: Payment, sellers: Sellers) -> Pay
             assert balance is not None
             body["balance"] = balance.posted_minor
             body["available"] = balance.available_minor
+            if balance.bonus_account is not None:
+                body["bonusAccount"] = balance.bonus_account
     await outbox.add(conn, topic=COMPLETED_TOPIC, user_id=payment.user_id, body=body)
     await _notify(conn, completed, "PAYMENT_COMPLETED", "Your payment was received.")
     return completed

@@ -14,6 +14,7 @@ from storage import ledger
 from storage.errors import Conflict, NotFound
 from storage.ids import new_id
 from storage.pool import Connection, Record
+from storage.settings import Toggles
 
 DEFAULT_ROLES = ("customer",)
 
@@ -28,15 +29,6 @@ class PhoneTaken(Conflict):
     """Another account has this phone number."""
 
     code = "phone_already_used"
-
-
-class Toggles(msgspec.Struct, frozen=True):
-    """What an account wants to be told of; these are everybody's until they say otherwise."""
-
-    incoming_call: bool = True
-    call_summary: bool = True
-    wallet_alert: bool = True
-    marketing: bool = False
 
 
 class User(msgspec.Struct, frozen=True):
@@ -188,6 +180,16 @@ async def read_public(conn: Connection, user_id: UUID) -> PublicUser | None:
         user_id,
     )
     return None if row is None else PublicUser(**dict(row))
+
+
+async def list_active(conn: Connection, after: UUID, limit: int) -> list[UUID]:
+    """The ids of the next `limit` active accounts after that one, in the order of their ids."""
+    rows = await conn.fetch(
+        "select id from users where id > $1 and status = 'active' order by id limit $2",
+        after,
+        limit,
+    )
+    return [row["id"] for row in rows]
 
 
 async def update_profile(

@@ -16,6 +16,8 @@ from storage import outbox
 from storage.pool import Connection
 
 SPENDING_KIND = "call_credits"
+# Promised by whoever moves money of the spending wallet beside calls and payments; the body is
+# {currency, reason, balance} for the event `wallet_updated`, and `bonusAccount` for a live call.
 CHANGED_TOPIC = "wallet_changed"
 
 # Two index look-ups for those without a bonus.
@@ -24,7 +26,7 @@ select a.posted + coalesce(b.posted, 0), a.held + coalesce(b.held, 0),
        a.posted - a.held - a.floor + coalesce(b.posted - b.held, 0), now(), coalesce(b.posted, 0),
        case when b.posted > 0 then
            (select min(l.expires_at) from bonus_lot l
-             where l.account = b.id and l.expired_at is null) end
+             where l.account = b.id and l.expired_at is null) end, b.id
   from account a
   left join account b on b.kind = 'bonus' and b.owner = a.owner and b.label = ''
                      and b.currency = a.currency
@@ -39,7 +41,7 @@ class Balance(msgspec.Struct, frozen=True):
     """`available_minor` may be spent now; `posted_minor` also counts what running calls hold.
 
     All of them include the bonus, of which `bonus_minor` is left; some of it, if it is not spent
-    before, expires at `bonus_expires_at`.
+    before, expires at `bonus_expires_at`. `bonus_account` is internal.
     """
 
     posted_minor: int
@@ -48,6 +50,7 @@ class Balance(msgspec.Struct, frozen=True):
     at: datetime
     bonus_minor: int = 0
     bonus_expires_at: datetime | None = None
+    bonus_account: int | None = None
 
 
 class Wallet(msgspec.Struct, frozen=True):
@@ -127,6 +130,8 @@ async def tell(conn: Connection, user_id: UUID, currency: str, *, reason: str) -
         "reason": reason,
         "balance": balance.posted_minor,
     }
+    if balance.bonus_account is not None:
+        body["bonusAccount"] = balance.bonus_account
     await outbox.add(conn, topic=CHANGED_TOPIC, user_id=user_id, body=body)
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from rest.http.body import Body, Query
 from rest.http.pages import Page
+from rest.http.toggles import Toggles
 from signalling.events import Shape
 
 
@@ -36,15 +37,6 @@ class Deletion(Query, frozen=True):
     forfeit: bool = False
 
 
-class Notifications(Shape, frozen=True):
-    """What the account wants to be told of."""
-
-    incoming_call: bool
-    call_summary: bool
-    wallet_alert: bool
-    marketing: bool
-
-
 class FullProfile(Shape, frozen=True):
     """The caller's own account."""
 
@@ -60,7 +52,7 @@ class FullProfile(Shape, frozen=True):
     balance: int
     roles: list[str]
     role: str
-    notifications: Notifications
+    notifications: Toggles
     created_at: datetime
 
 
@@ -121,7 +113,7 @@ FULL_PROFILE_EXAMPLE = FullProfileAnswer(
         balance=1_000,
         roles=["customer"],
         role="customer",
-        notifications=Notifications(
+        notifications=Toggles(
             incoming_call=True, call_summary=True, wallet_alert=True, marketing=False
         ),
         created_at=datetime(2026, 1, 5, 12, tzinfo=UTC),

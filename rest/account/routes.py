@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+import msgspec
 from aiohttp import web
 
 from rest.account import bodies, rules
@@ -14,6 +15,7 @@ from rest.http.errors import Fault
 from rest.http.identity import caller, main_role
 from rest.http.reply import Done, reply
 from rest.http.route import Route, path_id
+from rest.http.toggles import Toggles
 from storage import deletion, users
 from storage.pool import Pool, within
 
@@ -167,12 +169,7 @@ def _full(user: users.User) -> bodies.FullProfile:
         balance=user.balance_minor,
         roles=user.roles,
         role=main_role(user.roles),
-        notifications=bodies.Notifications(
-            incoming_call=user.notifications.incoming_call,
-            call_summary=user.notifications.call_summary,
-            wallet_alert=user.notifications.wallet_alert,
-            marketing=user.notifications.marketing,
-        ),
+        notifications=msgspec.convert(user.notifications, Toggles, from_attributes=True),
         created_at=user.created_at,
     )
 

@@ -74,6 +74,10 @@ async def test_a_call_of_a_killed_server_is_settled_once_and_frees_everything(
     async with site(third.url) as there:
         mia = await there.login("mia@demo.talktime")
         assert (await there.get(mia, "/wallet/balance"))["balance"] == 880
+        # Told once by whichever of the two came to it.
+        inbox = await there.get(mia, "/notifications")
+        assert [told["type"] for told in inbox["items"]] == ["CALL_SUMMARY"]
+        assert inbox["items"][0]["relatedEntityId"] == call
     await assert_books_hold(dsn)
 
 

@@ -28,7 +28,9 @@ from signalling.events import Shape
 SECRET = "the secret of this test, 32 bytes and more"
 OTHER = "another secret, which is just as long as it"
 USER, SESSION, REVOKED = uuid4(), uuid4(), uuid4()
+# Taken when the tests are collected: the whole run takes less than the tokens live.
 NOW = int(time.time())
+LIVES_S = 36_000
 
 Client = TestClient[web.Request, web.Application]
 
@@ -65,7 +67,7 @@ def claims(**other: Any) -> dict[str, Any]:
         "typ": "access",
         "roles": ["customer"],
         "iat": NOW - 5,
-        "exp": NOW + 600,
+        "exp": NOW + LIVES_S,
     }
     return {name: value for name, value in (good | other).items() if value is not ...}
 
@@ -117,13 +119,13 @@ FORGED = {
     "one part": "abc",
     "expired": signed(HS256, claims(exp=NOW - 1)),
     "without exp": signed(HS256, claims(exp=...)),
-    "exp is text": signed(HS256, claims(exp=str(NOW + 600))),
+    "exp is text": signed(HS256, claims(exp=str(NOW + LIVES_S))),
     "exp is infinite": signed(HS256, claims(exp=float("inf"))),
-    "exp is a list": signed(HS256, claims(exp=[NOW + 600])),
-    "exp is a fraction": signed(HS256, claims(exp=NOW + 600.5)),
+    "exp is a list": signed(HS256, claims(exp=[NOW + LIVES_S])),
+    "exp is a fraction": signed(HS256, claims(exp=NOW + LIVES_S.5)),
     "without iat": signed(HS256, claims(iat=...)),
     "issued tomorrow": signed(HS256, claims(iat=NOW + 86_400)),
-    "not valid yet": signed(HS256, claims(nbf=NOW + 600)),
+    "not valid yet": signed(HS256, claims(nbf=NOW + LIVES_S)),
     "without sub": signed(HS256, claims(sub=...)),
     "sub is a number": signed(HS256, claims(sub=7)),
     "sub is no id": signed(HS256, claims(sub="root")),
@@ -256,7 +258,7 @@ class Guarded:
 async def test_a_token_that_was_good_ends_with_its_session_and_with_its_time() -> None:
     guarded = Guarded()
     headers = {"Authorization": f"Bearer {GOOD}"}
-    late = signed({"alg": "HS256", "typ": "JWT"}, claims(sid=str(uuid4()), exp=NOW + 60))
+    late = signed({"alg": "HS256", "typ": "JWT"}, claims(sid=str(uuid4()), exp=NOW + LIVES_S // 2))
     async with TestClient(TestServer(guarded.app)) as opened:
         for _ in range(2):
             assert (await get(opened, headers))[0] == 200
@@ -265,7 +267,7 @@ async def test_a_token_that_was_good_ends_with_its_session_and_with_its_time() -
         late_headers = {"Authorization": f"Bearer {late}"}
         assert (await get(opened, late_headers))[0] == 200
         assert late in guarded.access._checked
-        guarded.now_s = NOW + 60.0
+        guarded.now_s = NOW + LIVES_S / 2
         await get(opened, late_headers)
         assert guarded.access._known(late) is None
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -15,9 +16,11 @@ from server.background import (
     Housekeeping,
     OutboxRelay,
     earnings_chore,
+    old_notifications,
 )
-from storage import outbox
-from storage.ids import new_id
+from storage import notifications, outbox
+from storage.ids import first_id, new_id
+from storage.notifications import INBOX_MAX, SWEEP_PAGE, Notice
 from storage.pool import Connection, Pool
 from tests.storage.earning import PART, earned, sell
 from tests.storage.world import make_user, make_world
@@ -283,3 +286,28 @@ async def test_earnings_are_released_in_time_for_their_delay(
         await chore.do(conn)
     assert await earned(pool, provider.id) == (0, PART)
     assert chore.every_s == every_s
+
+
+async def test_inboxes_lose_what_is_old_and_what_is_too_much(pool: Pool) -> None:
+    chore = old_notifications(90)
+    day_ms = 86_400_000
+    old = first_id(int(time.time() * 1000) - 91 * day_ms)
+    async with pool.acquire() as conn:
+        user = await make_user(conn)
+        await conn.execute(
+            "insert into notification (id, user_id, type, message, source)"
+            " values ($1, $2, 'TEST', 'old', 'old')",
+            old,
+            user.id,
+        )
+        # More than one page of the sweep.
+        assert INBOX_MAX > SWEEP_PAGE
+        notices = [
+            Notice(user_id=user.id, type="TEST", message=str(n), source=str(n))
+            for n in range(INBOX_MAX + 2)
+        ]
+        await notifications.add_all(conn, notices)
+        for _ in range(2):
+            await chore.do(conn)
+            left = await conn.fetch("select message from notification")
+            assert {row["message"] for row in left} == {str(n) for n in range(2, INBOX_MAX + 2)}

@@ -233,3 +233,19 @@ def test_earnings_rest_a_week_and_in_development_not_at_all() -> None:
     assert Config.load(dev=True).release_after_s == 0
     assert Config.load(dev=True, earnings_delay_s=60).release_after_s == 60
     assert production(earnings_delay_s=0).release_after_s == 0
+
+
+def test_what_apps_are_told_looks_like_links_and_versions() -> None:
+    config = Config.load(
+        dev=True, terms_url="https://talk.example/terms", app_version="1.4.0", app_min_version="1"
+    )
+    assert (config.terms_url, config.privacy_url) == ("https://talk.example/terms", "")
+    found = faults(dev=True, terms_url="javascript:alert(1)", privacy_url="/privacy",
+                   app_version="latest", app_min_version="1.", notification_days=0)  # fmt: skip
+    assert [line.split(":")[0] for line in found] == [
+        "TALKTIME_APP_MIN_VERSION",
+        "TALKTIME_APP_VERSION",
+        "TALKTIME_NOTIFICATION_DAYS",
+        "TALKTIME_PRIVACY_URL",
+        "TALKTIME_TERMS_URL",
+    ]

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from storage.ids import new_id, new_secret, parse_id
+from storage.ids import first_id, new_id, new_secret, parse_id
 
 
 def test_a_new_id_is_a_real_version_7_uuid() -> None:
@@ -48,3 +48,9 @@ def test_secrets_are_url_safe_differ_and_have_the_length_asked_for() -> None:
     assert all(len(secret) == 43 for secret in made)
     assert all(secret.replace("-", "").replace("_", "").isalnum() for secret in made)
     assert len(new_secret(16)) == 22
+
+
+def test_the_first_id_of_a_moment_parts_earlier_from_later_ids() -> None:
+    made = new_id()
+    at_ms = made.int >> 80
+    assert first_id(at_ms) < made < first_id(at_ms + 1)

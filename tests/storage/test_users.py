@@ -8,6 +8,7 @@ import pytest
 from storage import providers, users
 from storage.errors import NotFound
 from storage.pool import Connection
+from storage.settings import Toggles
 
 
 async def made(conn: Connection, name: str = "Ann", email: str = "ann@example.org") -> users.User:
@@ -119,7 +120,7 @@ async def test_a_provider_shows_as_one(conn: Connection) -> None:
 
 async def test_what_was_set_by_hand_comes_with_the_account(conn: Connection) -> None:
     user = await made(conn)
-    assert user.notifications == users.Toggles()
+    assert user.notifications == Toggles()
     await conn.execute(
         "insert into notification_settings (user_id, incoming_call, marketing) "
         "values ($1, false, true)",
@@ -127,4 +128,12 @@ async def test_what_was_set_by_hand_comes_with_the_account(conn: Connection) -> 
     )
     again = await users.read_user(conn, user.id, "PTS")
     assert again is not None
-    assert again.notifications == users.Toggles(False, True, True, True)
+    assert again.notifications == Toggles(False, True, True, True)
+
+
+async def test_active_accounts_are_listed_in_pages(conn: Connection) -> None:
+    people = [await made(conn, f"Bo{n}", f"bo{n}@example.org") for n in range(4)]
+    await conn.execute("update users set status = 'suspended' where id = $1", people[1].id)
+    first = await users.list_active(conn, people[0].id, 1)
+    assert first == [people[2].id]
+    assert await users.list_active(conn, first[-1], 9) == [people[3].id]

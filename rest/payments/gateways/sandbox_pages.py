@@ -17,8 +17,8 @@ from aiohttp import hdrs, web
 
 from rest.http.body import read_raw
 from rest.http.errors import Problem
+from rest.http.money import spell
 from rest.http.reply import reply
-from rest.payments.gateways.port import Order
 from rest.payments.gateways.sandbox import Deposit, SandboxGateway
 from signalling.events import Shape
 
@@ -143,7 +143,8 @@ def _choice(raw: bytes, *, is_json: bool) -> _Choice:
 
 def _counter(deposit: Deposit, exponent: int, *, told: bool) -> str:
     order = deposit.order
-    parts = [f"<h1>{_amount(order, exponent)}</h1>"]
+    amount = spell(order.amount_minor, order.currency, exponent)
+    parts = [f"<h1>{escape(amount)}</h1>"]
     parts.append(f"<p>{escape(order.description or 'Top-up of your wallet')}</p>")
     if deposit.found == "paid":
         parts.append('<p class="paid" role="status">Paid. You can close this page.</p>')
@@ -155,12 +156,6 @@ def _counter(deposit: Deposit, exponent: int, *, told: bool) -> str:
         parts.append(BUTTONS)
     parts.append(f"<small>{escape(order.reference)}</small>")
     return "\n".join(parts)
-
-
-def _amount(order: Order, exponent: int) -> str:
-    whole, part = divmod(order.amount_minor, 10**exponent)
-    fraction = f".{part:0{exponent}d}" if exponent else ""
-    return f"{whole:,}{fraction} {escape(order.currency)}"
 
 
 def _page(content: str, status: int = 200) -> web.Response:

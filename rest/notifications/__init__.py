@@ -1,0 +1,1 @@
+"""The inbox of an account, and what the house writes into it."""

@@ -1,0 +1,1 @@
+"""What an account wants to be told of, and what an app should know of the deployment."""

@@ -1,0 +1,60 @@
+"""What becomes of the promises of the outbox: one function for each topic."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+
+from signalling.events import Event, Notification, WalletUpdated
+from storage import notifications, settlement, wallet
+
+Body = dict[str, object]
+
+log = logging.getLogger(__name__)
+
+
+class Deliveries:
+    def __init__(
+        self,
+        *,
+        tell: Callable[[UUID, Event], None],
+        funded: Callable[[UUID, int | None], None],
+    ) -> None:
+        """`tell` sends an event to all devices of a user; `funded` lets a live call of theirs look
+        at the wallet again, and at the account of their bonus money if there is one."""
+        self._tell = tell
+        self._funded = funded
+        self._by_topic: dict[str, Callable[[UUID, Body], None]] = {
+            settlement.COMPLETED_TOPIC: self._payment_completed,
+            notifications.TOPIC: self._notification,
+            wallet.CHANGED_TOPIC: self._wallet_changed,
+        }
+
+    def deliver(self, topic: str, user_id: UUID, body: Body) -> None:
+        """Keep one promise.
+
+        Raises:
+            msgspec.ValidationError: the body is not what its topic promises.
+        """
+        found = self._by_topic.get(topic)
+        if found is None:
+            log.error("an outbox topic nobody knows", extra={"topic": topic})
+            return
+        found(user_id, body)
+
+    def _payment_completed(self, user_id: UUID, body: Body) -> None:
+        balance = body.get("balance")
+        if not isinstance(balance, int):
+            return  # A payment for something else than the wallet.
+        self._wallet_changed(user_id, {**body, "reason": "topup"})
+
+    def _notification(self, user_id: UUID, body: Body) -> None:
+        self._tell(user_id, msgspec.convert(body, Notification))
+
+    def _wallet_changed(self, user_id: UUID, body: Body) -> None:
+        bonus = body.get("bonusAccount")
+        self._funded(user_id, bonus if isinstance(bonus, int) else None)
+        self._tell(user_id, msgspec.convert(body, WalletUpdated))
