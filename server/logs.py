@@ -16,7 +16,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Quiet below these levels, whatever ours is. aiohttp-jwt logs a traceback for each bad token;
-# aioice and aiortc log every packet of their handshakes.
+# aioice and aiortc log every packet of their handshakes. `server/jobs.py` tells of its jobs itself.
 QUIET = {
     "aiohttp_jwt.middleware": logging.CRITICAL + 1,
     "aiohttp.access": logging.WARNING,
@@ -24,6 +24,7 @@ QUIET = {
     "aiortc": logging.WARNING,
     "asyncio": logging.WARNING,
     "libav": logging.ERROR,
+    "pgqueuer": logging.CRITICAL,
 }
 
 
