@@ -13,18 +13,20 @@ from aiohttp import web
 
 from rest.auth.codes import CodeKey
 from rest.auth.sessions import Sessions
-from rest.auth.sms.jobs import Handler as JobHandler
-from rest.auth.sms.jobs import SmsJobs
 from rest.auth.tokens import TokenKeys
 from rest.payments.settle import Settler
 from server.access import Access
 from server.background import CHORES, HOUR_S, Chore, Housekeeping, OutboxRelay, earnings_chore
+from server.call_watch import CallWatch
 from server.clock import node_clock
 from server.config import Config
 from server.cors import allow
+from server.handlers import job_handlers
+from server.jobs import JobRunner
 from server.metrics import Metrics
 from server.middlewares import Around, install
 from server.people import ensure_demo
+from server.presence import PresenceReader
 from server.rates import Rates, rate
 from server.routes import (
     Parts,
@@ -35,6 +37,7 @@ from server.routes import (
     mount_all,
 )
 from server.sms_settings import make_sms
+from server.watching import Watching
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener
@@ -54,7 +57,7 @@ from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
 from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
-from storage import credentials, ledger, nodes, providers, settlement, users, wallet
+from storage import credentials, ledger, nodes, settlement, users, wallet
 from storage.combiner import Combiner
 from storage.errors import Unavailable
 from storage.pool import Connection, Pool, close_pool, connect, create_pool, within
@@ -84,13 +87,12 @@ class Server:
         """`clock` and `later` are the time of the calls; tests let it run faster."""
         self.config = config
         self.version = version("talktime")
-        self.metrics = Metrics(config.secret("metrics_token"))
+        self.metrics = Metrics(config.secret("metrics_token"), version=self.version)
         self.clock = clock or node_clock()
         self.draining = False
         self.base_url = config.public_url
         self._dsn = dsn
         self._given_later = later
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> web.Application:
         """Claim the node, settle what a dead life left, and make the app.
@@ -124,6 +126,7 @@ class Server:
             clock=self.clock,
             beat_ms=config.beat_ms,
             on_fenced=self._fenced,
+            on_slice=self.metrics.slice_written,
         )
         await self.combiner.start()
         started.push_async_callback(self.combiner.stop)
@@ -139,9 +142,14 @@ class Server:
         started.push_async_callback(self.housekeeping.stop)
         await self.relay.start()
         started.push_async_callback(self.relay.stop)
+        await self.jobs.start()
+        started.push_async_callback(self.jobs.stop)
         await self.hub.start()
         started.push_async_callback(self.hub.stop)
         self._watch()
+        watching = Watching(self.metrics, self.pool, notice=self.jobs.notice)
+        await watching.start()
+        started.push_async_callback(watching.stop)
         gc.collect()
         gc.freeze()
         started.callback(gc.unfreeze)
@@ -170,7 +178,14 @@ class Server:
         self.registry = Registry(MemoryRoutes(space, name), self.clock, self.board.changed)
         self.board.connect(self.hub, self.registry)
         self.fanout = Fanout(self.hub, presence, MemoryBus(space, name))
-        performer = CallPerformer(self.fanout, self.combiner, push, turn, closed=self._closed)
+        performer = CallPerformer(
+            self.fanout,
+            self.combiner,
+            push,
+            turn,
+            closed=self._closed,
+            watcher=CallWatch(self.metrics),
+        )
         opener = Opener(
             pool=self.pool,
             terms=self.terms,
@@ -225,7 +240,9 @@ class Server:
         for gateway in gateways:
             started.push_async_callback(gateway.close)
         self.codes = CodeKey(config.secret("otp_secret"))
-        self.job_handlers = self._make_handlers(started)
+        sms = make_sms(config, self.clock)
+        if sms is not None:
+            started.push_async_callback(sms.close)
         # What can be paid for besides top-ups, by purpose.
         sellers: Sellers = {}
         if config.is_dev:
@@ -240,17 +257,31 @@ class Server:
             objects=make_objects(config),
             codes=self.codes,
             actions=self.actions,
-            settler=Settler(self.pool, kick=self.relay.kick, sellers=sellers),
+            settler=Settler(
+                self.pool,
+                kick=self.relay.kick,
+                sellers=sellers,
+                observe=self.metrics.gateway_spoke,
+            ),
             sellers=sellers,
             gateways=gateways,
             combiner=self.combiner,
             version=self.version,
             presence_of=self.board.of,
             present=self.board.present,
-            presence_changed=self._presence_changed,
+            presence_changed=PresenceReader(self.pool, self.board.learned).changed,
             session_ended=self._end_session,
             draining=lambda: self.draining,
         )
+        handlers = job_handlers(
+            self.pool,
+            config,
+            codes=self.codes,
+            sms=sms,
+            clock=self.clock,
+            otp_sent=self.metrics.code_sent,
+        )
+        self.jobs = JobRunner(self._dsn, handlers, observe=self.metrics.job_done)
         app = web.Application(client_max_size=self.socket_limits.frame_bytes_max)
         unbounded = frozenset({"/ws", "/ws/call"})
         rates = Rates(
@@ -281,18 +312,6 @@ class Server:
         allow(app, config.cors_origins, unshared=unbounded | {"/metrics"})
         return app
 
-    def _make_handlers(self, started: AsyncExitStack) -> dict[str, JobHandler]:
-        """Who does which job, by the job's name."""
-        handlers: dict[str, JobHandler] = {}
-        self.sms = make_sms(self.config, self.clock)
-        if self.sms is not None:
-            started.push_async_callback(self.sms.close)
-            sending = SmsJobs(
-                self.pool, self.sms, self.codes, text=self.config.otp_text, clock=self.clock
-            )
-            handlers |= sending.handlers()
-        return handlers
-
     def _watch(self) -> None:
         watch = self.metrics.watch
         watch("talktime_ws_connections", "Open sockets.", lambda: self.hub.sockets)
@@ -303,6 +322,7 @@ class Server:
             "Ledger works not yet written.",
             lambda: self.combiner.waiting,
         )
+        watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
 
     # -- what the parts ask of each other
 
@@ -336,32 +356,11 @@ class Server:
         return Chore("expired_sessions", HOUR_S, forget)
 
     def _closed(self, host: Host) -> None:
-        reason = host.call.reason
-        if reason is not None:
-            self.metrics.calls_ended.labels(reason.value).inc()
         self.registry.drop(host)
         self.actions.closed(host)
 
     def _end_session(self, session_id: UUID) -> None:
         self.hub.close_session(session_id, Close.REVOKED)
-
-    def _presence_changed(self, user_id: UUID) -> None:
-        """A provider's word was committed by REST: read it again, in the background."""
-        task = asyncio.create_task(self._read_presence(user_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _read_presence(self, user_id: UUID) -> None:
-        try:
-            provider = await within(READ_S, self._read_provider(user_id))
-        except Unavailable:
-            return  # Read again with the provider's next socket.
-        if provider is not None:
-            self.board.learned(user_id, provider.availability, provider.status_message)
-
-    async def _read_provider(self, user_id: UUID) -> providers.Provider | None:
-        async with self.pool.acquire() as conn:
-            return await providers.read_provider(conn, user_id)
 
     async def _deliver(self, topic: str, user_id: UUID, body: dict[str, object]) -> None:
         """Keep a promise of the outbox: tell the user's devices, and a call that needs money."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from storage import bonus, earnings, idempotency, ledger, otp, outbox, quotas
+from storage import bonus, earnings, idempotency, jobs, ledger, otp, outbox, quotas
 from storage.errors import Unavailable
 from storage.outbox import Promise
 from storage.pool import LOST, Connection, Pool
@@ -173,11 +173,18 @@ async def forget_old_codes(conn: Connection) -> None:
             pass
 
 
+async def forget_old_jobs(conn: Connection) -> None:
+    """What was done a week ago; failed jobs stay until somebody decides about them."""
+    while await jobs.sweep_log(conn, 1_000) == 1_000:
+        pass
+
+
 CHORES = (
     Chore("expired_bonus", MINUTE_S, expire_bonus),
     Chore("partitions", DAY_S, ledger.ensure_partitions),
     Chore("old_answers", HOUR_S, forget_old_answers),
     Chore("old_codes", HOUR_S, forget_old_codes),
+    Chore("old_jobs", HOUR_S, forget_old_jobs),
 )
 
 

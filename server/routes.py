@@ -28,6 +28,7 @@ from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
+from rest.operators.routes import OperatorRoutes
 from rest.payments.gateways.monnify import API_URL as MONNIFY_URL
 from rest.payments.gateways.monnify import MonnifyGateway
 from rest.payments.gateways.port import Gateway
@@ -188,6 +189,7 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *CallRefundRoutes(pool, idempotency=idempotency).table(),
         *(media if hook_secret else []),
+        *OperatorRoutes(pool).table(),
         *HealthRoutes(
             pool,
             version=parts.version,

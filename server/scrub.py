@@ -17,7 +17,9 @@ _token = re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){1,2}|(?i:bearer)\s+[^\s\"',]+")
 _mail = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _phone = re.compile(r"\+\d[\d ().-]{5,20}\d")
 # A session description, from its first line on; a candidate; the lines that carry keys.
-_sdp = re.compile(r"v=0(?:\\r|\\n|\s)+o=.*|(?:a=)?candidate:.*|a=(?:ice|fingerprint|crypto).*", re.S)
+_sdp = re.compile(
+    r"v=0(?:\\r|\\n|\s)+o=.*|(?:a=)?candidate:.*|a=(?:ice|fingerprint|crypto).*", re.S
+)
 # How PostgreSQL quotes rows: "Key (phone)=(...) already exists.", "Failing row contains (...)."
 _row = re.compile(r"DETAIL:.*|(?<=Failing row contains ).*|(?<=Key )\(.*", re.S)
 _code = re.compile(r"(?<![\w.:/-])\d{4,8}(?![\w.:/-])")

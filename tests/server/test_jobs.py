@@ -68,9 +68,12 @@ async def state(pool: Pool) -> list[Counts]:
 
 
 async def until(pool: Pool, met: Callable[[list[Counts]], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not met(await state(pool)):
-            await asyncio.sleep(0.01)
+    for _ in range(1_000):
+        found = await state(pool)
+        if met(found):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"the queue stays at {found}")
 
 
 async def empty(pool: Pool) -> None:

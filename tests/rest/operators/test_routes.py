@@ -159,7 +159,5 @@ async def test_nobody_else_is_let_in(rest: Rest, method: str, path: str) -> None
 async def test_wrong_input_names_its_field(rest: Rest, admin: Person) -> None:
     answer = await rest.call("GET", "/jobs/failed?limit=0", by=admin, status=400)
     assert answer.body["details"]["field"] == "limit"
-    answer = await rest.call(
-        "POST", "/jobs/failed/retry", by=admin, json={"name": ""}, status=400
-    )
+    answer = await rest.call("POST", "/jobs/failed/retry", by=admin, json={"name": ""}, status=400)
     assert answer.body["details"]["field"] == "name"
