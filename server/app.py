@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiohttp import web
@@ -64,6 +65,9 @@ from storage.pool import Connection, Pool, close_pool, connect, create_pool, wit
 from storage.selling import Sellers
 from storage.terms import TermsReader
 
+if TYPE_CHECKING:
+    from server.sentry import Reports
+
 log = logging.getLogger(__name__)
 
 READ_S = 4.0
@@ -109,6 +113,8 @@ class Server:
 
     async def _start(self, started: AsyncExitStack) -> web.Application:
         config, loop = self.config, asyncio.get_running_loop()
+        if config.sentry_dsn is not None:
+            started.push_async_callback(self._report_errors().close)
         self._later: Later = self._given_later or (
             lambda delay_ms, run: loop.call_later(delay_ms / 1000, run)
         )
@@ -147,14 +153,24 @@ class Server:
         await self.hub.start()
         started.push_async_callback(self.hub.stop)
         self._watch()
-        watching = Watching(self.metrics, self.pool, notice=self.jobs.notice)
-        await watching.start()
-        started.push_async_callback(watching.stop)
         gc.collect()
         gc.freeze()
         started.callback(gc.unfreeze)
         gc.set_threshold(*GC_THRESHOLDS)
+        watching = Watching(self.metrics, self.pool, notice=self.jobs.notice)
+        await watching.start()
+        started.push_async_callback(watching.stop)
         return app
+
+    def _report_errors(self) -> "Reports":
+        from server.sentry import Reports  # An extra: there only where it is wanted.
+
+        return Reports(
+            self.config.secret("sentry_dsn"),
+            release=self.version,
+            environment=self.config.mode,
+            node=self.config.node_name,
+        )
 
     def _make_signalling(self, platform: int) -> None:
         config = self.config

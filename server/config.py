@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -159,6 +160,8 @@ class Config(BaseSettings):
 
     # Lets Prometheus in from other hosts; without it /metrics answers this host alone.
     metrics_token: Secret = None
+    # Where errors are reported, without anything of people; needs the extra `sentry`.
+    sentry_dsn: Secret = None
     # Signs what the operator's media server tells of calls; without it there are no such routes.
     media_hook_secret: Secret = None
 
@@ -377,6 +380,11 @@ def _relations(config: Config) -> Iterable[Fault]:
     if config.relay_only and not config.turn_urls:
         yield "relay_only", f"needs {setting_name('turn_urls')}"
     yield from sms_faults(config)
+    if config.sentry_dsn is not None:
+        if not re.fullmatch(r"https?://\w+@[^/\s?#]+/\d+", config.secret("sentry_dsn")):
+            yield "sentry_dsn", "must look like https://key@host/1"
+        if find_spec("sentry_sdk") is None:
+            yield "sentry_dsn", "needs the extra: pip install 'talktime[sentry]'"
     if config.database_url is None and config.db_pool_max > EMBEDDED_POOL_MAX:
         yield "db_pool_max", f"must be at most {EMBEDDED_POOL_MAX} with the embedded PostgreSQL"
     if config.database_url is not None:

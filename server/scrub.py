@@ -22,7 +22,8 @@ _sdp = re.compile(
 )
 # How PostgreSQL quotes rows: "Key (phone)=(...) already exists.", "Failing row contains (...)."
 _row = re.compile(r"DETAIL:.*|(?<=Failing row contains ).*|(?<=Key )\(.*", re.S)
-_code = re.compile(r"(?<![\w.:/-])\d{4,8}(?![\w.:/-])")
+# Not within ids, names and decimals; a port or a year is the price.
+_code = re.compile(r"(?<![\w.-])\d{4,8}(?![\w-])")
 
 
 def scrub(text: str) -> str:

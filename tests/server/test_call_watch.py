@@ -91,8 +91,7 @@ def test_units_and_money_are_counted_as_they_are_told_and_the_rest_at_the_end(ca
     final = Final(ring_seconds=0, talk_seconds=200, billed_seconds=240, units=4, total=400)
     ended = replace(before, state=State.ENDED, reason=Reason.HANGUP, by=By.CALLER)
     watch.moved(before, ended, START_MS)
-    told = replace(ended, final=final)
-    watch.moved(ended, told, START_MS)
+    watch.moved(ended, replace(ended, final=final), START_MS)
     assert value(metrics, 'talktime_money_charged_minor_total{currency="PTS"}') == 400
     assert value(metrics, 'talktime_calls_ended_total{reason="hangup"}') == 1
 

@@ -150,6 +150,8 @@ def test_both_ends_of_a_range_are_enforced(field: str, low: int, high: int) -> N
         ({"turn_urls": "turn:t.example"}, "TURN_URLS"),
         ({"turn_secret": STRONG}, "TURN_URLS"),
         ({"relay_only": True}, "RELAY_ONLY"),
+        ({"sentry_dsn": "https://sentry.example/1"}, "SENTRY_DSN"),
+        ({"sentry_dsn": "key@sentry.example"}, "SENTRY_DSN"),
         ({"db_pool_max": 81}, "DB_POOL_MAX"),
         ({"buffered_bytes_max": 32_768, "sdp_bytes_max": 40_000}, "BUFFERED_BYTES_MAX"),
     ],
@@ -233,3 +235,12 @@ def test_earnings_rest_a_week_and_in_development_not_at_all() -> None:
     assert Config.load(dev=True).release_after_s == 0
     assert Config.load(dev=True, earnings_delay_s=60).release_after_s == 60
     assert production(earnings_delay_s=0).release_after_s == 0
+
+
+def test_reports_need_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = "https://key@sentry.example/1"
+    assert Config.load(dev=True, sentry_dsn=dsn).secret("sentry_dsn") == dsn
+    monkeypatch.setattr("server.config.find_spec", lambda name: None)
+    assert faults(dev=True, sentry_dsn=dsn) == [
+        "TALKTIME_SENTRY_DSN: needs the extra: pip install 'talktime[sentry]'"
+    ]

@@ -50,9 +50,15 @@ def test_what_is_about_nobody_stays(text: str) -> None:
     assert scrub(text) == text
 
 
-def test_codes_are_left_out_where_asked_for() -> None:
-    assert scrub_codes("code 123456 is wrong") == f"code {LEFT_OUT} is wrong"
-    assert scrub_codes("port 127.0.0.1:8080, 12 tries") == "port 127.0.0.1:8080, 12 tries"
+@pytest.mark.parametrize("text", ["code {}", "code {}.", "code:{}", "code={}, too old", '"{}"'])
+def test_codes_are_left_out_where_asked_for(text: str) -> None:
+    assert scrub_codes(text.format("483920")) == text.format(LEFT_OUT)
+    assert scrub(text.format("483920")) == text.format("483920")
+
+
+def test_ids_and_small_numbers_are_no_codes() -> None:
+    text = "call 01a213d2-1234-7358-8f01-fd4df24608f1, 12 tries, 0.123456 s"
+    assert scrub_codes(text) == text
 
 
 def test_a_long_text_is_cut() -> None:
