@@ -22,6 +22,7 @@ from server.call_watch import CallWatch
 from server.clock import node_clock
 from server.config import Config
 from server.cors import allow
+from server.doorman import Doorman
 from server.handlers import job_handlers
 from server.jobs import JobRunner
 from server.metrics import Metrics
@@ -45,8 +46,8 @@ from signalling.calls.opening import House, Opener
 from signalling.calls.performer import CallPerformer
 from signalling.calls.recovery import recover
 from signalling.calls.registry import Registry
-from signalling.codes import By, Close, Code, Refused
-from signalling.events import Profile, WalletUpdated
+from signalling.codes import By, Close
+from signalling.events import WalletUpdated
 from signalling.frames import encode_event
 from signalling.handlers.context import Context
 from signalling.handlers.presence import PresenceBoard
@@ -56,12 +57,10 @@ from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Spa
 from signalling.push import NoPush
 from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
-from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
-from storage import credentials, ledger, nodes, settlement, users, wallet
+from storage import credentials, ledger, nodes, settlement, wallet
 from storage.combiner import Combiner
-from storage.errors import Unavailable
-from storage.pool import Connection, Pool, close_pool, connect, create_pool, within
+from storage.pool import Connection, Pool, close_pool, connect, create_pool
 from storage.selling import Sellers
 from storage.terms import TermsReader
 
@@ -70,7 +69,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READ_S = 4.0
 # Generation 2 collections stall every call; what start-up made is never garbage.
 GC_THRESHOLDS = (50_000, 50, 1_000)
 # On the way down: calls end and settle first, then the sockets close, then the rest.
@@ -141,6 +139,9 @@ class Server:
         self.recovered = len(outcomes)
         self.terms = TermsReader(self.pool)
         started.push_async_callback(self.terms.close)
+        self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
+        self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
+        await self.sessions.load(self._claim_conn)
         self._make_signalling(claim.platform_account)
         started.push_async_callback(self.desk.stop)
         app = await self._make_app(started)
@@ -185,7 +186,7 @@ class Server:
         presence = MemoryPresence(space, name)
         self.board = PresenceBoard(self.socket_limits, self.clock)
         self.desk = CallDesk(
-            authenticate=self._authenticate,
+            authenticate=Doorman(self.pool, self.keys, self.sessions).authenticate,
             presence=presence,
             socket_limits=self.socket_limits,
             call_limits=self.call_limits,
@@ -243,9 +244,6 @@ class Server:
 
     async def _make_app(self, started: AsyncExitStack) -> web.Application:
         config = self.config
-        self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
-        self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
-        await self.sessions.load(self._claim_conn)
         self.passwords = make_passwords(config)
         started.callback(self.passwords.close)
         self.relay = OutboxRelay(self.pool, self._deliver)
@@ -341,28 +339,6 @@ class Server:
         watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
 
     # -- what the parts ask of each other
-
-    async def _authenticate(self, token: str) -> Identity:
-        claims = self.keys.read(token)
-        if not self.sessions.is_live(claims.session_id):
-            raise Refused(Code.UNAUTHORIZED, "This session has been ended; log in again.")
-        try:
-            found = await within(READ_S, self._read_public(claims.user_id))
-        except Unavailable as fault:
-            raise Refused(Code.UNAVAILABLE, fault.message) from None
-        if found is None:
-            raise Refused(Code.UNAUTHORIZED, "There is no such account any more.")
-        return Identity(
-            user_id=claims.user_id,
-            session_id=claims.session_id,
-            profile=Profile(user_id=found.id, name=found.name, avatar_url=found.avatar_url),
-            roles=claims.roles,
-            expires_ms=claims.expires_s * 1_000,
-        )
-
-    async def _read_public(self, user_id: UUID) -> users.PublicUser | None:
-        async with self.pool.acquire() as conn:
-            return await users.read_public(conn, user_id)
 
     def _session_chore(self) -> Chore:
         async def forget(conn: Connection) -> None:

@@ -48,6 +48,7 @@ class Watching:
         watchdog = Watchdog(metrics.loop_lag.observe)
         watchdog.start()
         stack.push_async_callback(watchdog.stop)
+        await self._try()
         task = asyncio.create_task(self._run(), name="watching")
         stack.push_async_callback(_end, task)
 
@@ -78,13 +79,16 @@ class Watching:
 
     async def _run(self) -> None:
         while True:
-            try:
-                await self.read()
-            except Unavailable:
-                pass  # Whoever needs the database says so.
-            except Exception:
-                _log.exception("gauges_not_read")
             await asyncio.sleep(self._every_s)
+            await self._try()
+
+    async def _try(self) -> None:
+        try:
+            await self.read()
+        except Unavailable:
+            pass  # Whoever needs the database says so.
+        except Exception:
+            _log.exception("gauges_not_read")
 
     def _collected(self, generation: int, seconds: float) -> None:
         self._metrics.gc_pause.labels(generation).observe(seconds)

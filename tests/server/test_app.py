@@ -64,7 +64,7 @@ async def test_a_start_that_fails_gives_everything_back(dsn: str, tmp_path: Path
         others = await connections(dsn) - pool.get_size()
         with pytest.raises(NodeTaken, match="another process runs as node 'main'"):
             await Server(config, dsn).start()
-        assert asyncio.all_tasks() == before
+        assert asyncio.all_tasks() <= before
         await only_left(dsn, others, beside=pool)
 
 
@@ -238,9 +238,11 @@ async def test_a_log_in_by_code_as_an_app_does_it(
         body: Json = {"phone": "+12125550123"}
         async with site.http.post(f"{site.url}/otp/send", json=body) as answer:
             code = (await answer.json())["devCode"]
-        payload = await pool.fetchval("select payload from pgqueuer order by id desc limit 1")
-        await there.server.job_handlers["send_sms"](json.loads(payload))
-        assert f"SMS to +12125550123: {code} is your code" in capsys.readouterr().out
+        said = ""
+        async with asyncio.timeout(10):
+            while f"SMS to +12125550123: {code} is your code" not in said:
+                await asyncio.sleep(0.02)
+                said += capsys.readouterr().out
 
 
 async def test_a_session_ended_from_another_device_loses_its_sockets(
