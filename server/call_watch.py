@@ -44,7 +44,14 @@ class CallWatch:
         self._metrics.calls_ended.labels(str(row.reason)).inc()
         log.info(
             "call ended",
-            extra={"call_id": str(row.call_id), "reason": row.reason, "by": row.ended_by},
+            extra={
+                "call_id": str(row.call_id),
+                "reason": row.reason,
+                "by": row.ended_by,
+                "units": 0,
+                "charged_minor": 0,
+                "talk_s": 0,
+            },
         )
 
 

@@ -185,7 +185,7 @@ class JobRunner:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        outcome = "done"
+        outcome = "interrupted"
         try:
             payload: dict[str, object] = orjson.loads(job.payload or b"{}")
             async with asyncio.timeout(self._deadlines_s.get(name, DEADLINE_S)) as deadline:
@@ -194,6 +194,7 @@ class JobRunner:
                     await handler(payload)
                 finally:
                     self._running.discard(deadline)
+            outcome = "done"
         except Exception as error:
             outcome = self._outcome_of(error, job)
             tries = job.attempts + 1

@@ -12,9 +12,12 @@ DEPTH_MAX = 12
 TEXT_MAX = 8_192
 LEFT_OUT = "[left out]"
 
-# JSON Web Tokens, and whatever is said to be a bearer's.
-_token = re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){1,2}|(?i:bearer)\s+[^\s\"',]+")
-_mail = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+# JSON Web Tokens, at the beginning of a word (also after "\\n" in a quoted text), and whatever is
+# said to be a bearer's.
+_token = re.compile(
+    r"(?:(?<![\w-])|(?<=\\[nrt]))eyJ[\w-]{4,}+(?:\.[\w-]*+){1,2}|(?i:bearer)\s+[^\s\"',]+"
+)
+_mail = re.compile(r"[\w.+-]{1,64}+@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _phone = re.compile(r"\+\d[\d ().-]{5,20}\d")
 # A session description, from its first line on; a candidate; the lines that carry keys.
 _sdp = re.compile(

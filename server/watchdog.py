@@ -57,13 +57,14 @@ class Watchdog:
 
     async def _wake(self) -> None:
         while True:
-            self._due_s = time.monotonic() + self._every_s
+            self._due_s, self._stack = time.monotonic() + self._every_s, None
             await asyncio.sleep(self._every_s)
             late_s = max(0.0, time.monotonic() - self._due_s)
             self._lag(late_s)
-            stack, self._stack = self._stack, None
             if late_s > self._stall_s:
-                _log.warning("event_loop_stalled", seconds=round(late_s, 3), stack=stack or [])
+                _log.warning(
+                    "event_loop_stalled", seconds=round(late_s, 3), stack=self._stack or []
+                )
 
     def _look(self) -> None:
         while not self._ended.wait(self._stall_s / 2):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from server.scrub import LEFT_OUT, TEXT_MAX, scrub, scrub_codes, scrub_within
@@ -14,6 +16,7 @@ SDP = "v=0\r\no=- 1 2 IN IP4 203.0.113.9\r\ns=-\r\na=ice-pwd:hushhushhush\r\n"
     ("text", "private"),
     [
         (f"token {JWT} refused", JWT),
+        (f"a body: {JWT + chr(10) + JWT!r}", JWT),
         ("Authorization: Bearer abc.def-123", "abc.def-123"),
         ("no account ann.lee+x@mail.example.org here", "ann.lee"),
         ("cannot call +819012345678", "12345678"),
@@ -74,3 +77,10 @@ def test_what_is_nested_without_end_is_left_out() -> None:
     endless: list[object] = []
     endless.append(endless)
     assert "left out" in str(scrub_within(endless))
+
+
+@pytest.mark.parametrize("text", ["eyJ" * 2_000, "a" * 7_000 + "@", "+1 " * 2_000, "v=0 " * 2_000])
+def test_no_text_can_hold_up_the_loop(text: str) -> None:
+    began = time.perf_counter()
+    scrub_codes(text)
+    assert time.perf_counter() - began < 0.1
