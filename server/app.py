@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiohttp import web
@@ -64,9 +63,6 @@ from storage.pool import Connection, Pool, close_pool, connect, create_pool
 from storage.selling import Sellers
 from storage.terms import TermsReader
 
-if TYPE_CHECKING:
-    from server.sentry import Reports
-
 log = logging.getLogger(__name__)
 
 # Generation 2 collections stall every call; what start-up made is never garbage.
@@ -112,7 +108,15 @@ class Server:
     async def _start(self, started: AsyncExitStack) -> web.Application:
         config, loop = self.config, asyncio.get_running_loop()
         if config.sentry_dsn is not None:
-            started.push_async_callback(self._report_errors().close)
+            from server.sentry import Reports  # An extra: there only where it is wanted.
+
+            reports = Reports(
+                config.secret("sentry_dsn"),
+                release=self.version,
+                environment=config.mode,
+                node=config.node_name,
+            )
+            started.push_async_callback(reports.close)
         self._later: Later = self._given_later or (
             lambda delay_ms, run: loop.call_later(delay_ms / 1000, run)
         )
@@ -162,16 +166,6 @@ class Server:
         await watching.start()
         started.push_async_callback(watching.stop)
         return app
-
-    def _report_errors(self) -> "Reports":
-        from server.sentry import Reports  # An extra: there only where it is wanted.
-
-        return Reports(
-            self.config.secret("sentry_dsn"),
-            release=self.version,
-            environment=self.config.mode,
-            node=self.config.node_name,
-        )
 
     def _make_signalling(self, platform: int) -> None:
         config = self.config
@@ -287,14 +281,7 @@ class Server:
             session_ended=self._end_session,
             draining=lambda: self.draining,
         )
-        handlers = job_handlers(
-            self.pool,
-            config,
-            codes=self.codes,
-            sms=sms,
-            clock=self.clock,
-            otp_sent=self.metrics.code_sent,
-        )
+        handlers = job_handlers(parts, sms=sms, otp_sent=self.metrics.code_sent)
         self.jobs = JobRunner(self._dsn, handlers, observe=self.metrics.job_done)
         app = web.Application(client_max_size=self.socket_limits.frame_bytes_max)
         unbounded = frozenset({"/ws", "/ws/call"})

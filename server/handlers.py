@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rest.auth.codes import CodeKey
 from rest.auth.sms.jobs import SmsJobs
 from rest.auth.sms.port import Sms
-from server.config import Config
+from rest.payments import refunds
 from server.jobs import Handler
-from storage.pool import Pool
+from server.routes import Parts
+from storage import objects
 
 
 def job_handlers(
-    pool: Pool,
-    config: Config,
-    *,
-    codes: CodeKey,
-    sms: Sms | None,
-    clock: Callable[[], int],
-    otp_sent: Callable[[str], None],
+    parts: Parts, *, sms: Sms | None, otp_sent: Callable[[str], None]
 ) -> dict[str, Handler]:
     """Handlers by name, for the runner; each takes the payload that its job was promised with.
 
-    `otp_sent` hears what became of each code that was to be sent.
+    Without `sms` nobody sends codes. `otp_sent` hears what became of each that was to be sent.
     """
-    handlers: dict[str, Handler] = {}
+    pool, config = parts.pool, parts.config
+    handlers: dict[str, Handler] = {
+        objects.REMOVE_JOB: parts.objects.remove,
+        refunds.JOB: refunds.RefundJobs(pool, parts.gateways).refund,
+    }
     if sms is not None:
-        handlers |= SmsJobs(
-            pool, sms, codes, text=config.otp_text, clock=clock, sent=otp_sent
-        ).handlers()
+        sending = SmsJobs(
+            pool, sms, parts.codes, text=config.otp_text, clock=parts.clock, sent=otp_sent
+        )
+        handlers |= sending.handlers()
     return handlers

@@ -133,9 +133,7 @@ async def test_what_gateways_say_is_observed_after_it_is_committed(
     shop: Shop, ann: Person, pool: Pool
 ) -> None:
     heard: list[tuple[str, str, str]] = []
-    settler = Settler(
-        pool, kick=lambda: None, sellers={}, observe=lambda *said: heard.append(said)
-    )
+    settler = Settler(pool, kick=lambda: None, sellers={}, observe=lambda *said: heard.append(said))
     one, other = await shop.order(ann), await shop.order(ann)
     event = GatewayEvent("evt_1", "payment.paid", one["reference"], PAID)
     await settler.event("sandbox", event)
