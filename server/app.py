@@ -7,55 +7,48 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
-from ipaddress import ip_network
 from uuid import UUID
 
 from aiohttp import web
 
 from rest.auth.codes import CodeKey
 from rest.auth.sessions import Sessions
-from rest.auth.sms.jobs import Handler as JobHandler
-from rest.auth.sms.jobs import SmsJobs
 from rest.auth.tokens import TokenKeys
 from rest.http.money import spell
 from rest.notifications.texts import after_call
 from rest.payments.settle import Settler
-from server.access import Access
 from server.after_calls import AfterCalls
 from server.background import (
     CHORES,
-    HOUR_S,
-    Chore,
     Housekeeping,
     OutboxRelay,
     earnings_chore,
+    expired_sessions,
     old_notifications,
 )
+from server.call_watch import CallWatch
 from server.clock import node_clock
 from server.config import Config
-from server.cors import allow
 from server.deliveries import Deliveries
+from server.doorman import Doorman
+from server.handlers import job_handlers
+from server.jobs import JobRunner
+from server.makers import make_gateways, make_objects, make_passwords
 from server.metrics import Metrics
-from server.middlewares import Around, install
 from server.people import ensure_demo
-from server.rates import Rates, rate
-from server.routes import (
-    Parts,
-    all_routes,
-    make_gateways,
-    make_objects,
-    make_passwords,
-    mount_all,
-)
+from server.presence import PresenceReader
+from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
+from server.watching import Watching
+from server.web_app import make_web_app
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener
 from signalling.calls.performer import CallPerformer
 from signalling.calls.recovery import recover
 from signalling.calls.registry import Registry
-from signalling.codes import By, Close, Code, Refused
-from signalling.events import Event, Profile
+from signalling.codes import By, Close
+from signalling.events import Event
 from signalling.frames import encode_event
 from signalling.handlers.context import Context
 from signalling.handlers.presence import PresenceBoard
@@ -65,18 +58,15 @@ from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Spa
 from signalling.push import NoPush
 from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
-from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
-from storage import credentials, ledger, nodes, providers, users
+from storage import ledger, nodes
 from storage.combiner import Combiner
-from storage.errors import Unavailable
-from storage.pool import Connection, Pool, close_pool, connect, create_pool, within
+from storage.pool import Connection, Pool, close_pool, connect, create_pool
 from storage.selling import Sellers
 from storage.terms import TermsReader
 
 log = logging.getLogger(__name__)
 
-READ_S = 4.0
 # Generation 2 collections stall every call; what start-up made is never garbage.
 GC_THRESHOLDS = (50_000, 50, 1_000)
 # On the way down: calls end and settle first, then the sockets close, then the rest.
@@ -97,13 +87,12 @@ class Server:
         """`clock` and `later` are the time of the calls; tests let it run faster."""
         self.config = config
         self.version = version("talktime")
-        self.metrics = Metrics(config.secret("metrics_token"))
+        self.metrics = Metrics(config.secret("metrics_token"), version=self.version)
         self.clock = clock or node_clock()
         self.draining = False
         self.base_url = config.public_url
         self._dsn = dsn
         self._given_later = later
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> web.Application:
         """Claim the node, settle what a dead life left, and make the app.
@@ -120,6 +109,16 @@ class Server:
 
     async def _start(self, started: AsyncExitStack) -> web.Application:
         config, loop = self.config, asyncio.get_running_loop()
+        if config.sentry_dsn is not None:
+            from server.sentry import Reports  # An extra: there only where it is wanted.
+
+            reports = Reports(
+                config.secret("sentry_dsn"),
+                release=self.version,
+                environment=config.mode,
+                node=config.node_name,
+            )
+            started.push_async_callback(reports.close)
         self._later: Later = self._given_later or (
             lambda delay_ms, run: loop.call_later(delay_ms / 1000, run)
         )
@@ -137,6 +136,7 @@ class Server:
             clock=self.clock,
             beat_ms=config.beat_ms,
             on_fenced=self._fenced,
+            on_slice=self.metrics.slice_written,
         )
         await self.combiner.start()
         started.push_async_callback(self.combiner.stop)
@@ -145,6 +145,9 @@ class Server:
         self.recovered = len(outcomes)
         self.terms = TermsReader(self.pool)
         started.push_async_callback(self.terms.close)
+        self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
+        self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
+        await self.sessions.load(self._claim_conn)
         self._make_signalling(claim.platform_account)
         started.push_async_callback(self.desk.stop)
         app = await self._make_app(started)
@@ -154,6 +157,8 @@ class Server:
         started.push_async_callback(self.relay.stop)
         await self.after_calls.start()
         started.push_async_callback(self.after_calls.stop)
+        await self.jobs.start()
+        started.push_async_callback(self.jobs.stop)
         await self.hub.start()
         started.push_async_callback(self.hub.stop)
         self._watch()
@@ -161,6 +166,9 @@ class Server:
         gc.freeze()
         started.callback(gc.unfreeze)
         gc.set_threshold(*GC_THRESHOLDS)
+        watching = Watching(self.metrics, self.pool, notice=self.jobs.notice)
+        await watching.start()
+        started.push_async_callback(watching.stop)
         return app
 
     def _make_signalling(self, platform: int) -> None:
@@ -176,7 +184,7 @@ class Server:
         presence = MemoryPresence(space, name)
         self.board = PresenceBoard(self.socket_limits, self.clock)
         self.desk = CallDesk(
-            authenticate=self._authenticate,
+            authenticate=Doorman(self.pool, self.keys, self.sessions).authenticate,
             presence=presence,
             socket_limits=self.socket_limits,
             call_limits=self.call_limits,
@@ -185,7 +193,14 @@ class Server:
         self.registry = Registry(MemoryRoutes(space, name), self.clock, self.board.changed)
         self.board.connect(self.hub, self.registry)
         self.fanout = Fanout(self.hub, presence, MemoryBus(space, name))
-        performer = CallPerformer(self.fanout, self.combiner, push, turn, closed=self._closed)
+        performer = CallPerformer(
+            self.fanout,
+            self.combiner,
+            push,
+            turn,
+            closed=self._closed,
+            watcher=CallWatch(self.metrics),
+        )
         opener = Opener(
             pool=self.pool,
             terms=self.terms,
@@ -227,9 +242,6 @@ class Server:
 
     async def _make_app(self, started: AsyncExitStack) -> web.Application:
         config = self.config
-        self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
-        self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
-        await self.sessions.load(self._claim_conn)
         self.passwords = make_passwords(config)
         started.callback(self.passwords.close)
         deliveries = Deliveries(tell=self._tell, funded=self.actions.funded)
@@ -240,7 +252,7 @@ class Server:
         )
         chores = [
             *CHORES,
-            self._session_chore(),
+            expired_sessions(self.clock),
             earnings_chore(config.release_after_s),
             old_notifications(config.notification_days),
         ]
@@ -249,7 +261,9 @@ class Server:
         for gateway in gateways:
             started.push_async_callback(gateway.close)
         self.codes = CodeKey(config.secret("otp_secret"))
-        self.job_handlers = self._make_handlers(started)
+        sms = make_sms(config, self.clock)
+        if sms is not None:
+            started.push_async_callback(sms.close)
         # What can be paid for besides top-ups, by purpose.
         sellers: Sellers = {}
         if config.is_dev:
@@ -264,35 +278,28 @@ class Server:
             objects=make_objects(config),
             codes=self.codes,
             actions=self.actions,
-            settler=Settler(self.pool, kick=self.relay.kick, sellers=sellers),
+            settler=Settler(
+                self.pool,
+                kick=self.relay.kick,
+                sellers=sellers,
+                observe=self.metrics.gateway_spoke,
+            ),
             sellers=sellers,
             gateways=gateways,
             combiner=self.combiner,
             version=self.version,
             presence_of=self.board.of,
             present=self.board.present,
-            presence_changed=self._presence_changed,
+            presence_changed=PresenceReader(self.pool, self.board.learned).changed,
             session_ended=self._end_session,
             tell=self._tell,
             draining=lambda: self.draining,
         )
-        app = web.Application(client_max_size=self.socket_limits.frame_bytes_max)
-        unbounded = frozenset({"/ws", "/ws/call"})
-        rates = Rates(
-            address=rate(config.address_burst, config.address_per_s),
-            user=rate(config.user_burst, config.user_per_s),
-            clock=self.clock,
+        handlers = job_handlers(
+            parts, sms=sms, otp_sent=self.metrics.code_sent, kick=self.relay.kick
         )
-        around = Around(
-            unbounded=unbounded,
-            observe=self.metrics.observe,
-            trusted_proxies=[ip_network(text) for text in config.trusted_proxies],
-            admit=rates.admit,
-        )
-        install(app, around)
-        access = Access(self.keys, session_is_live=self.sessions.is_live, admit=rates.admit_user)
+        self.jobs = JobRunner(self._dsn, handlers, observe=self.metrics.job_done)
         self.routes = all_routes(parts)
-        mount_all(app, self.routes, access, parts, self.metrics)
         endpoint = SocketEndpoint(
             self.hub,
             self.desk,
@@ -301,22 +308,7 @@ class Server:
             origins=frozenset(config.cors_origins),
             draining=lambda: self.draining,
         )
-        app.router.add_get("/ws", endpoint.handle)
-        app.router.add_get("/ws/call", endpoint.handle)
-        allow(app, config.cors_origins, unshared=unbounded | {"/metrics"})
-        return app
-
-    def _make_handlers(self, started: AsyncExitStack) -> dict[str, JobHandler]:
-        """Who does which job, by the job's name."""
-        handlers: dict[str, JobHandler] = {}
-        self.sms = make_sms(self.config, self.clock)
-        if self.sms is not None:
-            started.push_async_callback(self.sms.close)
-            sending = SmsJobs(
-                self.pool, self.sms, self.codes, text=self.config.otp_text, clock=self.clock
-            )
-            handlers |= sending.handlers()
-        return handlers
+        return make_web_app(parts, self.routes, endpoint, self.metrics)
 
     def _watch(self) -> None:
         watch = self.metrics.watch
@@ -328,66 +320,17 @@ class Server:
             "Ledger works not yet written.",
             lambda: self.combiner.waiting,
         )
+        watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
 
     # -- what the parts ask of each other
 
-    async def _authenticate(self, token: str) -> Identity:
-        claims = self.keys.read(token)
-        if not self.sessions.is_live(claims.session_id):
-            raise Refused(Code.UNAUTHORIZED, "This session has been ended; log in again.")
-        try:
-            found = await within(READ_S, self._read_public(claims.user_id))
-        except Unavailable as fault:
-            raise Refused(Code.UNAVAILABLE, fault.message) from None
-        if found is None:
-            raise Refused(Code.UNAUTHORIZED, "There is no such account any more.")
-        return Identity(
-            user_id=claims.user_id,
-            session_id=claims.session_id,
-            profile=Profile(user_id=found.id, name=found.name, avatar_url=found.avatar_url),
-            roles=claims.roles,
-            expires_ms=claims.expires_s * 1_000,
-        )
-
-    async def _read_public(self, user_id: UUID) -> users.PublicUser | None:
-        async with self.pool.acquire() as conn:
-            return await users.read_public(conn, user_id)
-
-    def _session_chore(self) -> Chore:
-        async def forget(conn: Connection) -> None:
-            while await credentials.delete_expired_sessions(conn, now_ms=self.clock()):
-                pass
-
-        return Chore("expired_sessions", HOUR_S, forget)
-
     def _closed(self, host: Host) -> None:
-        reason = host.call.reason
-        if reason is not None:
-            self.metrics.calls_ended.labels(reason.value).inc()
         self.registry.drop(host)
         self.actions.closed(host)
         self.after_calls.kick()
 
     def _end_session(self, session_id: UUID) -> None:
         self.hub.close_session(session_id, Close.REVOKED)
-
-    def _presence_changed(self, user_id: UUID) -> None:
-        """A provider's word was committed by REST: read it again, in the background."""
-        task = asyncio.create_task(self._read_presence(user_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _read_presence(self, user_id: UUID) -> None:
-        try:
-            provider = await within(READ_S, self._read_provider(user_id))
-        except Unavailable:
-            return  # Read again with the provider's next socket.
-        if provider is not None:
-            self.board.learned(user_id, provider.availability, provider.status_message)
-
-    async def _read_provider(self, user_id: UUID) -> providers.Provider | None:
-        async with self.pool.acquire() as conn:
-            return await providers.read_provider(conn, user_id)
 
     def _tell(self, user_id: UUID, event: Event) -> None:
         self.fanout.to_user(user_id, encode_event(event, self.clock()))

@@ -12,7 +12,18 @@ from uuid import UUID
 import structlog
 
 from server.poller import Poller, stop_task
-from storage import bonus, earnings, idempotency, ledger, notifications, otp, outbox, quotas
+from storage import (
+    bonus,
+    credentials,
+    earnings,
+    idempotency,
+    jobs,
+    ledger,
+    notifications,
+    otp,
+    outbox,
+    quotas,
+)
 from storage.errors import Unavailable
 from storage.ids import first_id
 from storage.outbox import Promise
@@ -143,12 +154,29 @@ async def forget_old_codes(conn: Connection) -> None:
             pass
 
 
+async def forget_old_jobs(conn: Connection) -> None:
+    """What was done a week ago; failed jobs stay until somebody decides about them."""
+    while await jobs.sweep_log(conn, 1_000) == 1_000:
+        pass
+
+
 CHORES = (
     Chore("expired_bonus", MINUTE_S, expire_bonus),
     Chore("partitions", DAY_S, ledger.ensure_partitions),
     Chore("old_answers", HOUR_S, forget_old_answers),
     Chore("old_codes", HOUR_S, forget_old_codes),
+    Chore("old_jobs", HOUR_S, forget_old_jobs),
 )
+
+
+def expired_sessions(clock: Callable[[], int]) -> Chore:
+    """Forget sessions past their lifetime. `clock` gives Unix ms."""
+
+    async def forget(conn: Connection) -> None:
+        while await credentials.delete_expired_sessions(conn, now_ms=clock()):
+            pass
+
+    return Chore("expired_sessions", HOUR_S, forget)
 
 
 def earnings_chore(delay_s: int) -> Chore:

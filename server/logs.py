@@ -1,7 +1,8 @@
 """Logs: one line per event, JSON in production and coloured text for people.
 
 structlog and the standard library's loggers (aiohttp, aiortc, asyncio) go the same way, and every
-line carries what is bound to the current task: `request_id`, `call_id`.
+line carries what is bound to the current task: `request_id`, `call_id`. Texts are scrubbed of
+what is about people (`server/scrub.py`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from server.scrub import scrub_within
+
 # Quiet below these levels, whatever ours is. aiohttp-jwt logs a traceback for each bad token;
-# aioice and aiortc log every packet of their handshakes.
+# aioice and aiortc log every packet of their handshakes. `server/jobs.py` tells of its jobs itself.
 QUIET = {
     "aiohttp_jwt.middleware": logging.CRITICAL + 1,
     "aiohttp.access": logging.WARNING,
@@ -24,12 +27,24 @@ QUIET = {
     "aiortc": logging.WARNING,
     "asyncio": logging.WARNING,
     "libav": logging.ERROR,
+    "pgqueuer": logging.CRITICAL,
 }
+
+
+# Type, text and places of an exception and its causes, as data; never the values of variables.
+_exceptions = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=30)
+)
 
 
 def bound(**ids: object) -> AbstractContextManager[None]:
     """Bind ids (`request_id=...`, `call_id=...`) to every line of this task, while inside."""
     return structlog.contextvars.bound_contextvars(**ids)
+
+
+def _scrub(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """The last wall: what libraries put into their texts must not get into the log."""
+    return {name: scrub_within(value) for name, value in event.items()}
 
 
 def _to_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
@@ -54,9 +69,11 @@ def configure(*, level: str, form: str, stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     last: list[Processor]
     if form == "json":
-        last = [structlog.processors.format_exc_info, _to_json]
+        last = [_exceptions, _scrub, _to_json]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        plain = structlog.dev.plain_traceback
+        console = structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=plain)
+        last = [structlog.processors.format_exc_info, _scrub, console]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],

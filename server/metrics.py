@@ -1,49 +1,123 @@
 """What Prometheus reads at /metrics. Routes are named by template, never by path or user."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 BEARER = "Bearer "
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 HTTP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+SHORT_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+CALL_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
 
 
 class Metrics:
     """One registry per app, so that several can live in one process.
 
     With a `token`, whoever bears it may read from anywhere; this host's own addresses always may.
+    No label holds a user, a path or an id.
     """
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", *, version: str = "") -> None:
         self._token = token
-        self.registry = CollectorRegistry()
-        self._requests = Histogram(
-            "talktime_http_request_seconds",
-            "Time to answer a request.",
-            ["method", "route", "status"],
-            buckets=HTTP_SECONDS,
-            registry=self.registry,
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        build = Gauge("talktime_build_info", "1, labelled.", ["version"], registry=registry)
+        build.labels(version).set(1)
+        self._requests = self._seconds(
+            "http_request", "Time to answer a request.", HTTP_SECONDS, "method", "route", "status"
         )
-        self.calls_ended = Counter(
-            "talktime_calls_ended_total", "Ended calls.", ["reason"], registry=self.registry
+
+        self.calls_started = self._count("calls_started", "Calls that were authorised.", "kind")
+        self.calls_ended = self._count("calls_ended", "Ended calls.", "reason")
+        self.calls_recovered = self._count(
+            "calls_recovered", "Calls of a dead server, settled at start."
         )
-        self.calls_recovered = Counter(
-            "talktime_calls_recovered_total",
-            "Calls of a dead server, settled at start.",
-            registry=self.registry,
+        self.call_ring = self._seconds(
+            "call_ring", "From a request to the first ring.", CALL_SECONDS
         )
+        self.call_setup = self._seconds(
+            "call_setup", "From a request to both legs' media.", CALL_SECONDS
+        )
+        self.ticks = self._count("meter_ticks", "Billed slices of calls that were posted and told.")
+        self.drift = self._seconds(
+            "meter_drift",
+            "How long after its beginning a slice was posted and told.",
+            SHORT_SECONDS,
+        )
+        self.charged = self._count("money_charged_minor", "Charged for calls.", "currency")
+        self._slices = self._seconds(
+            "ledger_slice", "Time to write what calls asked of the ledger.", SHORT_SECONDS
+        )
+        self._slice_works = Histogram(
+            "talktime_ledger_slice_works",
+            "Works written in one transaction.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200),
+            registry=registry,
+        )
+
+        self.jobs_waiting = self._gauge("jobs_waiting", "Jobs that are due.", "name")
+        self.jobs_failed = self._gauge("jobs_failed", "Jobs that were given up.", "name")
+        self._jobs_done = self._count("jobs_done", "Tries of jobs on this node.", "name", "outcome")
+        self._jobs_seconds = self._seconds(
+            "jobs", "Time of one try of a job.", CALL_SECONDS, "name"
+        )
+        self.outbox_waiting = self._gauge("outbox_waiting", "Notices that are not told yet.")
+
+        self._codes = self._count("otp_sent", "One-time codes.", "outcome")
+        self._webhooks = self._count("webhooks", "News from gateways.", "gateway", "outcome")
+        self._payments = self._count("payments_completed", "Payments that came in.", "gateway")
+
+        self.loop_lag = self._seconds("event_loop_lag", "How late the loop was.", SHORT_SECONDS)
+        self.gc_pause = self._seconds("gc_pause", "Collections.", SHORT_SECONDS, "generation")
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route, status).observe(seconds)
 
+    def job_done(self, name: str, outcome: str, seconds: float) -> None:
+        self._jobs_done.labels(name, outcome).inc()
+        self._jobs_seconds.labels(name).observe(seconds)
+
+    def code_sent(self, outcome: str) -> None:
+        self._codes.labels(outcome).inc()
+
+    def slice_written(self, seconds: float, works: int) -> None:
+        """A transaction without work was a heartbeat."""
+        if works:
+            self._slices.observe(seconds)
+            self._slice_works.observe(works)
+
+    def gateway_spoke(self, gateway: str, source: str, outcome: str) -> None:
+        if source == "webhook":
+            self._webhooks.labels(gateway, outcome).inc()
+        if outcome == "completed":
+            self._payments.labels(gateway).inc()
+
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A gauge whose value is asked for when Prometheus comes."""
         Gauge(name, text, registry=self.registry).set_function(read)
+
+    def _count(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"talktime_{name}_total", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"talktime_{name}", text, labels, registry=self.registry)
+
+    def _seconds(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(
+            f"talktime_{name}_seconds", text, labels, buckets=buckets, registry=self.registry
+        )
 
     async def handle(self, request: web.Request) -> web.Response:
         if not (is_from_here(request) or self._knows(request)):

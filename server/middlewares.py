@@ -66,7 +66,10 @@ def _tracing(settings: Around) -> Middleware:
         address = forwarded_address(request, settings.trusted_proxies)
         if address is not None:
             seen = request.clone(remote=address)
-        with bound(request_id=request_id):
+        ids = {"request_id": request_id}
+        if "/calls/{id}" in template_of(request):
+            ids["call_id"] = request.match_info["id"]
+        with bound(**ids):
             began = asyncio.get_running_loop().time()
             status = 499  # Not sent: what the log says when the client left before the answer.
             try:

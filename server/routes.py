@@ -6,7 +6,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from rest.account.avatars import AvatarRoutes, AvatarSettings
+from rest.account.avatars import AvatarRoutes
 from rest.account.block_list import BlockRoutes
 from rest.account.pictures import Pictures
 from rest.account.routes import AccountRoutes
@@ -15,7 +15,7 @@ from rest.auth.desk import AuthSettings, SessionDesk
 from rest.auth.otp import Otps
 from rest.auth.otp_routes import OtpRoutes
 from rest.auth.password_routes import PasswordRoutes
-from rest.auth.passwords import HashCost, Passwords
+from rest.auth.passwords import Passwords
 from rest.auth.phone_routes import PhoneRoutes
 from rest.auth.routes import AuthRoutes
 from rest.auth.session_routes import SessionRoutes
@@ -29,10 +29,9 @@ from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
-from rest.payments.gateways.monnify import API_URL as MONNIFY_URL
-from rest.payments.gateways.monnify import MonnifyGateway
+from rest.operators.routes import OperatorRoutes
 from rest.payments.gateways.port import Gateway
-from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
+from rest.payments.gateways.sandbox import SandboxGateway
 from rest.payments.gateways.sandbox_pages import SandboxPages
 from rest.payments.plan_routes import PlanRoutes
 from rest.payments.purchase_routes import PurchaseRoutes
@@ -51,15 +50,15 @@ from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
 from server.documents import Documents
-from server.gateway_settings import webhook_secrets
 from server.health import HealthRoutes
+from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.actions import Actions
 from signalling.events import Event
 from storage.combiner import Combiner
-from storage.objects import Objects, S3Access, in_bucket, in_folder
+from storage.objects import Objects
 from storage.pool import Pool
 from storage.selling import Sellers
 
@@ -202,6 +201,7 @@ def all_routes(parts: Parts) -> list[Route]:
             ),
         ).table(),
         *(media if hook_secret else []),
+        *OperatorRoutes(pool).table(),
         *HealthRoutes(
             pool,
             version=parts.version,
@@ -225,69 +225,3 @@ def mount_all(
         if isinstance(gateway, SandboxGateway):
             pages = SandboxPages(gateway, currency_exponent=parts.config.currency_exponent)
             app.add_routes(pages.table())
-
-
-def make_passwords(config: Config) -> Passwords:
-    cost = config.argon2
-    return Passwords(
-        HashCost(memory_kib=cost.memory_kib, passes=cost.time_cost, lanes=cost.parallelism)
-    )
-
-
-def make_gateways(
-    config: Config, pool: Pool, public_url: Callable[[], str], clock: Callable[[], int]
-) -> list[Gateway]:
-    """The gateways that are on; they must be closed. `clock` gives Unix ms."""
-    made: list[Gateway] = []
-    if config.sandbox_gateway:
-        secret = config.secret("sandbox_webhook_secret").encode()
-        made.append(SandboxGateway([secret], public_url, lookup=lookup_in(pool), clock=clock))
-    if config.stripe_secret_key is not None:
-        # The SDK takes half a second and 34 MiB, so it is not for those who do not use it.
-        from rest.payments.gateways.stripe import API_URL, StripeGateway
-
-        made.append(
-            StripeGateway(
-                config.secret("stripe_secret_key"),
-                publishable_key=config.stripe_publishable_key,
-                webhook_secrets=webhook_secrets(config),
-                api_url=config.stripe_api_url or API_URL,
-            )
-        )
-    if config.monnify_secret_key is not None:
-        made.append(
-            MonnifyGateway(
-                config.secret("monnify_api_key"),
-                config.secret("monnify_secret_key"),
-                contract_code=config.monnify_contract_code,
-                exponent=config.currency_exponent,
-                public_url=public_url,
-                clock=clock,
-                api_url=config.monnify_api_url or MONNIFY_URL,
-            )
-        )
-    return made
-
-
-def make_objects(config: Config) -> Objects:
-    """The store of pictures: a bucket if there is one, else a folder."""
-    if not config.objects_url:
-        return in_folder(config.data_dir / "objects")
-    return in_bucket(
-        S3Access(
-            url=config.objects_url,
-            access_key=config.secret("objects_access_key"),
-            secret_key=config.secret("objects_secret_key"),
-            region=config.objects_region,
-            endpoint=config.objects_endpoint,
-        )
-    )
-
-
-def avatar_settings(config: Config) -> AvatarSettings:
-    """Without an address of our own, as in development, those of pictures are paths."""
-    return AvatarSettings(
-        url_base=config.objects_public_url or f"{config.public_url.rstrip('/')}/media",
-        bytes_max=config.avatar_bytes_max,
-        upload_s=config.avatar_upload_ms / 1000,
-    )

@@ -14,7 +14,8 @@ from rest.auth.sms.wire import Wire
 from rest.http.phones import REGIONS
 
 if TYPE_CHECKING:
-    from server.config import Config, Fault
+    from server.config import Config
+    from server.config_rules import Fault
 
 NEEDED = {
     "http": ("sms_http_url", "sms_http_token", "sms_http_secret"),

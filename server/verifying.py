@@ -8,9 +8,9 @@ from rich.table import Table
 from rest.auth import rules
 from rest.http.errors import Problem
 from server.config import Config
+from server.makers import make_passwords
 from server.people import grant as give
 from server.people import make_provider, make_user
-from server.routes import make_passwords
 from signalling.calls.records import read_tariff
 from signalling.core.tariff import cost
 from storage.errors import Conflict

@@ -31,6 +31,7 @@ from storage.works import (
     Record,
     Settle,
     Work,
+    accounts_of,
 )
 
 Clock = Callable[[], int]
@@ -75,19 +76,6 @@ class _Locked(Exception):
         self.accounts = accounts
 
 
-def _accounts(work: Work) -> tuple[int, ...]:
-    """The accounts a work changes."""
-    named: tuple[int | None, ...]
-    match work:
-        case Authorise():
-            named = (work.payer, work.bonus)
-        case Charge() | Settle():
-            named = (work.payer, work.platform, work.bonus, work.payee)
-        case _:
-            return ()
-    return tuple(account for account in named if account is not None)
-
-
 def _ignore(_outcome: Outcome) -> None:
     """For works of our own that nobody waits for."""
 
@@ -110,6 +98,7 @@ class Combiner:
         slice_max: int = 200,
         wait_max_ms: int = 4000,
         on_fenced: Callable[[], None] = lambda: None,
+        on_slice: Callable[[float, int], None] = lambda _seconds, _works: None,
     ) -> None:
         self._pool = pool
         self._epoch = epoch
@@ -118,6 +107,7 @@ class Combiner:
         self._slice_max = slice_max
         self._wait_max_s = wait_max_ms / 1000
         self._on_fenced = on_fenced
+        self._on_slice = on_slice
         # Asking which loop runs is a system call, and works come by the thousand.
         self._loop = asyncio.get_running_loop()
         self._lanes = Lanes()
@@ -256,7 +246,8 @@ class Combiner:
                 raise
             if len(items) == 1:
                 work = items[0].work
-                log.error("%s of call %s: %s", type(work).__name__, work.call_id, error)
+                extra = {"call_id": str(work.call_id)}
+                log.error("%s was refused: %s", type(work).__name__, error, extra=extra)
                 self._finish(items[0], Failed(Conflict(f"cannot be written: {error}")))
                 return
             half = len(items) // 2
@@ -276,9 +267,10 @@ class Combiner:
         now_ms = self._clock()
         oldest_ms = self._lanes.oldest_ms(items)
         beat_ms = now_ms if oldest_ms is None else min(now_ms, oldest_ms)
-        accounts = {account for item in items for account in _accounts(item.work)}
+        accounts = {account for item in items for account in accounts_of(item.work)}
         outcomes: dict[Item, Outcome] = {}
-        self._beat_due_s = self._loop.time() + self._beat_s
+        began_s = self._loop.time()
+        self._beat_due_s = began_s + self._beat_s
         async with asyncio.timeout(SLICE_DEADLINE_S):
             if self._conn is None:
                 self._conn = await self._pool.acquire()
@@ -300,6 +292,7 @@ class Combiner:
                 await transaction.rollback()
                 raise
             await transaction.commit()
+        self._on_slice(self._loop.time() - began_s, len(items))
         return [outcomes[item] for item in items]
 
     async def _put_off(self, items: Iterable[Item], locked: frozenset[int]) -> None:
@@ -312,7 +305,7 @@ class Combiner:
         missing = locked - {row[0] for row in rows}
         now_s = self._loop.time()
         for item in items:
-            accounts = _accounts(item.work)
+            accounts = accounts_of(item.work)
             if not missing.isdisjoint(accounts):
                 self._finish(item, Failed(NotFound("no such account")))
             elif not locked.isdisjoint(accounts):
@@ -373,7 +366,8 @@ class Combiner:
             try:
                 done(answer(work, outcome))
             except Exception:
-                log.exception("a callback of %s failed", type(work).__name__)
+                extra = {"call_id": str(work.call_id)}
+                log.exception("a callback of %s failed", type(work).__name__, extra=extra)
 
     def _close(self, refusal: Refusal) -> None:
         """No more work: everything that waits fails, and so does everything that is put."""

@@ -6,17 +6,23 @@ tried, is `server/jobs.py`'s business.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import cast
 
 import asyncpg
+import msgspec
 import orjson
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.types import JobId
 
-from storage.pool import Connection
+from storage.errors import Conflict
+from storage.pool import Connection, Record
 
 PAYLOAD_BYTES_MAX = 65_536
+NAMES_MAX = 200
+RETRIES_MAX = 1_000
 
 
 def queries_on(conn: Connection) -> Queries:
@@ -61,3 +67,184 @@ async def enqueue(
         on_conflict="skip",
     )
     return made[0] is not None
+
+
+# -- what operators see and do
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Jobs of one name. `delayed` ones wait for their time, `waiting` ones for somebody to do them;
+    `oldest_s` is how long the first of these has been waiting."""
+
+    name: str
+    waiting: int
+    delayed: int
+    active: int
+    failed: int
+    oldest_s: float
+
+
+class FailedJob(msgspec.Struct, frozen=True):
+    """A job that was given up. `error` is what the last try said; the payload is not shown."""
+
+    id: int
+    name: str
+    tries: int
+    error: str
+    promised_at: datetime
+    failed_at: datetime
+
+
+class Changed(Enum):
+    """What became of an operator's wish about one job."""
+
+    DONE = "done"
+    NOT_FOUND = "not_found"
+    WRONG_STATE = "wrong_state"
+    # Another job with the same key waits or runs.
+    REPEATED = "repeated"
+
+
+async def counts(conn: Connection) -> list[Counts]:
+    rows = await conn.fetch(
+        """
+        select entrypoint, count(*) filter (where queued and execute_after <= now()) as waiting,
+               count(*) filter (where queued and execute_after > now()) as delayed,
+               count(*) filter (where status = 'picked') as active,
+               count(*) filter (where status = 'failed') as failed,
+               extract(epoch from now() - min(execute_after)
+                   filter (where queued and execute_after <= now()))::float8 as oldest_s
+        from (select *, status = 'queued' as queued from pgqueuer) job
+        group by entrypoint order by entrypoint limit $1
+        """,
+        NAMES_MAX,
+    )
+    return [
+        Counts(
+            name=row["entrypoint"],
+            waiting=row["waiting"],
+            delayed=row["delayed"],
+            active=row["active"],
+            failed=row["failed"],
+            oldest_s=max(0.0, row["oldest_s"] or 0.0),
+        )
+        for row in rows
+    ]
+
+
+async def list_failed(conn: Connection, limit: int, offset: int) -> tuple[list[FailedJob], int]:
+    """A page of the failed jobs, the latest first, and how many there are in all."""
+    rows = await conn.fetch(
+        """
+        select job.id, job.entrypoint, job.attempts + 1 as tries, job.created, job.updated,
+               told.traceback
+        from pgqueuer job left join lateral (
+            select traceback from pgqueuer_log
+            where job_id = job.id and status = 'failed' order by id desc limit 1
+        ) told on true
+        where job.status = 'failed' order by job.updated desc, job.id desc limit $1 offset $2
+        """,
+        limit,
+        offset,
+    )
+    total: int = await conn.fetchval("select count(*) from pgqueuer where status = 'failed'")
+    failed = [
+        FailedJob(
+            id=row["id"],
+            name=row["entrypoint"],
+            tries=row["tries"],
+            error=_error_of(row["traceback"]),
+            promised_at=row["created"],
+            failed_at=row["updated"],
+        )
+        for row in rows
+    ]
+    return failed, total
+
+
+def _error_of(traceback: object) -> str:
+    # The library hands over encoded JSON, which our connections encode once more.
+    record = orjson.loads(traceback) if isinstance(traceback, str) else traceback
+    return str(record.get("exception_message", "")) if isinstance(record, dict) else ""
+
+
+async def retry(conn: Connection, job_id: int) -> Changed:
+    """Try a failed job again, with all its tries; needs a transaction."""
+    row = await _lock(conn, job_id)
+    if row is None:
+        return Changed.NOT_FOUND
+    if row["status"] != "failed":
+        return Changed.WRONG_STATE
+    try:
+        async with conn.transaction():
+            await queries_on(conn).requeue_jobs([JobId(job_id)])
+    except asyncpg.UniqueViolationError:
+        return Changed.REPEATED
+    return Changed.DONE
+
+
+async def retry_all(conn: Connection, name: str | None = None) -> int:
+    """Try failed jobs again (of one name, or all), 1 000 at most; how many there were.
+
+    Of several with one key the newest alone comes back, and none while such a job waits or runs.
+
+    Raises:
+        Conflict: a job with the key of one of them was promised at this very moment.
+    """
+    rows = await conn.fetch(
+        """
+        select id from (
+            select id, dedupe_key, row_number() over (
+                partition by coalesce(dedupe_key, id::text) order by id desc
+            ) as place
+            from pgqueuer where status = 'failed' and ($1::text is null or entrypoint = $1)
+        ) failed
+        where place = 1 and not exists (
+            select from pgqueuer other where other.dedupe_key = failed.dedupe_key
+              and other.status in ('queued', 'picked')
+        )
+        order by id limit $2
+        """,
+        name,
+        RETRIES_MAX,
+    )
+    ids = [JobId(row["id"]) for row in rows]
+    try:
+        async with conn.transaction():
+            await queries_on(conn).requeue_jobs(ids)
+    except asyncpg.UniqueViolationError:
+        raise Conflict("A job of the same key has just been promised; try again.") from None
+    return len(ids)
+
+
+async def cancel(conn: Connection, job_id: int) -> Changed:
+    """Take a job off the queue that waits or has failed; needs a transaction.
+
+    One that runs is not stopped half-way: wrong_state.
+    """
+    row = await _lock(conn, job_id)
+    if row is None:
+        return Changed.NOT_FOUND
+    if row["status"] not in ("queued", "failed"):
+        return Changed.WRONG_STATE
+    await queries_on(conn).mark_job_as_cancelled([JobId(job_id)])
+    return Changed.DONE
+
+
+async def _lock(conn: Connection, job_id: int) -> Record | None:
+    return await conn.fetchrow("select status from pgqueuer where id = $1 for update", job_id)
+
+
+async def sweep_log(conn: Connection, limit: int) -> int:
+    """Forget what was done a week ago, but for jobs that are still there; returns how many rows."""
+    done = await conn.execute(
+        """
+        delete from pgqueuer_log where id in (
+            select id from pgqueuer_log log where created < now() - interval '7 days'
+              and not exists (select from pgqueuer where pgqueuer.id = log.job_id)
+            order by created limit $1
+        )
+        """,
+        limit,
+    )
+    return int(done.split()[-1])

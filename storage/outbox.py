@@ -60,6 +60,14 @@ async def take(conn: Connection, limit: int) -> list[Promise]:
     return [Promise(row["id"], row["topic"], row["user_id"], row["body"]) for row in rows]
 
 
+async def count(conn: Connection) -> int:
+    """How many promises are not kept yet; counted up to 10 000."""
+    waiting: int = await conn.fetchval(
+        "select count(*) from (select from outbox limit 10000) waiting"
+    )
+    return waiting
+
+
 async def forget(conn: Connection, ids: list[int]) -> None:
     """They have been told."""
     await conn.execute("delete from outbox where id = any ($1::bigint[])", ids)

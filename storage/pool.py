@@ -89,11 +89,17 @@ def server_settings(application_name: str) -> dict[str, str]:
 
 
 async def connect(
-    dsn: str, *, application_name: str = "talktime"
+    dsn: str, *, application_name: str = "talktime", deadline_s: float | None = None
 ) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection outside any pool, with the pool's codec and session settings."""
+    """One connection outside any pool, with the pool's codec and session settings.
+
+    `deadline_s` bounds each statement on our side too, for whoever has no deadline around it.
+    """
     conn = await asyncpg.connect(
-        dsn, timeout=CONNECT_TIMEOUT_S, server_settings=server_settings(application_name)
+        dsn,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=deadline_s,
+        server_settings=server_settings(application_name),
     )
     await prepare_connection(conn)
     return conn

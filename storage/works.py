@@ -184,3 +184,16 @@ class Failed(Outcome, frozen=True, gc=False):
     one item cannot be written as it is."""
 
     error: Refusal
+
+
+def accounts_of(work: Work) -> tuple[int, ...]:
+    """The accounts a work changes."""
+    named: tuple[int | None, ...]
+    match work:
+        case Authorise():
+            named = (work.payer, work.bonus)
+        case Charge() | Settle():
+            named = (work.payer, work.platform, work.bonus, work.payee)
+        case _:
+            return ()
+    return tuple(account for account in named if account is not None)

@@ -44,6 +44,11 @@ class Passwords:
         # Checked in place of an account that is not there, so that both take as long.
         self._dummy = self._hasher.hash(secrets.token_urlsafe(16))
 
+    @property
+    def waiting(self) -> int:
+        """How many hashes are asked for and not made yet."""
+        return self._waiting
+
     async def hash(self, password: str) -> str:
         """
         Raises:

@@ -50,7 +50,8 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 BY_STATUS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
-_parameter = re.compile(r"\{([a-z_]+)(?::([^{}]+))?\}")
+# A pattern may have counts in braces of its own: `{id:[0-9]{1,18}}`.
+_parameter = re.compile(r"\{([a-z_]+)(?::((?:[^{}]|\{[0-9,]+\})+))?\}")
 
 
 def build_openapi(

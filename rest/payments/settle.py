@@ -14,6 +14,9 @@ from storage.pool import Connection, Pool
 from storage.selling import Sellers
 from storage.settlement import Finding
 
+# Gateway, what led to it ("webhook", "question" or "payer"), outcome; after the commit.
+Observe = Callable[[str, str, str], None]
+
 DEADLINE_S = 4.0
 # What settles nothing, and what comes of it.
 UNSETTLED = {
@@ -29,11 +32,19 @@ _log = structlog.get_logger(__name__)
 
 
 class Settler:
-    def __init__(self, pool: Pool, *, kick: Callable[[], None], sellers: Sellers) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        kick: Callable[[], None],
+        sellers: Sellers,
+        observe: Observe = lambda *_: None,
+    ) -> None:
         """`kick` wakes the outbox relay of this node; it is called after each commit."""
         self._pool = pool
         self.kick = kick
         self._sellers = sellers
+        self._observe = observe
 
     async def event(self, gateway: str, event: GatewayEvent) -> str:
         """Apply a webhook's event, however often and in whatever order events come.
@@ -50,6 +61,7 @@ class Settler:
                 conn, gateway=gateway, event_id=event.id, kind=event.kind
             )
             if not fresh:
+                self._observe(gateway, "webhook", "seen")
                 return "seen"
             payment, outcome = await self._apply(conn, gateway, event.reference, event.status)
             await payments.close_event(
@@ -60,6 +72,7 @@ class Settler:
                 outcome=outcome,
             )
         self._told(gateway, payment, outcome)
+        self._observe(gateway, "webhook", outcome)
         return outcome
 
     async def found(self, gateway: str, reference: str, status: GatewayStatus) -> Payment | None:
@@ -71,6 +84,7 @@ class Settler:
         ):
             payment, outcome = await self._apply(conn, gateway, reference, status)
         self._told(gateway, payment, outcome)
+        self._observe(gateway, "question", outcome)
         return payment
 
     async def from_wallet(self, record: Callable[[Connection], Awaitable[Payment]]) -> Payment:
@@ -96,6 +110,7 @@ class Settler:
             )
             assert payment is not None
         self._told(settlement.FROM_WALLET, payment, outcome)
+        self._observe(settlement.FROM_WALLET, "payer", outcome)
         return payment
 
     async def _apply(

@@ -181,7 +181,9 @@ class Actions:
             try:
                 host.feed(inputs.Funded())
             except Refused:
-                log.debug("a call before its answer needs no money", extra={"call": str(host.id)})
+                log.debug(
+                    "a call before its answer needs no money", extra={"call_id": str(host.id)}
+                )
 
     def media_hook(self, call_id: UUID, kind: Literal["connected", "rtp", "end"]) -> State:
         """What the operator's media server has seen; returns the call's state after it.

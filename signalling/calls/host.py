@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from signalling.calls.watcher import Watcher
 from signalling.codes import By, Code, Party, Refused, State
 from signalling.core.call import deadline, step
 from signalling.core.effects import Effect
@@ -56,6 +57,9 @@ class Performer(Protocol):
     def perform(
         self, host: "Host", effects: list[Effect], cause: Cause | None, now_ms: int
     ) -> None: ...
+
+    @property
+    def watcher(self) -> Watcher: ...
 
 
 class Host:
@@ -103,7 +107,9 @@ class Host:
 
     def begin(self, effects: list[Effect], cause: Cause | None) -> None:
         """Carry out the effects of opening the call."""
-        self._perform(effects, cause, self._clock())
+        now_ms = self._clock()
+        self._performer.watcher.moved(None, self.call, now_ms)
+        self._perform(effects, cause, now_ms)
         self._work_off()
 
     def feed(self, given: Input, cause: Cause | None = None) -> None:
@@ -147,8 +153,14 @@ class Host:
             self._armed_ms = None
 
     def _step(self, given: Input, cause: Cause | None, now_ms: int) -> None:
-        call, effects = step(self.call, given, now_ms)
+        before = self.call
+        call, effects = step(before, given, now_ms)
         self.call = call
+        # Most inputs only pass signalling on.
+        if not (
+            call.meter is before.meter and call.state is before.state and call.final is before.final
+        ):
+            self._performer.watcher.moved(before, call, now_ms)
         if effects:
             self._perform(effects, cause, now_ms)
         if call.told and self._when_told:
@@ -170,7 +182,7 @@ class Host:
             try:
                 self._step(given, cause, self._fire_due())
             except Refused as refused:
-                log.debug("input dropped", extra={"call": str(self.id), "code": refused.code})
+                log.debug("input dropped", extra={"call_id": str(self.id), "code": refused.code})
         self._arm()
 
     def _deadline(self) -> int | None:
@@ -187,7 +199,7 @@ class Host:
                 return now_ms
             self._step(TimerFired(), None, now_ms)
             now_ms = self._clock()
-        log.error("a call's deadline does not move", extra={"call": str(self.id)})
+        log.error("a call's deadline does not move", extra={"call_id": str(self.id)})
         self._give_up()
         return now_ms
 
@@ -210,7 +222,7 @@ class Host:
         try:
             self._fire_due()
         except Exception:
-            log.exception("a call's timer failed", extra={"call": str(self.id)})
+            log.exception("a call's timer failed", extra={"call_id": str(self.id)})
             self._give_up()
         finally:
             self._work_off()

@@ -367,6 +367,7 @@ class Opener:
             earned_minor=0,
             hold_minor=0,
         )
+        self._performer.watcher.refused(row)
         # The reply comes first; the one terminal event follows it.
         asyncio.get_running_loop().call_soon(self._tell_refused, asker, call_id, reason, now_ms)
         return Opened(call_id, snapshot_of(row, Party.CALLER, asker.device))

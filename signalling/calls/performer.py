@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from signalling.calls.host import Cause, Host
+from signalling.calls.watcher import Unwatched, Watcher
 from signalling.core import effects as made
 from signalling.core import inputs
 from signalling.events import IceServers
@@ -37,12 +38,14 @@ class CallPerformer:
         turn: TurnTerms,
         *,
         closed: Callable[[Host], None],
+        watcher: Watcher | None = None,
     ) -> None:
         self._fanout = fanout
         self._books = books
         self._push = push
         self._turn = turn
         self._closed = closed
+        self.watcher = watcher or Unwatched()
 
     def perform(
         self, host: Host, effects: list[made.Effect], cause: Cause | None, now_ms: int
@@ -139,7 +142,9 @@ class CallPerformer:
                     outcome.charged_minor, outcome.hold_minor, outcome.available_minor
                 )
             else:
-                log.error("charge refused", extra={"call": str(host.id), "outcome": str(outcome)})
+                log.error(
+                    "charge refused", extra={"call_id": str(host.id), "outcome": str(outcome)}
+                )
                 given = inputs.ChargeRefused()
             host.feed(given)
 
@@ -179,7 +184,7 @@ class CallPerformer:
                 )
             else:
                 # The books stay open until recovery closes them; the people are told in time.
-                log.error("settle failed", extra={"call": str(host.id), "outcome": str(outcome)})
+                log.error("settle failed", extra={"call_id": str(host.id), "outcome": str(outcome)})
                 host.feed(inputs.SettleFailed())
 
         self._books.put(work, answered)

@@ -55,6 +55,21 @@ def closing(orphan: nodes.Orphan) -> works.Settle:
     )
 
 
+def tell(work: works.Settle) -> None:
+    """The one line that each call leaves in the log."""
+    log.info(
+        "call ended",
+        extra={
+            "call_id": str(work.call_id),
+            "reason": work.reason,
+            "by": work.ended_by,
+            "units": work.units,
+            "charged_minor": work.target_minor,
+            "talk_s": work.talk_ms // 1_000,
+        },
+    )
+
+
 async def recover(conn: Connection, combiner: Combiner, epoch: int) -> Sequence[works.Outcome]:
     """Adopt and settle the calls of dead epochs; returns what became of each.
 
@@ -64,6 +79,11 @@ async def recover(conn: Connection, combiner: Combiner, epoch: int) -> Sequence[
     if not left:
         return []
     mine = set(await nodes.adopt(conn, [orphan.call_id for orphan in left], epoch))
-    outcomes = [await combiner.do(closing(orphan)) for orphan in left if orphan.call_id in mine]
+    outcomes = []
+    for orphan in left:
+        if orphan.call_id in mine:
+            work = closing(orphan)
+            outcomes.append(await combiner.do(work))
+            tell(work)
     log.warning("calls of a dead server settled", extra={"calls": len(outcomes)})
     return outcomes

@@ -23,6 +23,7 @@ from signalling.handlers.context import Context
 from signalling.limits import RECENT_CALLS_MS, CallLimits, SocketLimits
 from signalling.nodes.bus import Presence
 from signalling.sockets.device import Device
+from signalling.sockets.hub import about, ids
 from signalling.sockets.identity import Identity
 from storage import calls as stored
 from storage import providers
@@ -191,7 +192,10 @@ class CallDesk:
             device.fail(frame.id, unavailable())
         except Exception:
             incident = str(new_id())
-            log.exception("command failed", extra={"type": frame.type, "incident": incident})
+            log.exception(
+                "a command failed",
+                extra={**ids(device), **about(frame), "incident": incident},
+            )
             device.fail(
                 frame.id,
                 Refused(

@@ -17,7 +17,7 @@ from signalling.limits import SocketLimits
 from signalling.sockets.desk import Desk
 from signalling.sockets.device import Device
 from signalling.sockets.fast_reader import FastResponse, Response
-from signalling.sockets.hub import Hub, ids
+from signalling.sockets.hub import Hub, about, ids
 from signalling.sockets.send_queue import Flusher, SendQueue
 from signalling.sockets.throttle import Window
 
@@ -221,7 +221,8 @@ class Connection:
         except Exception:
             incident = uuid4().hex[:16]
             log.exception(
-                "a command failed", extra={**ids(device), "type": frame.type, "incident": incident}
+                "a command failed",
+                extra={**ids(device), **about(frame), "incident": incident},
             )
             device.fail(command_id, broken(incident))
 

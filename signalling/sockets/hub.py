@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from signalling.codes import Close, Code, Refused
-from signalling.commands import Hello
+from signalling.commands import Frame, Hello
 from signalling.events import Draining
 from signalling.frames import Encoded, encode_event
 from signalling.limits import SocketLimits
@@ -274,9 +274,20 @@ class Hub:
                 log.warning("sockets left after closing all", extra={"left": len(self._sockets)})
 
 
+def about(frame: Frame) -> dict[str, str]:
+    """What a log line may say about a command: never its data."""
+    if frame.call is None:
+        return {"type": frame.type}
+    return {"type": frame.type, "call_id": str(frame.call)}
+
+
 def ids(device: Device) -> dict[str, str]:
     """What a log line may say about a device."""
-    return {"user": str(device.user_id), "device": device.id}
+    return {
+        "user_id": str(device.user_id),
+        "device_id": device.id,
+        "session": device.session,
+    }
 
 
 def address_key(remote: str | None) -> str:

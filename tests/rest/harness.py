@@ -158,7 +158,7 @@ def route_of(routes: Sequence[Route], method: str, path: str) -> Route | None:
     for route in routes:
         for pattern in route.paths:
             spelled = re.sub(r"\{[a-z_]+\}", UUID_PATTERN, pattern)
-            spelled = re.sub(r"\{[a-z_]+:([^{}]+)\}", r"\1", spelled)
+            spelled = re.sub(r"\{[a-z_]+:((?:[^{}]|\{[0-9,]+\})+)\}", r"\1", spelled)
             if route.method == method and re.fullmatch(spelled, bare):
                 found.append(("{" in pattern, route))
     return min(found, key=lambda each: each[0])[1] if found else None

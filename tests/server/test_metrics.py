@@ -107,6 +107,28 @@ async def test_requests_are_counted_by_template_and_gauges_read_when_asked(
     assert "talktime_calls_recovered_total 2.0" in text
 
 
+def test_heartbeats_are_no_slices_and_questions_no_webhooks() -> None:
+    metrics = Metrics()
+    metrics.slice_written(0.001, 0)
+    metrics.slice_written(0.004, 7)
+    metrics.gateway_spoke("stripe", "webhook", "seen")
+    metrics.gateway_spoke("stripe", "question", "completed")
+    metrics.job_done("greet", "retried", 0.5)
+    read = metrics.registry.get_sample_value
+    assert read("talktime_ledger_slice_seconds_count") == 1
+    assert read("talktime_ledger_slice_works_sum") == 7
+    assert read("talktime_webhooks_total", {"gateway": "stripe", "outcome": "seen"}) == 1
+    assert read("talktime_webhooks_total", {"gateway": "stripe", "outcome": "completed"}) is None
+    assert read("talktime_payments_completed_total", {"gateway": "stripe"}) == 1
+    assert read("talktime_jobs_done_total", {"name": "greet", "outcome": "retried"}) == 1
+    assert read("talktime_jobs_seconds_sum", {"name": "greet"}) == 0.5
+
+
+def test_the_version_that_runs_is_said() -> None:
+    read = Metrics(version="1.2.3").registry.get_sample_value
+    assert read("talktime_build_info", {"version": "1.2.3"}) == 1
+
+
 def test_several_servers_of_one_process_count_for_themselves() -> None:
     one, other = Metrics(), Metrics()
     one.calls_recovered.inc()

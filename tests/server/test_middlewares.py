@@ -185,6 +185,17 @@ async def test_the_log_has_ids_and_never_the_url(clients: Clients) -> None:
     assert "canary" not in repr(lines)
 
 
+async def test_lines_of_a_request_about_a_call_name_the_call(clients: Clients) -> None:
+    async def bound_ids(_request: web.Request) -> web.Response:
+        return reply(Seen(text=str(structlog.contextvars.get_contextvars().get("call_id"))))
+
+    client = await clients.start(route("/calls/{id}/end", bound_ids), route("/x/{id}", bound_ids))
+    wanted = str(uuid4())
+    for path, named in ((f"/calls/{wanted}/end", wanted), (f"/x/{wanted}", "None")):
+        async with client.get(path) as response:
+            assert (await response.json())["text"] == named
+
+
 async def test_each_request_is_observed_by_its_template(clients: Clients) -> None:
     seen: list[tuple[str, str, int]] = []
     around = Around(observe=lambda method, route, status, _s: seen.append((method, route, status)))

@@ -96,7 +96,8 @@ async def test_what_the_document_calls_public_is_public_and_nothing_else(
         wrong = []
         for method, path in sorted(documented(found)):
             operation = found["paths"][path][method.lower()]
-            url = there.site.url + path.replace("{id}", str(new_id())).replace(
+            number = path.startswith("/jobs/")
+            url = there.site.url + path.replace("{id}", "1" if number else str(new_id())).replace(
                 "{reference}", "pay_x"
             )
             async with there.site.http.request(method, url) as answer:

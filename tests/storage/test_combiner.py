@@ -56,6 +56,15 @@ async def test_a_call_goes_through_from_hold_to_settlement(pool: Pool) -> None:
         await check_books(pool)
 
 
+async def test_each_slice_tells_its_time_and_size(pool: Pool) -> None:
+    slices: list[tuple[float, int]] = []
+    async with make_world(pool, on_slice=lambda *told: slices.append(told)) as world:
+        await world.call()
+    assert [works for _, works in slices if works] == [1]
+    assert slices[0][1] == 0, "the first beat"
+    assert all(0 < seconds < 10 for seconds, _ in slices)
+
+
 async def test_what_waits_is_written_in_one_transaction(pool: Pool) -> None:
     faults = Faults(pool)
     async with make_world(pool, wrapped=faults.pool) as world:

@@ -42,3 +42,26 @@ async def test_preparing_again_changes_nothing(conn: Connection) -> None:
     await jobs.enqueue(conn, "greet", {})
     await jobs.prepare(conn)
     assert len(await waiting(conn)) == 1
+
+
+async def test_the_log_is_swept_after_a_week_but_for_jobs_that_are_still_there(
+    conn: Connection,
+) -> None:
+    await jobs.enqueue(conn, "greet", {})
+    await jobs.enqueue(conn, "call", {})
+    await conn.execute("update pgqueuer_log set created = now() - interval '8 days'")
+    await jobs.enqueue(conn, "late", {})
+    await conn.execute("delete from pgqueuer where entrypoint in ('greet', 'late')")
+    assert await jobs.sweep_log(conn, 10) == 1
+    left = await conn.fetch("select entrypoint from pgqueuer_log order by entrypoint")
+    assert [row["entrypoint"] for row in left] == ["call", "late"]
+
+
+async def test_a_backlog_shows_how_long_its_first_job_has_been_due(conn: Connection) -> None:
+    await jobs.enqueue(conn, "greet", {})
+    await jobs.enqueue(conn, "greet", {}, delay_s=60)
+    await conn.execute(
+        "update pgqueuer set execute_after = now() - interval '90 s' where execute_after <= now()"
+    )
+    (found,) = await jobs.counts(conn)
+    assert (found.waiting, found.delayed, found.oldest_s) == (1, 1, 90.0)

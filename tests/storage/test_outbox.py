@@ -51,3 +51,11 @@ async def test_only_one_relay_takes_at_a_time(pool: Pool) -> None:
                 assert await asyncio.wait_for(outbox.take(other, 10), 2) == []
         async with other.transaction():
             assert len(await outbox.take(other, 10)) == 1
+
+
+async def test_what_is_not_told_yet_is_counted(pool: Pool) -> None:
+    async with pool.acquire() as conn:
+        assert await outbox.count(conn) == 0
+        for n in range(3):
+            await outbox.add(conn, topic="counted", user_id=new_id(), body={"n": n})
+        assert await outbox.count(conn) == 3

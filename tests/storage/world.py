@@ -226,6 +226,7 @@ async def make_world(
     wrapped: Pool | None = None,
     wait_max_ms: int = 4_000,
     on_fenced: Callable[[], None] = lambda: None,
+    on_slice: Callable[[float, int], None] = lambda _seconds, _works: None,
     clock: Callable[[], int] = lambda: NOW_MS,
 ) -> AsyncIterator[World]:
     """A node whose combiner uses `wrapped` if given, and stops in the end."""
@@ -237,6 +238,7 @@ async def make_world(
         clock=clock,
         wait_max_ms=wait_max_ms,
         on_fenced=on_fenced,
+        on_slice=on_slice,
     )
     await combiner.start()
     try:

@@ -54,6 +54,7 @@ async def test_the_queue_is_short_and_says_so(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(passwords, "_matches", held)
     waiting = [asyncio.ensure_future(passwords.check("x", "y")) for _ in range(3)]
     await asyncio.sleep(0)
+    assert passwords.waiting == 3
     with pytest.raises(Unavailable):
         await passwords.check("x", "y")
     gate.set()

@@ -70,7 +70,7 @@ ROUTES = [
     ),
     Route(
         "GET",
-        "/lines/{id}/{part:[a-z]+}",
+        "/lines/{id}/{part:[a-z]{1,9}}",
         nothing,
         summary="One",
         returns=Line,

@@ -6,6 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from rest.payments.gateways.port import Found, GatewayEvent, GatewayStatus
+from rest.payments.settle import Settler
+from storage.pool import Pool
 from tests.rest.harness import Person
 from tests.rest.payments.shop import Shop
 
@@ -125,3 +127,20 @@ async def test_what_the_gateway_took_back_is_taken_back_or_reported(
         rows = await conn.fetch("select event_id, outcome from psp_event where kind like 'c%'")
     assert {tuple(row) for row in rows} == {("evt_1", "refunded"), ("evt_2", "flagged")}
     assert [(log["event"], log["why"]) for log in logs] == [("payment_event_refused", "flagged")]
+
+
+async def test_what_gateways_say_is_observed_after_it_is_committed(
+    shop: Shop, ann: Person, pool: Pool
+) -> None:
+    heard: list[tuple[str, str, str]] = []
+    settler = Settler(pool, kick=lambda: None, sellers={}, observe=lambda *said: heard.append(said))
+    one, other = await shop.order(ann), await shop.order(ann)
+    event = GatewayEvent("evt_1", "payment.paid", one["reference"], PAID)
+    await settler.event("sandbox", event)
+    await settler.event("sandbox", event)
+    await settler.found("sandbox", other["reference"], PAID)
+    assert heard == [
+        ("sandbox", "webhook", "completed"),
+        ("sandbox", "webhook", "seen"),
+        ("sandbox", "question", "completed"),
+    ]

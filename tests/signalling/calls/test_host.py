@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from signalling.calls.host import Accounts, Cause, Host
+from signalling.calls.watcher import Unwatched
 from signalling.codes import By, Code, Party, Reason, Refused, State
 from signalling.core import inputs
 from signalling.core.call import open_call, step
@@ -21,12 +22,23 @@ ANN, KAI, CALL = UUID(int=1), UUID(int=2), UUID(int=3)
 LIMITS = CallLimits()
 
 
+class Watched(Unwatched):
+    """Writes down the states between which calls moved."""
+
+    def __init__(self) -> None:
+        self.moves: list[tuple[State | None, State]] = []
+
+    def moved(self, before: Call | None, call: Call, now_ms: int) -> None:
+        self.moves.append((None if before is None else before.state, call.state))
+
+
 class Notes:
     """A performer that writes down what it is given; `on` runs in the middle of the work."""
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
         self.causes: list[Cause | None] = []
+        self.watcher = Watched()
         self.on: Callable[[Host, Effect], None] = lambda host, effect: None
 
     def perform(self, host: Host, effects: list[Effect], cause: Cause | None, now_ms: int) -> None:
@@ -229,3 +241,18 @@ def test_a_party_is_told_from_a_stranger(host: Host) -> None:
     with pytest.raises(Refused) as caught:
         host.party(UUID(int=9))
     assert caught.value.code is Code.NOT_YOUR_CALL
+
+
+def test_who_watches_hears_of_each_change_of_state_and_of_nothing_else(
+    host: Host, notes: Notes
+) -> None:
+    host.feed(inputs.Rang("desk"))
+    host.feed(inputs.Rang("tablet"))
+    host.feed(inputs.HungUp(Party.CALLER))
+    host.feed(settled())
+    assert notes.watcher.moves == [
+        (None, State.REQUESTED),
+        (State.REQUESTED, State.RINGING),
+        (State.RINGING, State.ENDED),
+        (State.ENDED, State.ENDED),  # The books are closed.
+    ]

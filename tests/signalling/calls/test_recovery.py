@@ -1,6 +1,7 @@
 """Calls that a dead server left behind: what they come to, and that they are settled once."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -189,7 +190,10 @@ async def leave(pool: Pool) -> Left:
     return left
 
 
-async def test_every_call_left_behind_is_settled_and_nothing_stays_held(pool: Pool) -> None:
+async def test_every_call_left_behind_is_settled_and_nothing_stays_held(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "signalling")
     left = await leave(pool)
     async with make_world(pool) as world, pool.acquire() as conn:
         outcomes = await recover(conn, world.combiner, world.node.epoch)
@@ -200,6 +204,12 @@ async def test_every_call_left_behind_is_settled_and_nothing_stays_held(pool: Po
         )
         assert figures == [(0, 0, 0), (120, 20_000, 1), (240, 70_000, 2)]
         assert await recover(conn, world.combiner, world.node.epoch) == []
+    lines = [record.__dict__ for record in caplog.records if record.message == "call ended"]
+    assert {line["call_id"]: (line["units"], line["charged_minor"]) for line in lines} == {
+        str(left.asked.call_id): (0, 0),
+        str(left.paused.call_id): (1, 120),
+        str(left.talking.call_id): (2, 240),
+    }
     for call, spent in ((left.asked, 0), (left.talking, 240), (left.paused, 120)):
         assert await read_account(pool, call.payer) == (1_000 - spent, 0)
         row = await pool.fetchrow("select * from call where id = $1", call.call_id)

@@ -181,7 +181,7 @@ async def test_our_own_mistake_is_logged_under_the_incident_that_is_answered(
         error = await pair.phone.refused("chat_send", conversation=str(new_id()), text="x")
     assert error["code"] == "internal"
     assert "secret" not in str(error)
-    [record] = [each for each in caplog.records if each.message == "command failed"]
+    [record] = [each for each in caplog.records if each.message == "a command failed"]
     assert record.__dict__["incident"] == error["incident"]
 
 

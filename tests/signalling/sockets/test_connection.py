@@ -3,6 +3,7 @@ import gc
 import logging
 import struct
 import weakref
+from uuid import UUID
 
 import pytest
 from aiohttp import WSMsgType
@@ -10,6 +11,8 @@ from aiohttp import WSMsgType
 from signalling.codes import Close
 from signalling.events import Empty
 from tests.signalling.sockets.conftest import WAIT_S, Rig, frame_of, hello, masked, user
+
+CALL = str(UUID(int=7))
 
 
 async def test_ping_is_answered_with_both_clocks(rig: Rig) -> None:
@@ -80,12 +83,14 @@ async def test_our_own_fault_is_answered_with_an_incident_and_logged(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = await rig.welcomed()
-    await client.send("call_take", id="t1")
+    await client.send("call_take", id="t1", call=CALL)
     error = await client.receive()
     assert error["re"] == "t1"
     assert error["data"]["code"] == "internal"
-    record = next(one for one in caplog.records if one.levelno == logging.ERROR)
-    assert record.__dict__["incident"] == error["data"]["incident"]
+    record = next(one for one in caplog.records if one.levelno == logging.ERROR).__dict__
+    assert record["incident"] == error["data"]["incident"]
+    assert (record["type"], record["call_id"]) == ("call_take", CALL)
+    assert (record["device_id"], record["user_id"]) == ("phone", str(user(1)))
     await client.in_step()
 
 

@@ -1,0 +1,1 @@
+"""What operators see of the machinery, and what they may do to it."""

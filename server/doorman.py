@@ -1,0 +1,49 @@
+"""Whom a socket belongs to: the user of an access token whose session and account still live."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from rest.auth.sessions import Sessions
+from rest.auth.tokens import TokenKeys
+from signalling.codes import Code, Refused
+from signalling.events import Profile
+from signalling.sockets.identity import Identity
+from storage import users
+from storage.errors import Unavailable
+from storage.pool import Pool, within
+
+READ_S = 4.0
+
+
+class Doorman:
+    def __init__(self, pool: Pool, keys: TokenKeys, sessions: Sessions) -> None:
+        self._pool = pool
+        self._keys = keys
+        self._sessions = sessions
+
+    async def authenticate(self, token: str) -> Identity:
+        """
+        Raises:
+            Refused: unauthorized, unavailable; and what `TokenKeys.read` says of a bad token.
+        """
+        claims = self._keys.read(token)
+        if not self._sessions.is_live(claims.session_id):
+            raise Refused(Code.UNAUTHORIZED, "This session has been ended; log in again.")
+        try:
+            found = await within(READ_S, self._read(claims.user_id))
+        except Unavailable as fault:
+            raise Refused(Code.UNAVAILABLE, fault.message) from None
+        if found is None:
+            raise Refused(Code.UNAUTHORIZED, "There is no such account any more.")
+        return Identity(
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+            profile=Profile(user_id=found.id, name=found.name, avatar_url=found.avatar_url),
+            roles=claims.roles,
+            expires_ms=claims.expires_s * 1_000,
+        )
+
+    async def _read(self, user_id: UUID) -> users.PublicUser | None:
+        async with self._pool.acquire() as conn:
+            return await users.read_public(conn, user_id)

@@ -1,0 +1,84 @@
+"""The figures of a server after a real call: they say what happened, in well-formed names."""
+
+import re
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.end_to_end.conftest import FastServer
+from tests.end_to_end.driver import Site, connect_call
+from tests.end_to_end.test_paid_call import pair
+
+UNITS = ("_seconds", "_minor", "_bytes", "_works", "_info")
+# Gauges and counters of things, which have no unit.
+THINGS = re.compile(
+    r"talktime_(\w+_(connections|connected|active|waiting|failed|size|idle)|calls_\w+|meter_ticks|"
+    r"jobs_done|otp_sent|webhooks|payments_completed)"
+)
+
+
+async def scrape(site: Site) -> dict[str, float]:
+    """Every sample by its line, as in `name{label="value"}`, without labels that are empty."""
+    async with site.http.get(f"{site.url}/metrics") as answer:
+        assert answer.status == 200
+        text = await answer.text()
+    return {
+        sample.name
+        + (
+            ""
+            if not sample.labels
+            else "{" + ",".join(f"{k}={v}" for k, v in sample.labels.items()) + "}"
+        ): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_counters_equal_what_happened_in_a_call_of_two_units(fast: FastServer) -> None:
+    _, caller, callee = await pair(fast, 1_000)
+    before = await scrape(fast.site)
+    call = await connect_call(caller, callee)
+    await callee.event("call_tick", 2)
+    await caller.ok("call_end", call)
+    await callee.event("call_ended")
+    after = await scrape(fast.site)
+
+    def grew(line: str) -> float:
+        return after[line] - before.get(line, 0.0)
+
+    assert grew("talktime_calls_started_total{kind=audio}") == 1
+    assert grew("talktime_calls_ended_total{reason=hangup}") == 1
+    assert grew("talktime_call_setup_seconds_count") == 1
+    assert grew("talktime_call_ring_seconds_count") == 1
+    assert grew("talktime_meter_ticks_total") == 2
+    assert grew("talktime_meter_drift_seconds_count") == 2
+    assert grew("talktime_money_charged_minor_total{currency=PTS}") == 240
+    assert grew("talktime_ledger_slice_seconds_count") >= 4
+    assert grew("talktime_ledger_slice_works_sum") >= 4
+    assert after["talktime_calls_active"] == 0
+    # The money of this test came in through the sandbox, before the first look.
+    assert before["talktime_payments_completed_total{gateway=sandbox}"] == 1
+    assert before["talktime_webhooks_total{gateway=sandbox,outcome=completed}"] == 1
+
+
+async def test_every_name_says_its_unit_and_no_label_holds_an_id(fast: FastServer) -> None:
+    _, caller, callee = await pair(fast, 1_000)
+    call = await connect_call(caller, callee)
+    await caller.ok("call_end", call)
+    async with fast.site.http.get(f"{fast.site.url}/metrics") as answer:
+        families = list(text_string_to_metric_families(await answer.text()))
+    names = {family.name for family in families}
+    for wanted in (
+        "process_resident_memory_bytes",
+        "talktime_build_info",
+        "talktime_argon2_waiting",
+    ):
+        assert wanted in names
+    for family in families:
+        assert family.documentation
+        # When a series began is told beside it.
+        name = family.name.removesuffix("_created").removesuffix("_total")
+        if name.startswith("talktime_"):
+            assert name.endswith(UNITS) or THINGS.fullmatch(name), name
+        for sample in family.samples:
+            for value in sample.labels.values():
+                assert not re.search(r"[0-9a-f]{8}-|@|^/[^{]*\d", value), sample
