@@ -6,6 +6,7 @@ nobody's id opens anybody else's account.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
@@ -16,6 +17,8 @@ from storage import outbox
 from storage.pool import Connection
 
 SPENDING_KIND = "call_credits"
+# What calls are paid from.
+SPENDING_KINDS = (SPENDING_KIND, "bonus")
 # Promised by whoever moves money of the spending wallet beside calls and payments; the body is
 # {currency, reason, balance} for the event `wallet_updated`, and `bonusAccount` for a live call.
 CHANGED_TOPIC = "wallet_changed"
@@ -173,20 +176,22 @@ async def read_wallet(conn: Connection, user_id: UUID, public_id: UUID) -> Walle
 async def list_entries(
     conn: Connection,
     user_id: UUID,
-    account: int,
+    accounts: Collection[int],
     *,
     limit: int,
     offset: int,
     wanted: Wanted = ALL,
 ) -> tuple[list[Entry], int]:
-    """The newest operations on an account, one line each, and how many there are in all.
+    """The newest operations on an owner's accounts, one line each, and how many there are in all.
 
     The transfers of one operation are one line: of a call's unit the payer sees the price, not
     how provider and platform share it.
     """
     rows = await conn.fetch(
         """
-        with mine as (select id from account where id = $2 and owner = $1),
+        with mine as (
+            select id from account where id = any ($2::bigint[]) and owner = $1
+        ),
         moved as (
             select t.operation, -t.amount as amount, t.at
             from transfer t join mine on t.from_account = mine.id
@@ -211,7 +216,7 @@ async def list_entries(
         order by p.operation desc
         """,
         user_id,
-        account,
+        list(accounts),
         limit,
         offset,
         wanted.kind,

@@ -149,10 +149,25 @@ class WalletRoutes:
         return reply(WalletAnswer(wallet=_view(found)))
 
     async def entries(self, request: web.Request) -> web.Response:
-        return await self._entries(request, spending=False)
+        query = read_query(request, EntryQuery)
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            found = await self._own(conn, request)
+            return await self._entries(conn, request, query, found, [found.account])
 
     async def spending_entries(self, request: web.Request) -> web.Response:
-        return await self._entries(request, spending=True)
+        """Of both accounts that calls are paid from: one's own money and the bonus."""
+        query = read_query(request, EntryQuery)
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            found = [
+                each
+                for each in await wallet.list_wallets(conn, caller(request).user_id)
+                if each.kind in wallet.SPENDING_KINDS and each.currency == self._currency
+            ]
+            if not found:
+                raise WALLET_NOT_FOUND.problem()
+            # Made at sign-up, so it stands before the bonus.
+            accounts = [each.account for each in found]
+            return await self._entries(conn, request, query, found[0], accounts)
 
     async def usage(self, request: web.Request) -> web.Response:
         query = read_query(request, UsageQuery)
@@ -169,21 +184,24 @@ class WalletRoutes:
         items = [_usage(row) for row in rows]
         return reply(UsageList(items=items, total=total, limit=query.limit, offset=offset))
 
-    async def _entries(self, request: web.Request, *, spending: bool) -> web.Response:
-        query = read_query(request, EntryQuery)
+    async def _entries(
+        self,
+        conn: Connection,
+        request: web.Request,
+        query: EntryQuery,
+        found: Wallet,
+        accounts: list[int],
+    ) -> web.Response:
         offset = first_row(query)
         since, until = span_of(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
-            find = self._spending if spending else self._own
-            found = await find(conn, request)
-            items, total = await wallet.list_entries(
-                conn,
-                caller(request).user_id,
-                found.account,
-                limit=query.limit,
-                offset=offset,
-                wanted=Wanted(kind=query.kind, direction=query.direction, since=since, until=until),
-            )
+        items, total = await wallet.list_entries(
+            conn,
+            caller(request).user_id,
+            accounts,
+            limit=query.limit,
+            offset=offset,
+            wanted=Wanted(kind=query.kind, direction=query.direction, since=since, until=until),
+        )
         views = [
             EntryView(
                 # The operation's number would tell how many there are in the whole deployment.
@@ -205,14 +223,6 @@ class WalletRoutes:
 
     async def _own(self, conn: Connection, request: web.Request) -> Wallet:
         found = await wallet.read_wallet(conn, caller(request).user_id, path_id(request))
-        if found is None:
-            raise WALLET_NOT_FOUND.problem()
-        return found
-
-    async def _spending(self, conn: Connection, request: web.Request) -> Wallet:
-        user_id = caller(request).user_id
-        wanted = wallet.wallet_id(user_id, wallet.SPENDING_KIND, self._currency)
-        found = await wallet.read_wallet(conn, user_id, wanted)
         if found is None:
             raise WALLET_NOT_FOUND.problem()
         return found

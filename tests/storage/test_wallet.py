@@ -80,9 +80,9 @@ async def test_a_unit_of_a_call_is_one_line_for_each_side(conn: Connection) -> N
     call = new_id()
     await charge(conn, user, provider, 120, call)
 
-    paid, total = await wallet.list_entries(conn, user.id, user.wallet, limit=20, offset=0)
+    paid, total = await wallet.list_entries(conn, user.id, [user.wallet], limit=20, offset=0)
     earned, earned_total = await wallet.list_entries(
-        conn, provider.id, provider.earnings, limit=20, offset=0
+        conn, provider.id, [provider.earnings], limit=20, offset=0
     )
 
     assert [(line.kind, line.amount_minor, line.ref) for line in paid] == [
@@ -99,9 +99,9 @@ async def test_entries_come_in_pages_newest_first(conn: Connection) -> None:
     for amount in range(1, 6):
         await give(conn, user.wallet, amount)
 
-    first, total = await wallet.list_entries(conn, user.id, user.wallet, limit=2, offset=0)
-    last, same = await wallet.list_entries(conn, user.id, user.wallet, limit=2, offset=4)
-    beyond, still = await wallet.list_entries(conn, user.id, user.wallet, limit=2, offset=9)
+    first, total = await wallet.list_entries(conn, user.id, [user.wallet], limit=2, offset=0)
+    last, same = await wallet.list_entries(conn, user.id, [user.wallet], limit=2, offset=4)
+    beyond, still = await wallet.list_entries(conn, user.id, [user.wallet], limit=2, offset=9)
 
     assert [line.amount_minor for line in first] == [5, 4]
     assert [line.amount_minor for line in last] == [1]
@@ -111,7 +111,7 @@ async def test_entries_come_in_pages_newest_first(conn: Connection) -> None:
 async def test_entries_of_a_foreign_account_are_not_there(conn: Connection) -> None:
     user, other = await make_user(conn, money=500), await make_user(conn)
 
-    assert await wallet.list_entries(conn, other.id, user.wallet, limit=20, offset=0) == ([], 0)
+    assert await wallet.list_entries(conn, other.id, [user.wallet], limit=20, offset=0) == ([], 0)
 
 
 async def test_the_account_of_a_kind_is_its_owners(conn: Connection) -> None:
@@ -155,7 +155,7 @@ async def test_entries_are_narrowed_by_kind_direction_and_time(conn: Connection)
         (Wanted(since=now - second, until=now + second, direction="debit"), [-120]),
     ):
         lines, total = await wallet.list_entries(
-            conn, user.id, user.wallet, limit=20, offset=0, wanted=wanted
+            conn, user.id, [user.wallet], limit=20, offset=0, wanted=wanted
         )
         assert [line.amount_minor for line in lines] == amounts, wanted
         assert total == len(amounts)

@@ -56,6 +56,18 @@ async def test_the_balance_counts_the_bonus(rest: Rest, ann: Person) -> None:
     assert answer.body["bonusExpiresAt"] is not None
 
 
+async def test_what_is_paid_by_bonus_stands_among_the_entries(rest: Rest, ann: Person) -> None:
+    await fund(rest, ann, 500)
+    async with rest.pool.acquire() as conn, conn.transaction():
+        await give_bonus(conn, ann.id, 80)
+
+    answer = await rest.call("GET", "/wallet/entries", by=ann, status=200)
+    own = await rest.call("GET", f"/wallets/{answer.body['walletId']}/entries", by=ann, status=200)
+
+    assert [each["amount"] for each in answer.body["items"]] == [80, 500]
+    assert [each["amount"] for each in own.body["items"]] == [500]
+
+
 async def test_an_account_without_a_wallet_hears_so(rest: Rest) -> None:
     nobody = Person(new_id(), new_id(), rest.keys.issue(new_id(), new_id(), [], rest.wall_s))
 
