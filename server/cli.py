@@ -130,6 +130,7 @@ def user_create(
     name: Annotated[str, typer.Option(help="Shown to others.")],
     price: Annotated[int | None, typer.Option(help="Makes a provider, at this a minute.")] = None,
     grant: Annotated[int, typer.Option(help="Put into the wallet, from the promo account.")] = 0,
+    admin: Annotated[bool, typer.Option("--admin", help="May refund, pay out, see jobs.")] = False,
 ) -> None:
     """Make an account; the password is asked for, or read from standard input."""
     from server.run import database
@@ -140,7 +141,7 @@ def user_create(
     with plainly(), database(config, exclusive=False, quiet=True) as dsn:
         try:
             user_id = asyncio.run(
-                create_person(config, dsn, name, email, password.strip(), price, grant)
+                create_person(config, dsn, name, email, password.strip(), price, grant, admin=admin)
             )
         except ValueError as error:
             fail(str(error))

@@ -10,11 +10,12 @@ PROVIDER_MAIL = "kai@demo.talktime"
 
 
 class DemoPerson(msgspec.Struct, frozen=True):
-    """A provider if there is a price, a customer with money if not."""
+    """A provider if there is a price, an admin, or else a customer with money."""
 
     name: str
     email: str
     price_minor: int | None = None
+    admin: bool = False
 
 
 DEMO = (
@@ -22,4 +23,5 @@ DEMO = (
     DemoPerson("Noah", "noah@demo.talktime"),
     DemoPerson("Kai", PROVIDER_MAIL, DEMO_PRICE_MINOR),
     DemoPerson("Lea", "lea@demo.talktime", 60),
+    DemoPerson("Ada", "ada@demo.talktime", admin=True),
 )

@@ -7,9 +7,12 @@ from server.demo_accounts import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
 from storage import credentials, ledger, providers, users
 from storage.pool import Connection, Pool
 
+ADMIN = "admin"
+
 
 async def ensure_demo(pool: Pool, passwords: Passwords, currency: str) -> None:
-    """Make the demo accounts that are missing: customers with money, providers who are online."""
+    """Make the demo accounts that are missing: customers with money, providers who are
+    online, an admin."""
     for person in DEMO:
         async with pool.acquire() as conn:
             known = await credentials.read_login(conn, email=person.email)
@@ -20,6 +23,8 @@ async def ensure_demo(pool: Pool, passwords: Passwords, currency: str) -> None:
             user_id = await make_user(conn, person.name, person.email, password_hash, currency)
             if person.price_minor is not None:
                 await make_provider(conn, user_id, person.name, person.price_minor)
+            elif person.admin:
+                await users.add_role(conn, user_id, ADMIN)
             else:
                 await grant(conn, user_id, DEMO_BALANCE_MINOR, currency, f"grant:demo:{user_id}")
 

@@ -24,7 +24,9 @@ def start_box(server: "Server") -> str:
     rows.add_column(overflow="fold")
     rows.add_row("REST", url)
     rows.add_row("Socket", url.replace("http", "ws", 1) + "/ws")
-    rows.add_row("Documents", f"{url}/openapi.json   {url}/health   {url}/metrics")
+    rows.add_row("Try the API", f"{url}/api-docs")
+    rows.add_row("Documents", f"{url}/openapi.json   {url}/asyncapi.json")
+    rows.add_row("Health", f"{url}/health   {url}/ready   {url}/metrics")
     where = "given by DATABASE_URL"
     if not config.secret("database_url"):
         where = f"embedded PostgreSQL, data in {config.data_dir}"
@@ -33,10 +35,11 @@ def start_box(server: "Server") -> str:
         rows.add_row("Recovered", f"{server.recovered} calls of the last run settled")
     if config.is_dev:
         for person in DEMO:
-            price = person.price_minor
             what = f"{DEMO_BALANCE_MINOR} {config.currency} to spend at first"
-            if price is not None:
-                what = f"{price} {config.currency} a minute"
+            if person.price_minor is not None:
+                what = f"{person.price_minor} {config.currency} a minute"
+            elif person.admin:
+                what = "admin"
             rows.add_row("Demo account", f"{person.email}   {what}")
         rows.add_row("Password", f"{DEMO_PASSWORD} (all demo accounts)")
         rows.add_row("Place a call", "make demo   (in a second terminal)")

@@ -9,10 +9,11 @@ from rest.auth import rules
 from rest.http.errors import Problem
 from server.config import Config
 from server.makers import make_passwords
+from server.people import ADMIN, make_provider, make_user
 from server.people import grant as give
-from server.people import make_provider, make_user
 from signalling.calls.records import read_tariff
 from signalling.core.tariff import cost
+from storage import users
 from storage.errors import Conflict
 from storage.pool import connect
 from storage.verify import verify
@@ -51,6 +52,8 @@ async def create_person(
     password: str,
     price_minor: int | None,
     grant_minor: int,
+    *,
+    admin: bool = False,
 ) -> UUID:
     """
     Raises:
@@ -71,6 +74,8 @@ async def create_person(
             user_id = await make_user(conn, name, email, password_hash, config.currency)
             if price_minor is not None:
                 await make_provider(conn, user_id, name, price_minor)
+            if admin:
+                await users.add_role(conn, user_id, ADMIN)
             if grant_minor:
                 await give(conn, user_id, grant_minor, config.currency, f"grant:cli:{user_id}")
     except Conflict as taken:

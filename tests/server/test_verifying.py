@@ -103,3 +103,11 @@ async def test_amounts_below_zero_are_refused(
             config, dsn, "Ann", "ann@example.org", "pass-word-1", price, grant_minor
         )
     assert await pool.fetchval("select count(*) from users") == 0
+
+
+async def test_an_admin_is_made_by_the_operator_only(dsn: str, pool: Pool, config: Config) -> None:
+    for name, admin in (("Ann", True), ("Bob", False)):
+        mail = f"{name.lower()}@example.org"
+        await create_person(config, dsn, name, mail, "pass-word-1", None, 0, admin=admin)
+    rows = await pool.fetch("select name, 'admin' = any (roles) as admin from users")
+    assert {row["name"]: row["admin"] for row in rows} == {"Ann": True, "Bob": False}
