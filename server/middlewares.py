@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -31,6 +31,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-site",
 }
 
+# For a year, browsers ask for nothing here but by HTTPS.
+HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
+
 _request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.stdlib.get_logger("talktime.http")
 
@@ -38,7 +41,8 @@ _log = structlog.stdlib.get_logger("talktime.http")
 @dataclass(frozen=True, slots=True)
 class Around:
     """Settings. `unbounded` are exact paths without a deadline (the socket's, which has limits of
-    its own). `admit` is asked about every other request but those of `free` paths, and raises."""
+    its own). `admit` is asked about every other request but those of `free` paths, and raises.
+    `https_only` tells browsers to come by HTTPS."""
 
     deadline_s: float = DEADLINE_S
     unbounded: frozenset[str] = frozenset({"/ws"})
@@ -46,12 +50,18 @@ class Around:
     admit: Callable[[web.Request], None] | None = None
     trusted_proxies: Sequence[Network] = ()
     observe: Observe | None = None
+    https_only: bool = False
 
 
 def install(app: web.Application, around: Around | None = None) -> None:
     """Put the middlewares and headers around every request of `app`."""
     settings = around or Around()
     app.middlewares.extend([_tracing(settings), errors_to_json, _bounds(settings)])
+    headers = SECURITY_HEADERS | (HTTPS_ONLY if settings.https_only else {})
+
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        sign_off(response, headers, request.get(REQUEST_ID))
+
     app.on_response_prepare.append(add_headers)
 
 
@@ -157,12 +167,13 @@ def _upgrades_with_body(request: web.Request) -> bool:
     )
 
 
-async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Security headers that the handler did not set itself, and the request's id."""
-    for name, value in SECURITY_HEADERS.items():
+def sign_off(
+    response: web.StreamResponse, headers: Mapping[str, str], request_id: str | None
+) -> None:
+    """Add the headers that the handler did not set itself, and the request's id."""
+    for name, value in headers.items():
         response.headers.setdefault(name, value)
     response.headers[hdrs.SERVER] = "talktime"
-    request_id: str | None = request.get(REQUEST_ID)
     if request_id is not None:
         response.headers[REQUEST_ID_HEADER] = request_id
 

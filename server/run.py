@@ -13,6 +13,7 @@ from aiohttp import web
 from server.app import Server
 from server.config import Config
 from server.embedded import EmbeddedPostgres
+from server.runner import Runner
 from server.screens_start import start_box
 from storage.migrate import migrate
 
@@ -62,15 +63,7 @@ async def serve(config: Config, dsn: str) -> None:
     server = Server(config, dsn)
     server.stop_now = stop.set  # type: ignore[method-assign]  # the one hook of the runner
     app = await server.start()
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        keepalive_timeout=KEEP_ALIVE_S,
-        shutdown_timeout=SHUTDOWN_S,
-        # A compressed body is refused by us, before anything inflates it.
-        auto_decompress=False,
-    )
+    runner = Runner(app, keep_alive_s=KEEP_ALIVE_S, shutdown_s=SHUTDOWN_S)
     await runner.setup()
     site = web.TCPSite(runner, config.host, config.port, backlog=4_096)
     try:

@@ -35,6 +35,7 @@ def make_web_app(
         observe=metrics.observe,
         trusted_proxies=[ip_network(text) for text in config.trusted_proxies],
         admit=rates.admit,
+        https_only=config.public_url.startswith("https://"),
     )
     install(app, around)
     access = Access(parts.keys, session_is_live=parts.sessions.is_live, admit=rates.admit_user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -102,9 +103,15 @@ def read_query(request: web.Request, shape: type[B]) -> B:
             raise Problem(400, code, "Give each parameter once.", {"field": name})
         given[name] = value
     try:
-        return msgspec.convert(given, shape, strict=False)
+        query = msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as fault:
         _refuse(shape, str(fault), "INVALID_QUERY")
+    values = {each.encode_name: getattr(query, each.name) for each in msgspec.structs.fields(query)}
+    for name, text in given.items():
+        # The decoder reads "null" as nothing and a number as a time; the document has neither.
+        if values[name] is None or (isinstance(values[name], datetime) and ":" not in text):
+            _refuse(shape, f"No such value - at `$.{name}`", "INVALID_QUERY")
+    return query
 
 
 def refuse_tokens(request: web.Request) -> None:

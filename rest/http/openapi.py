@@ -15,9 +15,11 @@ from signalling.examples import example_of
 
 REF = "#/components/schemas/{name}"
 # What any route can answer beside what it lists.
-ALWAYS = ("INTERNAL", "UNAVAILABLE", "RATE_LIMITED")
+ALWAYS = ("TOKEN_IN_URL", "RATE_LIMITED", "INTERNAL", "UNAVAILABLE")
 WITH_AUTH = ("UNAUTHORIZED", "TOKEN_EXPIRED")
-WITH_BODY = ("INVALID_PAYLOAD", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
+# A parameter that is not of the path's form: the router knows no such path.
+WITH_PARAMETERS = ("NOT_FOUND",)
+WITH_BODY = ("INVALID_PAYLOAD", "REQUEST_TIMEOUT", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
 WITH_QUERY = ("INVALID_QUERY",)
 BYTES = {"type": "string", "format": "binary"}
 
@@ -72,7 +74,7 @@ def build_openapi(
     for route in rows:
         for path in route.paths:
             operation = _operation(route, path, refs)
-            paths.setdefault(_template(path), {})[route.method.lower()] = operation
+            paths.setdefault(template_of(path), {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -119,14 +121,15 @@ def _components(
     return refs, schemas
 
 
-def _template(path: str) -> str:
+def template_of(path: str) -> str:
+    """The path as the document spells it: parameters without their patterns."""
     return _parameter.sub(lambda found: f"{{{found[1]}}}", path)
 
 
 def _operation(
     route: Route, path: str, refs: dict[type[msgspec.Struct], dict[str, Any]]
 ) -> dict[str, Any]:
-    words = re.findall(r"[A-Za-z0-9]+", _template(path))
+    words = re.findall(r"[A-Za-z0-9]+", template_of(path))
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *words]),
         "summary": route.summary,
@@ -136,7 +139,7 @@ def _operation(
     if route.tag:
         operation["tags"] = [route.tag]
     if path != route.path:
-        operation["description"] = f"The same as {route.method} {_template(route.path)}."
+        operation["description"] = f"The same as {route.method} {template_of(route.path)}."
     parameters = [*_path_parameters(path), *_query_parameters(route, refs)]
     if _takes_keys(route):
         parameters.append(KEY_PARAMETER)
@@ -268,6 +271,7 @@ def documented_errors(route: Route) -> list[tuple[int, str, str]]:
     """Status, code and message of every failure the route may answer with."""
     listed: list[str | Fault] = [*route.errors, *ALWAYS]
     listed += WITH_AUTH if route.auth else ()
+    listed += WITH_PARAMETERS if _parameter.search(route.path) else ()
     listed += WITH_BODY if route.body is not None else ()
     listed += WITH_QUERY if route.query is not None else ()
     listed += ("FORBIDDEN",) if route.roles else ()

@@ -32,7 +32,7 @@ SECRET = "an access secret for tests, 32 bytes or more"
 START_MS = 1_800_000_000_000
 CURRENCY = "PTS"
 # Said by the middlewares and the router, so documented once for all routes.
-EVERYWHERE = {"NOT_FOUND", "METHOD_NOT_ALLOWED", "BAD_REQUEST", "TOKEN_IN_URL", "REQUEST_TIMEOUT"}
+EVERYWHERE = {"NOT_FOUND", "METHOD_NOT_ALLOWED", "BAD_REQUEST", "REQUEST_TIMEOUT"}
 
 
 class Table(Protocol):

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from server.app import Server
 from server.config import Config
+from server.runner import Runner
 from tests.end_to_end.driver import Site
 
 
@@ -29,7 +30,7 @@ async def running(dsn: str, config: Config) -> AsyncIterator[Running]:
     """`dsn` is a migrated database. Nothing of the server is left afterwards."""
     server = Server(config, dsn)
     app = await server.start()
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1.0)
+    runner = Runner(app, keep_alive_s=15.0, shutdown_s=1.0)
     try:
         await runner.setup()
         listener = web.TCPSite(runner, "127.0.0.1", 0)

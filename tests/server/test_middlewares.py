@@ -121,6 +121,15 @@ async def test_security_headers_are_on_every_answer(clients: Clients, path: str)
         assert response.headers["Server"] == "talktime"
 
 
+@pytest.mark.parametrize(("https_only", "told"), [(True, "max-age=31536000"), (False, None)])
+async def test_browsers_are_held_to_https_where_it_is_spoken(
+    clients: Clients, https_only: bool, told: str | None
+) -> None:
+    client = await clients.start(*ROUTES, around=Around(https_only=https_only))
+    async with client.get("/fine") as response:
+        assert response.headers.get("Strict-Transport-Security") == told
+
+
 async def test_a_page_may_bring_its_own_policy() -> None:
     async def page(_request: web.Request) -> web.Response:
         return web.Response(headers={"Content-Security-Policy": "default-src 'self'"})

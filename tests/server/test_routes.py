@@ -139,6 +139,7 @@ async def test_production_has_no_sandbox_no_demo_accounts_and_no_debugging(
         body = {"email": "mia@demo.talktime", "password": "talktime-demo"}
         async with there.site.http.post(f"{there.site.url}/auth/login", json=body) as answer:
             assert answer.status == 401
+            assert "Strict-Transport-Security" in answer.headers
         person = {"name": "Ann", "email": "ann@example.org", "password": "pass-word-1"}
         async with there.site.http.post(f"{there.site.url}/auth/signup", json=person) as answer:
             session = await answer.json()

@@ -20,6 +20,7 @@ async def past_call(
     talk_ms: int | None = 60_000,
     earned: int = 0,
     ended: bool = True,
+    tariff: object = None,
 ) -> UUID:
     """A call requested at `at`; nobody came to talk if `talk_ms` is None."""
     call_id = new_id()
@@ -30,7 +31,7 @@ async def past_call(
                           caller_device, tariff, created_at, connected_at, ended_at, talk_ms,
                           earned_minor)
         values ($1, $2, $3, 'audio', 'media', case when $6 then 'ended' else 'connected' end,
-                case when $6 then 'hangup' end, case when $6 then 'caller' end, 'phone', '{}',
+                case when $6 then 'hangup' end, case when $6 then 'caller' end, 'phone', $9,
                 $4, $5, case when $6 then $4::timestamptz + interval '1 hour' end, $7, $8)
         """,
         call_id,
@@ -41,5 +42,6 @@ async def past_call(
         ended,
         talk_ms or 0,
         earned,
+        tariff or {},
     )
     return call_id

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -41,6 +42,7 @@ class Find(Query, frozen=True):
     count: Annotated[int, Meta(ge=1, le=50)] = 20
     is_online: bool | None = None
     word: str | None = None
+    since: datetime | None = None
 
 
 class Seen(Shape, frozen=True):
@@ -194,7 +196,10 @@ async def test_an_optional_body_may_be_empty(client: Client) -> None:
 async def test_a_query_is_converted_from_text(client: Client) -> None:
     status, body = await ask(client, "GET", "/find?count=7&isOnline=true&word=null")
     assert status == 200
-    assert body["text"] == "Find(count=7, is_online=True, word='null')"
+    assert body["text"] == "Find(count=7, is_online=True, word='null', since=None)"
+    status, body = await ask(client, "GET", "/find?since=2026-11-25T18:00:00Z")
+    assert status == 200
+    assert "datetime.datetime(2026, 11, 25, 18, 0" in body["text"]
 
 
 @pytest.mark.parametrize(
@@ -206,6 +211,10 @@ async def test_a_query_is_converted_from_text(client: Client) -> None:
         ("count=1&count=2", "INVALID_LIMIT", "count"),
         ("count=51", "INVALID_LIMIT", "count"),
         ("isOnline=perhaps", "INVALID_QUERY", "isOnline"),
+        ("isOnline=null", "INVALID_QUERY", "isOnline"),
+        ("since=0.5", "INVALID_QUERY", "since"),
+        ("since=1795629600", "INVALID_QUERY", "since"),
+        ("since=2026-11-25", "INVALID_QUERY", "since"),
         ("is_online=true", "INVALID_QUERY", "is_online"),
         ("colour=red", "INVALID_QUERY", "colour"),
         ("word=%00", "INVALID_QUERY", "word"),

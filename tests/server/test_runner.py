@@ -1,0 +1,77 @@
+"""What is no HTTP is answered as all else is: in JSON, without our version, and not given back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from server.middlewares import SECURITY_HEADERS, install
+from server.runner import Runner
+
+CANARY = "canary-7f3a"
+
+
+async def broken(_request: web.Request) -> web.StreamResponse:
+    raise RuntimeError(CANARY)
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[tuple[str, int]]:
+    app = web.Application()
+    install(app)
+    app.router.add_get("/", broken)
+    runner = Runner(app, keep_alive_s=1.0, shutdown_s=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][:2]
+    await runner.cleanup()
+
+
+async def said(address: tuple[str, int], raw: bytes) -> tuple[bytes, dict[str, str], bytes]:
+    """The status line, headers and body of all that is answered until the server hangs up."""
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(raw)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    return status, dict(line.decode().split(": ", 1) for line in lines), body
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /" + CANARY.encode() * 2_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + CANARY.encode() * 2_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: " + CANARY.encode() + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+        CANARY.encode() + b"\r\n\r\n",
+    ],
+    ids=["long line", "long header", "odd length", "two lengths", "unknown method", "no HTTP"],
+)
+async def test_what_cannot_be_read_is_refused_and_not_given_back(
+    address: tuple[str, int], raw: bytes
+) -> None:
+    status, headers, body = await said(address, raw)
+    assert b" 400 " in status
+    answer = json.loads(body)
+    assert (answer["success"], answer["error"]) == (False, "BAD_REQUEST")
+    assert answer["requestId"] == headers["X-Request-Id"]
+    assert CANARY not in body.decode()
+    assert headers["Server"] == "talktime"
+    assert headers.items() >= SECURITY_HEADERS.items()
+
+
+async def test_an_application_still_answers_for_itself(address: tuple[str, int]) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    status, headers, body = await said(address, request)
+    assert b" 500 " in status
+    assert json.loads(body)["error"] == "INTERNAL"
+    assert CANARY not in body.decode()
+    assert headers["Server"] == "talktime"
