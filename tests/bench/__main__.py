@@ -16,6 +16,7 @@ import uvloop
 from tests.bench.calls import bench_calls
 from tests.bench.front import bench_idle, bench_rest, bench_start
 from tests.bench.lab import Lab
+from tests.bench.logins import bench_logins
 from tests.bench.machine import bench_machine
 from tests.bench.relay import bench_relay
 from tests.bench.report import Report
@@ -30,6 +31,7 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "relay": bench_relay,
     "idle": bench_idle,
     "rest": bench_rest,
+    "logins": bench_logins,
     "start": bench_start,
 }
 BENCH_MAX_S = 180.0
