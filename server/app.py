@@ -184,7 +184,7 @@ class Server:
         presence = MemoryPresence(space, name)
         self.board = PresenceBoard(self.socket_limits, self.clock)
         self.desk = CallDesk(
-            authenticate=Doorman(self.pool, self.keys, self.sessions).authenticate,
+            doorman=Doorman(self.pool, self.keys, self.sessions),
             presence=presence,
             socket_limits=self.socket_limits,
             call_limits=self.call_limits,

@@ -8,6 +8,7 @@ from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from signalling.codes import Code, Refused
 from signalling.events import Profile
+from signalling.handlers.table import ENDED
 from signalling.sockets.identity import Identity
 from storage import users
 from storage.errors import Unavailable
@@ -28,8 +29,8 @@ class Doorman:
             Refused: unauthorized, unavailable; and what `TokenKeys.read` says of a bad token.
         """
         claims = self._keys.read(token)
-        if not self._sessions.is_live(claims.session_id):
-            raise Refused(Code.UNAUTHORIZED, "This session has been ended; log in again.")
+        if not self.is_live(claims.session_id):
+            raise Refused(Code.UNAUTHORIZED, ENDED)
         try:
             found = await within(READ_S, self._read(claims.user_id))
         except Unavailable as fault:
@@ -43,6 +44,9 @@ class Doorman:
             roles=claims.roles,
             expires_ms=claims.expires_s * 1_000,
         )
+
+    def is_live(self, session_id: UUID) -> bool:
+        return self._sessions.is_live(session_id)
 
     async def _read(self, user_id: UUID) -> users.PublicUser | None:
         async with self._pool.acquire() as conn:

@@ -163,7 +163,7 @@ def all_routes(parts: Parts) -> list[Route]:
             release_after_s=config.release_after_s,
             amount_min=config.payout_min_minor,
         ).table(),
-        *PayoutDesk(pool).table(),
+        *PayoutDesk(pool, idempotency=idempotency).table(),
         *PaymentRoutes(
             pool,
             gateways=parts.gateways,
@@ -173,7 +173,7 @@ def all_routes(parts: Parts) -> list[Route]:
             currency=config.currency,
             clock=clock,
         ).table(),
-        *PlanRoutes(pool, currency=config.currency).table(),
+        *PlanRoutes(pool, idempotency=idempotency, currency=config.currency).table(),
         *PurchaseRoutes(pool, idempotency=idempotency, kick=parts.settler.kick).table(),
         *RefundRoutes(
             pool, sellers=parts.sellers, idempotency=idempotency, kick=parts.settler.kick

@@ -99,7 +99,7 @@ async def expire(conn: Connection, now: datetime, *, accounts_max: int = 100) ->
                     conn,
                     user_id=row["owner"],
                     type="BONUS_EXPIRED",
-                    message=f"{amount_minor} {row['currency']} of your bonus have expired.",
+                    message="Bonus that you had not used in time has expired.",
                     source=key,
                     category="wallet_alert",
                 )

@@ -11,13 +11,24 @@ from storage.pool import Connection, Record
 
 NAME = "Deleted user"
 OWN_MONEY = ("primary", "call_credits")
-EARNINGS = ("earnings_pending", "earnings_available")
+EARNINGS = ("earnings_pending", "earnings_available", "in_payout")
+# A payout on its way counts, for the bank may send it back. One statement, so that money that moves
+# between the two is seen in one of them.
+MONEY = """
+select id, kind, currency, posted, held from account where owner = $1
+ union all
+select null, 'in_payout', currency, sum(amount_minor)::bigint, 0 from payout
+ where user_id = $1 and status in ('requested', 'approved') group by currency
+ order by id
+"""
 
 # What belongs to the account alone. A table with rows of that kind adds its statement here.
 ERASE = (
     "delete from credentials where user_id = $1",
     "delete from notification_settings where user_id = $1",
     "delete from notification where user_id = $1",
+    "delete from provider_hours where user_id = $1",
+    "delete from otp where user_id = $1",
     "delete from block where user_id = $1 or blocked_id = $1",
     "delete from refresh_token t using session s where s.id = t.session_id and s.user_id = $1",
     "update provider set display_name = 'Deleted user', introduction = null, genres = '{}', "
@@ -64,10 +75,7 @@ async def delete_account(
     )
     if user is None:
         return []
-    accounts = await conn.fetch(
-        "select id, kind, currency, posted, held from account where owner = $1 order by id",
-        user_id,
-    )
+    accounts = await conn.fetch(MONEY, user_id)
     await _close_accounts(conn, user_id, accounts, forfeit)
     await conn.execute(
         """

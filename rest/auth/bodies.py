@@ -110,6 +110,7 @@ class SessionUser(Shape, frozen=True):
     balance: int
     roles: list[str]
     role: str
+    created_at: datetime
     status: str | UnsetType = UNSET
 
 

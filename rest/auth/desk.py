@@ -165,6 +165,7 @@ def session_user(user: users.User) -> bodies.SessionUser:
         balance=user.balance_minor,
         roles=user.roles,
         role=main_role(user.roles),
+        created_at=user.created_at,
     )
     if user.availability is None:
         return shown

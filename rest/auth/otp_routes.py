@@ -36,6 +36,7 @@ SESSION_EXAMPLE: dict[str, object] = {
         "balance": 0,
         "roles": ["customer"],
         "role": "customer",
+        "createdAt": "2026-01-31T09:30:00Z",
     },
 }
 

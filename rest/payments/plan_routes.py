@@ -11,6 +11,8 @@ from msgspec import UNSET
 
 from rest.http.body import read_body
 from rest.http.errors import Fault
+from rest.http.idempotency import ERRORS as KEY_ERRORS
+from rest.http.idempotency import Idempotency
 from rest.http.identity import caller
 from rest.http.reply import Done, reply
 from rest.http.route import Route, path_id
@@ -29,9 +31,10 @@ INVALID_POINTS = Fault(400, "INVALID_POINTS", "A plan gives at least its price i
 
 
 class PlanRoutes:
-    def __init__(self, pool: Pool, *, currency: str) -> None:
+    def __init__(self, pool: Pool, *, idempotency: Idempotency, currency: str) -> None:
         """`currency` is the deployment's: the one plans are priced in."""
         self._pool = pool
+        self._idempotency = idempotency
         self._currency = currency
 
     def table(self) -> list[Route]:
@@ -55,7 +58,7 @@ class PlanRoutes:
                 tag="wallet",
                 status=201,
                 roles=("admin",),
-                errors=(INVALID_POINTS,),
+                errors=(INVALID_POINTS, *KEY_ERRORS),
             ),
             Route(
                 "PATCH",
@@ -97,9 +100,17 @@ class PlanRoutes:
             description=body.description,
             sort=body.sort,
         )
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
-            await self._save(conn, plan, request, "plan_created")
-        return reply(self._answer(plan), 201)
+
+        async def work() -> web.Response:
+            async with (
+                asyncio.timeout(DEADLINE_S),
+                self._pool.acquire() as conn,
+                conn.transaction(),
+            ):
+                await self._save(conn, plan, request, "plan_created")
+            return reply(self._answer(plan), 201)
+
+        return await self._idempotency.once(request, body, work)
 
     async def change(self, request: web.Request) -> web.Response:
         body = await read_body(request, PlanChange)

@@ -7,7 +7,9 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from rest.http.body import read_body, read_query
+from rest.http.body import Body, read_body, read_query
+from rest.http.idempotency import ERRORS as KEY_ERRORS
+from rest.http.idempotency import Idempotency
 from rest.http.identity import caller
 from rest.http.pages import first_row
 from rest.http.reply import reply
@@ -38,8 +40,9 @@ DESK_EXAMPLE = {
 
 
 class PayoutDesk:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, idempotency: Idempotency) -> None:
         self._pool = pool
+        self._idempotency = idempotency
 
     def table(self) -> list[Route]:
         return [
@@ -76,7 +79,7 @@ class PayoutDesk:
             body_optional=body is ApproveBody,
             tag="payouts",
             roles=("admin",),
-            errors=(PAYOUT_NOT_FOUND, "SELF_APPROVAL", "WRONG_STATE"),
+            errors=(PAYOUT_NOT_FOUND, "SELF_APPROVAL", "WRONG_STATE", *KEY_ERRORS),
             example=DESK_EXAMPLE,
         )
 
@@ -92,33 +95,43 @@ class PayoutDesk:
 
     async def approve(self, request: web.Request) -> web.Response:
         body = await read_body(request, ApproveBody, optional=True)
-        return await self._decide(request, "approve", reason=body.reason or "")
+        return await self._decide(request, body, "approve", reason=body.reason or "")
 
     async def reject(self, request: web.Request) -> web.Response:
         body = await read_body(request, RefuseBody)
-        return await self._decide(request, "reject", reason=body.reason)
+        return await self._decide(request, body, "reject", reason=body.reason)
 
     async def paid(self, request: web.Request) -> web.Response:
         body = await read_body(request, PaidBody)
-        return await self._decide(request, "pay", reference=body.reference)
+        return await self._decide(request, body, "pay", reference=body.reference)
 
     async def returned(self, request: web.Request) -> web.Response:
         body = await read_body(request, RefuseBody)
-        return await self._decide(request, "return", reason=body.reason)
+        return await self._decide(request, body, "return", reason=body.reason)
 
     async def _decide(
-        self, request: web.Request, verb: Verb, *, reason: str = "", reference: str | None = None
+        self,
+        request: web.Request,
+        body: Body,
+        verb: Verb,
+        *,
+        reason: str = "",
+        reference: str | None = None,
     ) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
-            payout = await payouts.decide(
-                conn,
-                path_id(request),
-                verb,
-                operator=caller(request).user_id,
-                reason=reason,
-                reference=reference,
-            )
-        return reply(DeskPayoutAnswer(payout=_desk_view(payout)))
+        payout_id, operator = path_id(request), caller(request).user_id
+
+        async def work() -> web.Response:
+            async with (
+                asyncio.timeout(DEADLINE_S),
+                self._pool.acquire() as conn,
+                conn.transaction(),
+            ):
+                payout = await payouts.decide(
+                    conn, payout_id, verb, operator=operator, reason=reason, reference=reference
+                )
+            return reply(DeskPayoutAnswer(payout=_desk_view(payout)))
+
+        return await self._idempotency.once(request, body, work)
 
 
 def _desk_view(payout: Payout) -> DeskPayoutView:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from aiohttp import web
 
-from rest.http.body import read_body, read_query
+from rest.http.body import Body, read_body, read_query
 from rest.http.errors import Fault
 from rest.http.idempotency import ERRORS as KEY_ERRORS
 from rest.http.idempotency import Idempotency, key_of
@@ -129,7 +129,7 @@ class PayoutRoutes:
                 summary="Take a payout back that nobody has decided on; the money is yours again",
                 returns=PayoutAnswer,
                 tag="wallet",
-                errors=(PAYOUT_NOT_FOUND, "WRONG_STATE"),
+                errors=(PAYOUT_NOT_FOUND, "WRONG_STATE", *KEY_ERRORS),
             ),
         ]
 
@@ -199,9 +199,18 @@ class PayoutRoutes:
         return reply(PayoutAnswer(payout=view_of(found)))
 
     async def cancel(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
-            payout = await payouts.cancel(conn, caller(request).user_id, path_id(request))
-        return reply(PayoutAnswer(payout=view_of(payout)))
+        payout_id, user_id = path_id(request), caller(request).user_id
+
+        async def work() -> web.Response:
+            async with (
+                asyncio.timeout(DEADLINE_S),
+                self._pool.acquire() as conn,
+                conn.transaction(),
+            ):
+                payout = await payouts.cancel(conn, user_id, payout_id)
+            return reply(PayoutAnswer(payout=view_of(payout)))
+
+        return await self._idempotency.once(request, Body(), work)
 
 
 def view_of(payout: Payout) -> PayoutView:

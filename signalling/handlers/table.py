@@ -6,8 +6,8 @@ is a coroutine; the socket goes on meanwhile.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -56,6 +56,7 @@ TABLE: dict[str, Handler] = {
 }
 
 READ_S = 4.0
+ENDED = "This session has been ended; log in again."
 TASKS_MAX = 5_000
 PROTOCOL = 1
 
@@ -67,18 +68,33 @@ class Prepared(msgspec.Struct, frozen=True):
     presence: tuple[str, str | None] | None
 
 
+class Doorman(Protocol):
+    """How the deployment reads its tokens and knows its sessions."""
+
+    async def authenticate(self, token: str) -> Identity:
+        """
+        Raises:
+            Refused: as `Desk.authenticate`.
+        """
+        ...
+
+    def is_live(self, session_id: UUID) -> bool:
+        """Whether this session has not been ended."""
+        ...
+
+
 class CallDesk:
-    """Everything behind the sockets. `authenticate` is how the deployment reads its tokens."""
+    """Everything behind the sockets."""
 
     def __init__(
         self,
         *,
-        authenticate: Callable[[str], Awaitable[Identity]],
+        doorman: Doorman,
         presence: Presence,
         socket_limits: SocketLimits,
         call_limits: CallLimits,
     ) -> None:
-        self._authenticate = authenticate
+        self._doorman = doorman
         self._presence = presence
         self._socket_limits = socket_limits
         self._call_limits = call_limits
@@ -89,13 +105,17 @@ class CallDesk:
         self._context = context
 
     async def authenticate(self, token: str) -> Identity:
-        return await self._authenticate(token)
+        return await self._doorman.authenticate(token)
 
     async def prepare(self, identity: Identity) -> Prepared:
         try:
-            return await within(READ_S, self._prepare(identity.user_id))
+            prepared = await within(READ_S, self._prepare(identity.user_id))
         except Unavailable as fault:
             raise Refused(Code.UNAVAILABLE, fault.message) from None
+        # The hub closes the sockets of a session that ends, but does not know this one yet.
+        if not self._doorman.is_live(identity.session_id):
+            raise Refused(Code.UNAUTHORIZED, ENDED)
+        return prepared
 
     async def _prepare(self, user_id: UUID) -> Prepared:
         since_ms = self._context.clock() - RECENT_CALLS_MS

@@ -23,7 +23,8 @@ class Desk(Protocol):
         """What the welcome needs from the database; handed to `welcome` as it is.
 
         Raises:
-            Refused: unavailable; the socket is closed and the client comes back.
+            Refused: unavailable, the socket is closed and the client comes back; unauthorized, the
+                session was ended meanwhile.
         """
         ...
 

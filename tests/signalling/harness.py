@@ -14,6 +14,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
+from uuid import UUID
 
 from server.people import grant, make_provider
 from signalling.calls.actions import Actions
@@ -91,6 +92,19 @@ class FakeTime:
         return False
 
 
+class Logins:
+    """Handsets bring their identity; what can be done to a login here is to end it."""
+
+    def __init__(self) -> None:
+        self.ended: set[UUID] = set()
+
+    async def authenticate(self, token: str) -> Identity:
+        raise Refused(Code.UNAUTHORIZED, f"Handsets bring their identity; no token {token!r}.")
+
+    def is_live(self, session_id: UUID) -> bool:
+        return session_id not in self.ended
+
+
 class Node:
     """The parts of one server, wired as the server wires them. Made by `start`."""
 
@@ -102,6 +116,7 @@ class Node:
     actions: Actions
     terms: TermsReader
     opener: Opener
+    doorman: Logins
     desk: CallDesk
     board: PresenceBoard
     fanout: Fanout
@@ -132,8 +147,9 @@ class Node:
         space, push = Space(), push or NoPush()
         presence = MemoryPresence(space, name)
         self.board = PresenceBoard(socket_limits, self.time)
+        self.doorman = Logins()
         self.desk = CallDesk(
-            authenticate=self._authenticate,
+            doorman=self.doorman,
             presence=presence,
             socket_limits=socket_limits,
             call_limits=limits,
@@ -187,9 +203,6 @@ class Node:
         await self.desk.stop()
         await self.terms.close()
         await self.combiner.stop()
-
-    async def _authenticate(self, token: str) -> Identity:
-        raise Refused(Code.UNAUTHORIZED, f"Handsets bring their identity; no token {token!r}.")
 
     def _closed(self, host: Host) -> None:
         self.registry.drop(host)

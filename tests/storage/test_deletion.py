@@ -8,7 +8,19 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from storage import blocks, calls, credentials, deletion, ledger, providers, users
+from storage import (
+    blocks,
+    calls,
+    credentials,
+    deletion,
+    earnings,
+    hours,
+    ledger,
+    otp,
+    payouts,
+    providers,
+    users,
+)
 from storage.avatars import new_key
 from storage.errors import NotFound
 from storage.ids import new_id
@@ -49,6 +61,16 @@ async def test_nothing_personal_is_left(conn: Connection) -> None:
     await providers.set_availability(conn, ann.id, "online", "Call me, Ann")
     await credentials.set_password(conn, ann.id, "a hash")
     session = await open_session(conn, ann.id)
+    await hours.replace_hours(conn, ann.id, [hours.Hours(1, 0, 60)])
+    await otp.replace(
+        conn,
+        phone="+12025550123",
+        purpose="attach",
+        user_id=ann.id,
+        tries=3,
+        ttl_ms=60_000,
+        now_ms=NOW_MS,
+    )
     await conn.execute("insert into notification_settings (user_id) values ($1)", ann.id)
     await conn.execute(
         "insert into notification (id, user_id, type, message, source) "
@@ -61,7 +83,15 @@ async def test_nothing_personal_is_left(conn: Connection) -> None:
 
     assert await delete(conn, ann.id) == [session]
 
-    for table in ("credentials", "notification_settings", "notification", "block"):
+    erased = (
+        "credentials",
+        "notification_settings",
+        "notification",
+        "block",
+        "provider_hours",
+        "otp",
+    )
+    for table in erased:
         left = await conn.fetchval(f"select count(*) from {table} where user_id = $1", ann.id)
         assert left == 0, table
     assert await conn.fetchval("select count(*) from block where blocked_id = $1", ann.id) == 0
@@ -131,7 +161,7 @@ async def test_forfeited_money_goes_to_the_house_by_one_operation(conn: Connecti
     assert tuple(moved or ()) == (f"forfeit:{ann.id}", "forfeit", ann.id)
 
 
-@pytest.mark.parametrize("kind", deletion.EARNINGS)
+@pytest.mark.parametrize("kind", [earnings.PENDING, earnings.AVAILABLE])
 async def test_earnings_stand_in_the_way_even_of_who_forfeits(conn: Connection, kind: str) -> None:
     ann = await make_user(conn)
     account = (await ledger.open_accounts(conn, ann.id, "PTS"))[kind]
@@ -140,6 +170,30 @@ async def test_earnings_stand_in_the_way_even_of_who_forfeits(conn: Connection, 
         await delete(conn, ann.id, forfeit=True)
     assert refused.value.details == {"earnings": {"PTS": 90}}
     assert await conn.fetchval("select status from users where id = $1", ann.id) == "active"
+
+
+@pytest.mark.parametrize("decided", [False, True])
+async def test_a_payout_on_its_way_stands_in_the_way(conn: Connection, decided: bool) -> None:
+    ann, ada = await make_user(conn), await make_user(conn)
+    await give(conn, (await ledger.open_accounts(conn, ann.id, "PTS"))[earnings.AVAILABLE], 90)
+    payout = await payouts.request(
+        conn,
+        payout_id=new_id(),
+        user_id=ann.id,
+        amount_minor=90,
+        currency="PTS",
+        destination="a bank",
+        note=None,
+    )
+    if decided:
+        await payouts.decide(conn, payout.id, "approve", operator=ada.id)
+    with pytest.raises(deletion.EarningsNotPaid) as refused:
+        await delete(conn, ann.id, forfeit=True)
+    assert refused.value.details == {"earnings": {"PTS": 90}}
+    if not decided:
+        await payouts.decide(conn, payout.id, "approve", operator=ada.id)
+    await payouts.decide(conn, payout.id, "pay", operator=ada.id, reference="T-1")
+    await delete(conn, ann.id)
 
 
 async def test_a_bonus_stays_where_its_lots_are(conn: Connection) -> None:

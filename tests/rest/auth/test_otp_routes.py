@@ -41,6 +41,7 @@ async def test_the_first_log_in_makes_an_account_and_the_second_finds_it(auth: A
         "balance": 0,
         "roles": ["customer"],
         "role": "customer",
+        "createdAt": first["user"]["createdAt"],
     }
     assert first["expires_in"] == 900
     assert first["token"] == first["accessToken"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -28,7 +29,9 @@ async def test_a_new_account_is_logged_in_at_once(auth: Auth, keys: TokenKeys) -
         "balance": 0,
         "roles": ["customer"],
         "role": "customer",
+        "createdAt": user["createdAt"],
     }
+    assert datetime.fromisoformat(user["createdAt"]).tzinfo is not None
     assert body["token"] == body["accessToken"]
     assert body["expiresIn"] == body["expires_in"] == 900
     claims = keys.read(body["token"])

@@ -58,7 +58,7 @@ async def shop(
             currency=CURRENCY,
             clock=clock,
         ),
-        PlanRoutes(pool, currency=CURRENCY),
+        PlanRoutes(pool, idempotency=idempotency, currency=CURRENCY),
         PurchaseRoutes(pool, idempotency=idempotency, kick=kicks),
         RefundRoutes(pool, sellers=sellers, idempotency=idempotency, kick=kicks),
     ]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from rest.http.idempotency import HEADER
 from rest.payments.bodies import PlanChange
 from rest.payments.plan_routes import changed
 from storage.ids import new_id
@@ -49,6 +50,17 @@ async def test_a_new_plan_is_offered_changed_and_retired(shop: Shop, boss: Perso
     assert len(await listed(shop)) == 3
     answer = await shop.rest.call("PATCH", path, by=boss, json={"active": True}, status=200)
     assert answer.body["active"] is True
+    assert len(await listed(shop)) == 4
+
+
+async def test_a_repeated_offer_under_its_key_is_one_plan(shop: Shop, boss: Person) -> None:
+    first, again = [
+        await shop.rest.call(
+            "POST", "/wallet/plans", by=boss, json=NEW, headers={HEADER: "n1"}, status=201
+        )
+        for _ in range(2)
+    ]
+    assert again.body == first.body
     assert len(await listed(shop)) == 4
 
 

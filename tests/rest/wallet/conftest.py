@@ -21,14 +21,16 @@ WEEK_S = 7 * 86_400
 
 @pytest.fixture
 async def rest(start: Start, pool: Pool) -> Rest:
+    idempotency = Idempotency(pool)
     payouts = PayoutRoutes(
         pool,
-        idempotency=Idempotency(pool),
+        idempotency=idempotency,
         currency=CURRENCY,
         release_after_s=WEEK_S,
         amount_min=MINIMUM,
     )
-    return await start(WalletRoutes(pool, currency=CURRENCY), payouts, PayoutDesk(pool))
+    desk = PayoutDesk(pool, idempotency=idempotency)
+    return await start(WalletRoutes(pool, currency=CURRENCY), payouts, desk)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from rest.http.idempotency import HEADER
 from storage.ids import new_id
 from tests.rest.harness import Answer, Person, Rest
 from tests.rest.wallet.conftest import ask, earn, funds
@@ -89,6 +90,21 @@ async def test_twenty_decisions_at_once_have_one_outcome(
     assert len(await told(rest, kai)) == 1
     async with rest.pool.acquire() as conn:
         assert await conn.fetchval("select count(*) from audit_log") == 1
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+async def test_a_repeated_decision_under_its_key_gets_the_first_answer(
+    rest: Rest, kai: Person, ada: Person, verb: str
+) -> None:
+    path = f"/payouts/{await requested(rest, kai)}/{verb}"
+    first, again = [
+        await rest.call("POST", path, by=ada, json=VERBS[verb], headers={HEADER: "d1"}, status=200)
+        for _ in range(2)
+    ]
+    assert again.body == first.body
+    other = {"reason": "something else"}
+    answer = await rest.call("POST", path, by=ada, json=other, headers={HEADER: "d1"}, status=409)
+    assert answer.error == "IDEMPOTENCY_CONFLICT"
 
 
 async def test_an_operator_does_not_decide_on_their_own_payout(rest: Rest) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from rest.http.idempotency import HEADER
 from storage.ids import new_id
 from tests.rest.harness import Person, Rest
 from tests.rest.wallet.conftest import MINIMUM, ask, earn, funds
@@ -88,6 +89,20 @@ async def test_the_owner_takes_a_payout_back(rest: Rest, kai: Person) -> None:
     answers = await asyncio.gather(*(rest.call("POST", path, by=kai) for _ in range(5)))
 
     assert sorted(each.status for each in answers) == [200] + [409] * 4
+    assert await funds(rest, kai) == 1_000
+
+
+async def test_a_repeated_cancel_under_its_key_gets_the_first_answer(
+    rest: Rest, kai: Person
+) -> None:
+    made = (await ask(rest, kai, 600)).body["payout"]
+    path = f"/wallet/payouts/{made['id']}/cancel"
+
+    first, again = [
+        await rest.call("POST", path, by=kai, headers={HEADER: "c1"}, status=200) for _ in range(2)
+    ]
+
+    assert again.body == first.body
     assert await funds(rest, kai) == 1_000
 
 

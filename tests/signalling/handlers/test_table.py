@@ -89,6 +89,23 @@ async def test_a_database_that_is_away_closes_the_handshake_for_later(node: Node
             await node.pool.release(conn)
 
 
+async def test_a_session_that_ends_during_its_handshake_is_not_welcomed(node: Node) -> None:
+    ann = await node.person()
+    held = [await node.pool.acquire() for _ in range(7)]
+    connecting = asyncio.create_task(node.device(ann).connect())
+    try:
+        await asyncio.sleep(0)
+        assert not connecting.done()
+        node.doorman.ended.add(ann.session_id)
+    finally:
+        for conn in held:
+            await node.pool.release(conn)
+    with pytest.raises(Refused) as caught:
+        await connecting
+    assert caught.value.code is Code.UNAUTHORIZED
+    assert node.hub.count == 0
+
+
 async def test_a_command_without_an_id_is_answered_only_when_it_is_refused(pair: Pair) -> None:
     await pair.request()
     frames = len(pair.desk.link.frames)
