@@ -143,8 +143,7 @@ async def forget_old_answers(conn: Connection) -> None:
 
 
 async def expire_bonus(conn: Connection) -> None:
-    while await bonus.expire(conn, datetime.now(UTC)):
-        pass
+    await bonus.expire(conn, datetime.now(UTC))
 
 
 async def forget_old_codes(conn: Connection) -> None:

@@ -190,7 +190,9 @@ def all_routes(parts: Parts) -> list[Route]:
         *HistoryRoutes(
             pool, parts.actions, clock=clock, currency_exponent=config.currency_exponent
         ).table(),
-        *CallRefundRoutes(pool, idempotency=idempotency).table(),
+        *CallRefundRoutes(
+            pool, idempotency=idempotency, release_after_s=config.release_after_s
+        ).table(),
         *NotificationRoutes(pool, idempotency=idempotency, tell=parts.tell).table(),
         *SettingsRoutes(
             pool,

@@ -7,31 +7,45 @@ still hold have brought; `expire` takes the rest back.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 from storage import ledger, notifications
-from storage.pool import Connection
+from storage.pool import Connection, Record
 
 KIND = "bonus"
 # What the moves of a lot's money are called in the ledger.
 CODE = "bonus"
 
-# Of the accounts with a lot whose time has come: how much must go, which is what is left beyond the
-# lots that still hold. What a running call has set aside stays for it.
+# The accounts with a lot whose time has come, in pages.
 DUE = """
+select distinct account from bonus_lot
+ where expired_at is null and expires_at <= $1 and account > $2 order by account limit $3
+"""
+# One that somebody else holds waits for next time.
+LOCK = """
+select a.id from account a where a.id = any ($1::bigint[])
+ order by a.id for no key update of a skip locked
+"""
+# Of locked accounts: how much must go, which is what is left beyond the lots that still hold. Asked
+# after the lock, for a statement that waits for one sees the lots as they were before.
+LEFT = """
 select a.id, a.owner, a.currency, a.posted, a.held, a.version,
        coalesce((select sum(l.amount) from bonus_lot l
-                  where l.account = a.id and l.expired_at is null and l.expires_at > $1), 0)::bigint
+                  where l.account = a.id and l.expired_at is null and l.expires_at > $2), 0)::bigint
            as holding
-  from account a
- where a.id in (select account from bonus_lot
-                 where expired_at is null and expires_at <= $1 order by expires_at limit $2)
- order by a.id
-   for no key update of a skip locked
+  from account a where a.id = any ($1::bigint[]) order by a.id
 """
+# Bonus that comes back after its lot has gone belongs to that lot again, for a while.
+REOPEN = """
+update bonus_lot l set expired_at = null, expires_at = now() + $2::interval
+ where l.key = (select key from bonus_lot where account = $1 order by expires_at desc, key limit 1)
+   and not exists (select from bonus_lot o where o.account = $1 and o.expired_at is null)
+"""
+BACK_FOR = timedelta(days=30)
 
 
 class Expired(msgspec.Struct, frozen=True):
@@ -79,37 +93,58 @@ async def close_lot(conn: Connection, key: str) -> bool:
     return done == "UPDATE 1"
 
 
-async def expire(conn: Connection, now: datetime, *, accounts_max: int = 100) -> list[Expired]:
-    """Take back what has not been spent in time, of at most `accounts_max` accounts, and tell them.
+async def reopen(conn: Connection, accounts: Iterable[int]) -> None:
+    """A refund has brought bonus back: see to it that it has an end, 30 days from now or later.
 
-    Safe to repeat and beside other nodes: an account that somebody else holds waits for next time,
-    and so does bonus that a running call has set aside.
+    The caller has locked the accounts; those that are none of bonus are left alone.
+    """
+    for account in accounts:
+        await conn.execute(REOPEN, account, BACK_FOR)
+
+
+async def expire(conn: Connection, now: datetime, *, page: int = 100) -> list[Expired]:
+    """Take back what has not been spent in time, and tell its owners.
+
+    `page` accounts are one transaction; `conn` must not be in one. Safe to repeat and beside other
+    nodes: an account that somebody else holds waits for next time, and so does bonus that a running
+    call has set aside.
     """
     gone: list[Expired] = []
-    async with conn.transaction():
-        for row in await conn.fetch(DUE, now, accounts_max):
-            spare_minor = row["posted"] - row["holding"]
-            amount_minor = min(spare_minor, row["posted"] - row["held"])
-            if amount_minor > 0:
-                # A posting counts the account's version up, so that this one is named by it.
-                key = f"bonus_expiry:{row['id']}:{row['version']}"
-                await _take_back(conn, key, row["id"], row["currency"], amount_minor)
-                gone.append(Expired(row["owner"], row["currency"], amount_minor))
-                await notifications.add(
-                    conn,
-                    user_id=row["owner"],
-                    type="BONUS_EXPIRED",
-                    message="Bonus that you had not used in time has expired.",
-                    source=key,
-                    category="wallet_alert",
-                )
-            if amount_minor >= spare_minor:
-                await conn.execute(
-                    "update bonus_lot set expired_at = now() "
-                    "where account = $1 and expired_at is null and expires_at <= $2",
-                    row["id"],
-                    now,
-                )
+    after = 0
+    while due := [row["account"] for row in await conn.fetch(DUE, now, after, page)]:
+        async with conn.transaction():
+            locked = [row["id"] for row in await conn.fetch(LOCK, due)]
+            for row in await conn.fetch(LEFT, locked, now):
+                gone += await _expire(conn, row, now)
+        after = due[-1]
+    return gone
+
+
+async def _expire(conn: Connection, row: Record, now: datetime) -> list[Expired]:
+    """What goes of one locked account; nothing, or one sum."""
+    gone: list[Expired] = []
+    spare_minor = row["posted"] - row["holding"]
+    amount_minor = min(spare_minor, row["posted"] - row["held"])
+    if amount_minor > 0:
+        # A posting counts the account's version up, so that this one is named by it.
+        key = f"bonus_expiry:{row['id']}:{row['version']}"
+        await _take_back(conn, key, row["id"], row["currency"], amount_minor)
+        gone.append(Expired(row["owner"], row["currency"], amount_minor))
+        await notifications.add(
+            conn,
+            user_id=row["owner"],
+            type="BONUS_EXPIRED",
+            message="Bonus that you had not used in time has expired.",
+            source=key,
+            category="wallet_alert",
+        )
+    if amount_minor >= spare_minor:
+        await conn.execute(
+            "update bonus_lot set expired_at = now() "
+            "where account = $1 and expired_at is null and expires_at <= $2",
+            row["id"],
+            now,
+        )
     return gone
 
 

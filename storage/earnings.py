@@ -7,6 +7,7 @@ the cutoff stays, and everything beyond it may go.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -138,9 +139,7 @@ async def _release(conn: Connection, pending: int, delay: timedelta) -> bool:
         [pending, available],
     )
     here = next(row for row in rows if row["id"] == pending)
-    young_minor: int = await conn.fetchval(
-        f"select coalesce(sum(amount), 0)::bigint from ({YOUNG}) young", pending, delay
-    )
+    young_minor = await _young(conn, pending, delay, ())
     due_minor = here["free"] - young_minor
     if due_minor <= 0:
         return False
@@ -151,6 +150,22 @@ async def _release(conn: Connection, pending: int, delay: timedelta) -> bool:
         moves=[Move(pending, available, due_minor, RELEASE)],
     )
     return True
+
+
+async def young_of(conn: Connection, pending: int, *, delay_s: int, without: Sequence[int]) -> int:
+    """What came in within `delay_s` and is still here, but for these operations."""
+    return await _young(conn, pending, timedelta(seconds=delay_s), without)
+
+
+async def _young(conn: Connection, pending: int, delay: timedelta, without: Sequence[int]) -> int:
+    found: int = await conn.fetchval(
+        f"select coalesce(sum(amount), 0)::bigint from ({YOUNG}) young "
+        "where operation <> all ($3::bigint[])",
+        pending,
+        delay,
+        without,
+    )
+    return found
 
 
 async def available_of(conn: Connection, pending: int) -> int:

@@ -47,6 +47,8 @@ LOST = (
     # The driver lost track of a connection that broke at an awkward moment.
     asyncpg.InternalClientError,
 )
+# PostgreSQL gave up one of two transactions that stood in each other's way: nothing was done.
+YIELDED = (asyncpg.TransactionRollbackError,)
 
 
 def _encode_jsonb(value: Any) -> bytes:

@@ -1,7 +1,8 @@
 """Giving an ended call back: every posting reversed exactly, once, in one transaction.
 
 The provider's part and the platform's fee return to the caller. Earnings that were released
-meanwhile go back to pending first, because a mirror image comes from the account it went to.
+meanwhile go back to pending first, because a mirror image comes from the account it went to. Bonus
+that comes back has an end again.
 """
 
 from __future__ import annotations
@@ -10,18 +11,16 @@ from uuid import UUID
 
 import msgspec
 
-from storage import audit, earnings, ledger, notifications, wallet
+from storage import audit, bonus, earnings, ledger, notifications, wallet
 from storage.calls import UNITS_MAX
 from storage.errors import Conflict, NotFound, Refusal
 from storage.ledger import Move
-from storage.pool import Connection
+from storage.pool import Connection, Record
 
-# Locked, so that of several refunds of a call the first is over when the next one looks.
-CALL = """
-select c.caller_id, c.state = 'ended' as ended, m.payee, m.charged, coalesce(m.earned, 0) as earned
-  from call c left join meter m on m.call_id = c.id
- where c.id = $1 for no key update of c
-"""
+# Locked, so that of several refunds of a call the first is over when the next one looks; the meter
+# is read after that, for a statement that waits for a lock sees other rows as they were before.
+CALL = "select caller_id, state = 'ended' as ended from call where id = $1 for no key update"
+METER = "select payee, charged, coalesce(earned, 0) as earned from meter where call_id = $1"
 
 # A call's postings are the range of keys call:<id>:…; ';' is what comes after ':'.
 POSTINGS = """
@@ -49,11 +48,18 @@ class Refunded(msgspec.Struct, frozen=True):
 
 
 async def refund_call(
-    conn: Connection, call_id: UUID, *, operator: UUID, reason: str, house_bears: bool = False
+    conn: Connection,
+    call_id: UUID,
+    *,
+    operator: UUID,
+    reason: str,
+    house_bears: bool = False,
+    delay_s: int = 0,
 ) -> Refunded:
     """Give the caller everything back that the call cost, and tell them; audited.
 
-    Runs in the caller's transaction, and is part of it whole or not at all.
+    Runs in the caller's transaction, and is part of it whole or not at all. `delay_s` is for how
+    long earnings are pending.
 
     Raises:
         NotFound: call_not_found. Refusal: self_approval, the operator made the call. Conflict:
@@ -72,14 +78,25 @@ async def refund_call(
         raise Conflict("The call cost nothing.", code="nothing_to_refund")
     if await conn.fetchval("select exists (select from call_refund where call_id = $1)", call_id):
         raise Conflict("The call was refunded before.", code="already_refunded")
+    meter = await conn.fetchrow(METER, call_id)
+    assert meter is not None, "what is posted was metered"
     currency = postings[0]["currency"]
     amount_minor = sum(row["amount"] for row in postings)
-    assert amount_minor == call["charged"], "all of it or nothing"
+    assert amount_minor == meter["charged"], "all of it or nothing"
     accounts = {account for row in postings for account in row["accounts"]}
+    own = [row["id"] for row in postings]
     recalled_minor, borne_minor = await _fill_pending(
-        conn, call_id, call["payee"], call["earned"], accounts, currency, house_bears=house_bears
+        conn,
+        call_id,
+        meter,
+        own,
+        accounts,
+        currency,
+        house_bears=house_bears,
+        delay_s=delay_s,
     )
     await ledger.reverse_all(conn, {row["id"]: f"refund:{row['key']}" for row in postings}, reason)
+    await bonus.reopen(conn, accounts)
     await conn.execute(
         "insert into call_refund (call_id, amount_minor, borne_minor, refunded_by) "
         "values ($1, $2, $3, $4)",
@@ -114,27 +131,32 @@ async def refund_call(
 async def _fill_pending(
     conn: Connection,
     call_id: UUID,
-    payee: int | None,
-    earned_minor: int,
+    meter: Record,
+    own: list[int],
     accounts: set[int],
     currency: str,
     *,
     house_bears: bool,
+    delay_s: int,
 ) -> tuple[int, int]:
     """See to it that the provider's pending earnings hold what the call brought them.
 
     Locks all that the refund will touch, in the ledger's order, or two could wait for each other.
-    Returns what was recalled from the available earnings, and what the house gave.
+    `own` are the operations of the call. Returns what was recalled from the available earnings, and
+    what the house gave.
     """
+    payee, earned_minor = meter["payee"], meter["earned"]
     if payee is None or earned_minor == 0:
         await _lock(conn, accounts)
         return 0, 0
     available = await earnings.available_of(conn, payee)
     loss = await ledger.system_account(conn, "loss", "", currency)
     free = await _lock(conn, accounts | {available} | ({loss} if house_bears else set()))
-    missing_minor = max(0, earned_minor - free[payee])
-    recalled_minor = min(missing_minor, max(0, free[available]))
-    borne_minor = missing_minor - recalled_minor
+    # What younger calls brought keeps its time, so this call's own comes from where it is by now.
+    young_minor = await earnings.young_of(conn, payee, delay_s=delay_s, without=own)
+    released_minor = max(0, earned_minor - max(0, free[payee] - young_minor))
+    recalled_minor = min(released_minor, max(0, free[available]))
+    borne_minor = max(0, earned_minor - free[payee] - recalled_minor)
     if borne_minor and not house_bears:
         raise Conflict(
             "The provider was paid out; the house may bear it.",

@@ -29,9 +29,11 @@ EARNINGS_PAID_OUT = Fault(
 
 
 class RefundRoutes:
-    def __init__(self, pool: Pool, *, idempotency: Idempotency) -> None:
+    def __init__(self, pool: Pool, *, idempotency: Idempotency, release_after_s: int = 0) -> None:
+        """Earnings are pending for `release_after_s`."""
         self._pool = pool
         self._idempotency = idempotency
+        self._release_after_s = release_after_s
 
     def table(self) -> list[Route]:
         return [
@@ -78,6 +80,7 @@ class RefundRoutes:
                     call_id,
                     operator=operator,
                     reason=body.reason,
+                    delay_s=self._release_after_s,
                     house_bears=body.house_bears,
                 )
             return reply(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from storage import authorise, bonus, meters
+from storage import authorise, bonus, ledger, meters
 from storage.ids import new_id
 from storage.pool import Connection, Pool
 from storage.wallet import read_balance
@@ -229,3 +230,46 @@ async def test_a_lot_is_closed_once_and_no_other_with_it(conn: Connection) -> No
         True,
         False,
     ]
+
+
+async def test_a_lot_that_comes_while_another_expires_stays(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expiry asks for its locks, then the new lot is committed, then expiry gets them."""
+    gated = "from (select pg_advisory_xact_lock(4711)) gate cross join account a"
+    monkeypatch.setattr(bonus, "LOCK", bonus.LOCK.replace("from account a", gated))
+    async with pool.acquire() as expiring, pool.acquire() as giving, pool.acquire() as gate:
+        user = await make_user(giving)
+        account = await give_bonus(giving, user.id, 100, days=1)
+        await gate.execute("select pg_advisory_lock(4711)")
+        task = asyncio.create_task(bonus.expire(expiring, NOW + timedelta(days=2)))
+        await waits_for_lock(gate)
+        async with giving.transaction():
+            await give_bonus(giving, user.id, 500, days=30)
+        await gate.execute("select pg_advisory_unlock(4711)")
+
+        assert [each.amount_minor for each in await task] == [100]
+        assert await figures(giving, account) == (500, 0)
+
+
+async def waits_for_lock(conn: Connection) -> None:
+    """Until another connection waits for an advisory lock."""
+    waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+    async with asyncio.timeout(10):
+        while not await conn.fetchval(waiting):
+            pass
+
+
+async def test_bonus_that_is_due_expires_behind_any_number_of_empty_lots(conn: Connection) -> None:
+    for _ in range(3):
+        account = await give_bonus(conn, (await make_user(conn)).id, 10, days=1)
+        house = await ledger.system_account(conn, "breakage", "", "PTS")
+        spent = ledger.Move(account, house, 10, "spent")
+        await ledger.post(conn, key=f"spent:{account}", kind="spent", moves=[spent])
+    left = await give_bonus(conn, (await make_user(conn)).id, 10, days=1)
+
+    gone = await bonus.expire(conn, NOW + timedelta(days=2), page=2)
+
+    assert [each.amount_minor for each in gone] == [10]
+    assert await figures(conn, left) == (0, 0)
+    assert await conn.fetchval("select count(*) from bonus_lot where expired_at is null") == 0

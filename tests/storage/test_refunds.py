@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
-from storage import earnings, payouts, refunds
+from storage import bonus, earnings, meters, payouts, refunds
 from storage.calls import record
 from storage.errors import Conflict, NotFound
 from storage.ids import new_id
 from storage.pool import Pool
 from storage.refunds import Refunded
-from storage.works import Authorise
-from tests.storage.earning import PART, accounts, earned, sell
+from storage.wallet import read_balance
+from storage.works import Authorise, accounts_of
+from tests.storage.earning import PART, WEEK_S, accounts, earned, sell
 from tests.storage.world import (
     NOW_MS,
     UNIT,
@@ -21,6 +23,7 @@ from tests.storage.world import (
     World,
     charge_of,
     check_books,
+    give_bonus,
     make_user,
     make_world,
     record_of,
@@ -228,4 +231,70 @@ async def test_a_call_that_earned_nobody_anything_is_refunded_too(
     await world.combiner.do(settle_of(call, 1))
     await refund(world, call, operator)
     assert await wallet_of(world, call) == 1_000
+    await check_books(world.pool)
+
+
+async def test_bonus_that_comes_back_has_an_end_again(
+    world: World, kai: User, operator: User
+) -> None:
+    now = datetime.now(UTC)
+    caller = await world.user()
+    async with world.pool.acquire() as conn:
+        account = await give_bonus(conn, caller.id, UNIT, days=1)
+        call = msgspec.structs.replace(world.authorise(caller, kai), bonus=account)
+        await world.combiner.do(call)
+        await world.combiner.do(charge_of(call, 1, connected_ms=NOW_MS))
+        await world.combiner.do(settle_of(call, 1))
+        assert await bonus.expire(conn, now + timedelta(days=2)) == []
+
+        await refund(world, call, operator)
+
+        balance = await read_balance(conn, caller.id, "PTS")
+        assert balance is not None
+        assert (balance.bonus_minor, balance.bonus_expires_at is not None) == (UNIT, True)
+        assert await bonus.expire(conn, now + timedelta(days=29)) == []
+        gone = await bonus.expire(conn, now + timedelta(days=31))
+    assert [each.amount_minor for each in gone] == [UNIT]
+    await check_books(world.pool)
+
+
+async def test_earnings_of_a_young_call_keep_their_time_when_an_old_one_is_refunded(
+    world: World, kai: User, operator: User
+) -> None:
+    old = await sell(world, kai, 10, age_s=2 * WEEK_S)
+    async with world.pool.acquire() as conn:
+        await earnings.release_due(conn, delay_s=WEEK_S)
+    await sell(world, kai, 10)
+    assert await earned(world.pool, kai.id) == (10 * PART, 10 * PART)
+
+    async with world.pool.acquire() as conn, conn.transaction():
+        done = await refunds.refund_call(
+            conn, old.call_id, operator=operator.id, reason="no sound", delay_s=WEEK_S
+        )
+
+    assert (done.recalled_minor, done.borne_minor) == (10 * PART, 0)
+    assert await earned(world.pool, kai.id) == (10 * PART, 0)
+    async with world.pool.acquire() as conn:
+        await earnings.release_due(conn, delay_s=WEEK_S)
+    assert await earned(world.pool, kai.id) == (10 * PART, 0)
+    await check_books(world.pool)
+
+
+async def test_a_refund_that_waits_for_the_end_of_its_call_sees_it_whole(
+    world: World, kai: User, operator: User
+) -> None:
+    call = world.authorise(await world.user(money=1_000), kai)
+    await world.combiner.do(call)
+    await world.combiner.do(charge_of(call, 1, connected_ms=NOW_MS))
+    end = settle_of(call, 2)
+    async with world.pool.acquire() as settling, world.pool.acquire() as watching:
+        async with settling.transaction():
+            await meters.begin(settling, world.node.epoch, NOW_MS, accounts_of(end))
+            await meters.settle(settling, world.node.epoch, [end])
+            task = asyncio.create_task(refund(world, call, operator))
+            waiting = "select exists (select from pg_locks where not granted)"
+            async with asyncio.timeout(10):
+                while not await watching.fetchval(waiting):
+                    pass
+        assert (await task).amount_minor == 2 * UNIT
     await check_books(world.pool)
