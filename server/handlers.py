@@ -10,7 +10,7 @@ from rest.notifications import announce
 from rest.payments import refunds
 from server.jobs import Handler
 from server.routes import Parts
-from storage import objects
+from storage import objects, settlement
 
 
 def job_handlers(
@@ -29,7 +29,7 @@ def job_handlers(
     handlers: dict[str, Handler] = {
         objects.REMOVE_JOB: parts.objects.remove,
         announce.JOB: announce.Announcer(pool, kick=kick).announce,
-        refunds.JOB: refunds.RefundJobs(pool, parts.gateways).refund,
+        settlement.REFUND_JOB: refunds.RefundJobs(pool, parts.gateways).refund,
     }
     if sms is not None:
         sending = SmsJobs(

@@ -70,11 +70,15 @@ async def delete_account(
             much there is, by currency.
     """
     user = await conn.fetchrow(
-        "select avatar_url from users where id = $1 and status <> 'deleted' for no key update",
+        "select avatar_url from users where id = $1 and status <> 'deleted' for update",
         user_id,
     )
     if user is None:
         return []
+    # No money may come or go while it is counted.
+    await conn.execute(
+        "select from account where owner = $1 order by id for no key update", user_id
+    )
     accounts = await conn.fetch(MONEY, user_id)
     await _close_accounts(conn, user_id, accounts, forfeit)
     await conn.execute(

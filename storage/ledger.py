@@ -236,6 +236,13 @@ async def _post(
     return Operation(operation, True, result)
 
 
+async def lock(conn: Connection, accounts: Sequence[int]) -> None:
+    """Hold them until the transaction ends, in the order in which all operations take theirs."""
+    await conn.execute(
+        "select from account where id = any ($1::bigint[]) order by id for no key update", accounts
+    )
+
+
 async def _move(conn: Connection, moves_of: Mapping[int, Sequence[Move]]) -> None:
     """Make the moves of operations; each account changes once, by what all of them come to."""
     # Locking and judging first, changing in the next statement: one alone would judge the

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from storage import ledger, notifications, outbox, payments, plans, wallet
+from storage import jobs, ledger, notifications, outbox, payments, plans, wallet
 from storage.errors import Conflict, InsufficientFunds
 from storage.ledger import Move
 from storage.payments import Payment
@@ -19,6 +19,7 @@ from storage.selling import Price, Seller, Sellers
 COMPLETED_TOPIC = "payment_completed"
 # Pays from the payer's own primary wallet; no gateway is asked.
 FROM_WALLET = "wallet"
+REFUND_JOB = "refund_payment"
 
 Found = Literal["paid", "failed", "cancelled", "refunded"]
 Outcome = Literal[
@@ -67,7 +68,7 @@ async def settle(
             paid = (finding.amount_minor, finding.currency)
             if paid != (payment.amount_minor, payment.currency):
                 return payment, "mismatch"
-            return await _complete(conn, payment, sellers), "completed"
+            return await _paid(conn, payment, sellers)
         case "failed":
             failed = await payments.move(conn, payment, "failed", wallet=payment.wallet)
             message = "Your payment did not go through."
@@ -76,6 +77,27 @@ async def settle(
         case "cancelled":
             cancelled = await payments.move(conn, payment, "cancelled", wallet=payment.wallet)
             return cancelled, "cancelled"
+
+
+async def _paid(conn: Connection, payment: Payment, sellers: Sellers) -> tuple[Payment, Outcome]:
+    # Before the accounts, as a deletion does it.
+    deleted = await conn.fetchval(
+        "select status = 'deleted' from users where id = $1 for key share", payment.user_id
+    )
+    if not deleted:
+        return await _complete(conn, payment, sellers), "completed"
+    undone = await _complete_and_undo(conn, payment, "the account was deleted", sellers)
+    if undone is None:
+        return payment, "flagged"
+    await promise_refund(conn, undone)
+    return undone, "refunded"
+
+
+async def promise_refund(conn: Connection, payment: Payment) -> None:
+    """Have the gateway give back what the caller's transaction refunds."""
+    if payment.gateway != FROM_WALLET:
+        payload: dict[str, object] = {"paymentId": str(payment.id)}
+        await jobs.enqueue(conn, REFUND_JOB, payload, key=f"{REFUND_JOB}:{payment.id}")
 
 
 async def refund(conn: Connection, payment: Payment, *, reason: str, sellers: Sellers) -> Payment:
@@ -116,12 +138,28 @@ async def _returned(
     whole = (finding.amount_minor, finding.currency) == (payment.amount_minor, payment.currency)
     if not whole:
         return payment, "flagged"
+    why = "refunded by the gateway"
+    if payment.status != "completed":
+        # The news of the payment itself was lost or is late; it must not be credited after this.
+        undone = await _complete_and_undo(conn, payment, why, sellers)
+        return (payment, "flagged") if undone is None else (undone, "refunded")
     try:
         async with conn.transaction():
-            undone = await refund(conn, payment, reason="refunded by the gateway", sellers=sellers)
+            return await refund(conn, payment, reason=why, sellers=sellers), "refunded"
     except (Conflict, InsufficientFunds):
         return payment, "flagged"
-    return undone, "refunded"
+
+
+async def _complete_and_undo(
+    conn: Connection, payment: Payment, reason: str, sellers: Sellers
+) -> Payment | None:
+    """Book money that came and went; None, and nothing done, if it cannot go."""
+    try:
+        async with conn.transaction():
+            completed = await _complete(conn, payment, sellers)
+            return await refund(conn, completed, reason=reason, sellers=sellers)
+    except (Conflict, InsufficientFunds):
+        return None
 
 
 async def _complete(conn: Connection, payment: Payment, sellers: Sellers) -> Payment:
@@ -141,6 +179,10 @@ async def _complete(conn: Connection, payment: Payment, sellers: Sellers) -> Pay
         kind = payment.wallet or "primary"
         account = await wallet.account_of(conn, payment.user_id, kind, payment.currency)
         assert account is not None, "accounts are made at sign-up"
+        if payment.plan_id is not None:
+            # All at once, in the ledger's order: who redeems another payment holds some of them.
+            promo = await ledger.system_account(conn, "promo", "", payment.currency)
+            await ledger.lock(conn, [promo, account, await _source(conn, payment)])
         await _post(conn, payment, "topup", account)
         await plans.redeem(conn, payment)
         completed = await payments.move(conn, payment, "completed", wallet=kind)
@@ -173,13 +215,17 @@ def _key(payment: Payment) -> str:
     return f"payment:{payment.id}"
 
 
-async def _post(conn: Connection, payment: Payment, kind: str, to_account: int) -> None:
+async def _source(conn: Connection, payment: Payment) -> int:
+    """The account that the money comes from."""
     if payment.gateway == FROM_WALLET:
         own = await wallet.account_of(conn, payment.user_id, "primary", payment.currency)
         assert own is not None, "accounts are made at sign-up"
-        source = own
-    else:
-        source = await ledger.system_account(conn, "clearing", payment.gateway, payment.currency)
+        return own
+    return await ledger.system_account(conn, "clearing", payment.gateway, payment.currency)
+
+
+async def _post(conn: Connection, payment: Payment, kind: str, to_account: int) -> None:
+    source = await _source(conn, payment)
     await ledger.post(
         conn,
         key=_key(payment),

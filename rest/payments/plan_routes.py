@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 from aiohttp import web
@@ -12,7 +12,7 @@ from msgspec import UNSET
 from rest.http.body import read_body
 from rest.http.errors import Fault
 from rest.http.idempotency import ERRORS as KEY_ERRORS
-from rest.http.idempotency import Idempotency
+from rest.http.idempotency import Idempotency, key_of
 from rest.http.identity import caller
 from rest.http.reply import Done, reply
 from rest.http.route import Route, path_id
@@ -90,8 +90,9 @@ class PlanRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         body = await read_body(request, PlanBody)
+        me, key = caller(request).user_id, key_of(request)
         plan = Plan(
-            id=new_id(),
+            id=new_id() if key is None else uuid5(me, key),
             title=body.title,
             price_minor=body.price,
             points_minor=body.points,

@@ -16,10 +16,9 @@ from rest.http.identity import caller
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
 from rest.payments.bodies import PaymentAnswer, RefundBody
-from rest.payments.refunds import promise_refund
 from rest.payments.views import payment_view
 from storage import audit, payments, settlement
-from storage.errors import Conflict, InsufficientFunds
+from storage.errors import Conflict, InsufficientFunds, Refusal
 from storage.payments import Payment
 from storage.pool import Pool
 from storage.selling import Sellers
@@ -62,6 +61,7 @@ class RefundRoutes:
                 roles=("admin",),
                 errors=(
                     PAYMENT_NOT_FOUND,
+                    "SELF_APPROVAL",
                     PAYMENT_NOT_REFUNDABLE,
                     INSUFFICIENT_FUNDS,
                     *KEY_ERRORS,
@@ -90,6 +90,8 @@ class RefundRoutes:
             payment = await payments.lock(conn, payment_id)
             if payment is None:
                 raise PAYMENT_NOT_FOUND.problem()
+            if payment.user_id == admin:
+                raise Refusal("Somebody else must decide on your payment.", code="self_approval")
             if payment.status == "refunded":
                 return payment
             refunded = await settlement.refund(conn, payment, reason=reason, sellers=self._sellers)
@@ -102,5 +104,5 @@ class RefundRoutes:
                 reason=reason,
                 details={"amount": payment.amount_minor, "currency": payment.currency},
             )
-            await promise_refund(conn, refunded)
+            await settlement.promise_refund(conn, refunded)
         return refunded

@@ -9,12 +9,9 @@ from uuid import UUID
 import structlog
 
 from rest.payments.gateways.port import Gateway
-from storage import jobs, payments
-from storage.payments import Payment
-from storage.pool import Connection, Pool
-from storage.settlement import FROM_WALLET
+from storage import payments
+from storage.pool import Pool
 
-JOB = "refund_payment"
 DEADLINE_S = 4.0
 GATEWAY_DEADLINE_S = 15.0
 
@@ -25,20 +22,13 @@ class NotGivenBack(Exception):
     """It is refunded here, and the payer has not got the money yet; the message says why."""
 
 
-async def promise_refund(conn: Connection, payment: Payment) -> None:
-    """Have the gateway give back what the caller's transaction refunds."""
-    if payment.gateway != FROM_WALLET:
-        payload: dict[str, object] = {"paymentId": str(payment.id)}
-        await jobs.enqueue(conn, JOB, payload, key=f"{JOB}:{payment.id}")
-
-
 class RefundJobs:
     def __init__(self, pool: Pool, gateways: Iterable[Gateway]) -> None:
         self._pool = pool
         self._gateways = {gateway.name: gateway for gateway in gateways}
 
     async def refund(self, payload: dict[str, object]) -> None:
-        """The handler of JOB; safe to repeat.
+        """The handler of `settlement.REFUND_JOB`; safe to repeat.
 
         Raises:
             NotGivenBack, GatewayDown, GatewayRefused, TimeoutError: the payer has not got it yet.

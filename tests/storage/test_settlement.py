@@ -8,15 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from storage import ledger, payments, settlement
+from storage import deletion, ledger, payments, plans, settlement
 from storage.errors import Conflict, InsufficientFunds
 from storage.ledger import Move
 from storage.payments import Payment
 from storage.pool import Connection, Pool
 from storage.selling import Sellers
 from storage.settlement import Finding
-from tests.storage.paying import PAID, Stall, balance_of, order, settle
-from tests.storage.world import make_user
+from tests.storage.paying import PAID, Stall, balance_of, make_plan, order, settle
+from tests.storage.world import NOW_MS, make_user
 
 FAILED = Finding("failed", 1000, "PTS")
 
@@ -319,5 +319,54 @@ async def test_money_taken_back_after_it_was_spent_is_flagged_and_owed_by_nobody
 
     assert await settle(conn, payment, Finding("refunded", 1000, "PTS")) == "flagged"
     assert await balance_of(conn, user.id) == 999
-    pending = await order(conn, user.id)
-    assert await settle(conn, pending, Finding("refunded", 1000, "PTS")) == "flagged"
+
+
+@pytest.mark.parametrize("before", ["processing", "failed", "cancelled"])
+async def test_money_that_went_back_before_it_was_heard_of_is_never_credited(
+    conn: Connection, before: str
+) -> None:
+    user = await make_user(conn)
+    payment = await order(conn, user.id)
+    await plans.promise(conn, payment.id, await make_plan(conn))
+    await conn.execute("update payment set status = $2 where id = $1", payment.id, before)
+
+    assert await settle(conn, payment, Finding("refunded", 1000, "PTS")) == "refunded"
+    assert await settle(conn, payment) == "unchanged"
+
+    assert await balance_of(conn, user.id) == 0
+    assert await balance_of(conn, user.id, "bonus") == 0
+    assert await conn.fetchval("select count(*) from operation where reverses is not null") == 2
+
+
+async def test_money_for_an_account_that_is_gone_goes_back(conn: Connection) -> None:
+    user = await make_user(conn)
+    payment = await order(conn, user.id)
+    await deletion.delete_account(conn, user.id, forfeit=False, now_ms=NOW_MS)
+
+    assert [await settle(conn, payment) for _ in range(2)] == ["refunded", "unchanged"]
+
+    assert await balance_of(conn, user.id) == 0
+    jobs = await conn.fetch("select entrypoint, convert_from(payload, 'utf8') as p from pgqueuer")
+    assert [(job["entrypoint"], str(payment.id) in job["p"]) for job in jobs] == [
+        (settlement.REFUND_JOB, True)
+    ]
+
+
+async def test_a_payment_that_is_settled_during_a_deletion_is_seen_by_it(pool: Pool) -> None:
+    async with pool.acquire() as deleting, pool.acquire() as settling, pool.acquire() as watching:
+        user = await make_user(settling)
+        payment = await order(settling, user.id)
+        async with settling.transaction():
+            await settle(settling, payment)
+            task = asyncio.create_task(delete_in(deleting, user.id))
+            waiting = "select exists (select from pg_locks where not granted)"
+            async with asyncio.timeout(10):
+                while not await watching.fetchval(waiting):
+                    pass
+        with pytest.raises(deletion.WalletNotEmpty):
+            await task
+
+
+async def delete_in(conn: Connection, user_id: UUID) -> None:
+    async with conn.transaction():
+        await deletion.delete_account(conn, user_id, forfeit=False, now_ms=NOW_MS)

@@ -95,6 +95,8 @@ class _Refund(_Wire, frozen=True):
 class _EventData(_Wire, frozen=True):
     payment_reference: str = ""
     transaction_reference: Name | None = None
+    # Of a refund. It may be a part, and the signature covers it.
+    refund_amount: msgspec.Raw = msgspec.Raw(b"0")
 
 
 class _Event(_Wire, frozen=True):
@@ -178,7 +180,16 @@ class MonnifyGateway:
             raise Forged from None
         ours = _our_reference.fullmatch(data.payment_reference)
         reference = data.payment_reference if ours else ""
-        return GatewayEvent(event_id, event.event_type, reference, OPEN, data.transaction_reference)
+        status = OPEN
+        if event.event_type in _REFUNDS:
+            try:
+                amount_minor = to_minor(data.refund_amount, self._exponent)
+            except ValueError:
+                raise Forged from None
+            status = GatewayStatus(_REFUNDS[event.event_type], amount_minor, "")
+        return GatewayEvent(
+            event_id, event.event_type, reference, status, data.transaction_reference
+        )
 
     async def confirm(self, event: GatewayEvent) -> GatewayEvent:
         if event.kind == _PAID and event.reference:
@@ -190,18 +201,18 @@ class MonnifyGateway:
         if event.kind in _REFUNDS and event.ref is not None:
             found = await self._transaction("transactionReference", event.ref)
             if _our_reference.fullmatch(found.payment_reference):
-                status = msgspec.structs.replace(self._status(found), found=_REFUNDS[event.kind])
+                status = msgspec.structs.replace(event.status, currency=found.currency)
                 return msgspec.structs.replace(
                     event, reference=found.payment_reference, status=status
                 )
-        return event
+        return msgspec.structs.replace(event, status=OPEN)
 
     async def query(self, ref: str) -> GatewayStatus:
         return self._status(await self._transaction("transactionReference", ref))
 
     async def refund(self, ref: str, amount_minor: int, currency: str, key: str) -> None:
         try:
-            await self._ask(
+            made = await self._ask(
                 "POST",
                 "/api/v1/refunds/initiate-refund",
                 _Refund,
@@ -215,9 +226,9 @@ class MonnifyGateway:
             )
         except GatewayRefused:
             # It refuses a reference it has seen: then the refund stands, and that is what we want.
-            path = f"/api/v1/refunds/{quote(key, safe='')}"
-            if (await self._ask("GET", path, _Refund)).refund_status == "FAILED":
-                raise
+            made = await self._ask("GET", f"/api/v1/refunds/{quote(key, safe='')}", _Refund)
+        if made.refund_status == "FAILED":
+            raise GatewayRefused("failed")
 
     async def close(self) -> None:
         await self._line.close()

@@ -60,6 +60,10 @@ class _Metadata(msgspec.Struct, frozen=True):
     reference: str = ""
 
 
+class _Charge(msgspec.Struct, frozen=True):
+    amount_refunded: Amount = 0
+
+
 class _Intent(msgspec.Struct, frozen=True):
     id: Id
     amount: Amount
@@ -69,6 +73,8 @@ class _Intent(msgspec.Struct, frozen=True):
     metadata: _Metadata = _Metadata()
     client_secret: str | None = None
     last_payment_error: dict[str, Any] | None = None
+    # Its id, or the charge itself where we asked for that.
+    latest_charge: _Charge | str | None = None
 
 
 class _Later(msgspec.Struct, frozen=True):
@@ -173,10 +179,10 @@ class StripeGateway:
         return msgspec.structs.replace(event, reference=intent.metadata.reference)
 
     async def query(self, ref: str) -> GatewayStatus:
-        intent = await self._retrieve(ref)
+        intent = await self._retrieve(ref, expand=["latest_charge"])
         match intent.status:
             case "succeeded":
-                return _status(intent, "paid")
+                return _received(intent)
             case "canceled":
                 return _status(intent, "cancelled")
             case "requires_payment_method" if intent.last_payment_error is not None:
@@ -198,8 +204,9 @@ class StripeGateway:
     async def close(self) -> None:
         await self._http.close_async()
 
-    async def _retrieve(self, ref: str) -> _Intent:
-        return _intent(await _answered(self._client.v1.payment_intents.retrieve_async(ref)))
+    async def _retrieve(self, ref: str, *, expand: Sequence[str] = ()) -> _Intent:
+        retrieve = self._client.v1.payment_intents.retrieve_async
+        return _intent(await _answered(retrieve(ref, {"expand": list(expand)} if expand else {})))
 
 
 class _BoundedClient(stripe.AIOHTTPClient):
@@ -248,6 +255,15 @@ def _intent(answer: dict[str, Any]) -> _Intent:
 
 def _status(intent: _Intent, found: Found) -> GatewayStatus:
     return GatewayStatus(found, intent.amount_received, intent.currency.upper())
+
+
+def _received(intent: _Intent) -> GatewayStatus:
+    """An intent stays `succeeded` for good; whether its money went back, only the charge says."""
+    back = intent.latest_charge.amount_refunded if isinstance(intent.latest_charge, _Charge) else 0
+    if back == 0:
+        return _status(intent, "paid")
+    found: Found = "refunded" if back == intent.amount_received else "mispaid"
+    return GatewayStatus(found, back, intent.currency.upper())
 
 
 def _about_nothing(event: _Event) -> GatewayEvent:

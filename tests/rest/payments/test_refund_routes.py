@@ -143,3 +143,10 @@ async def test_refunds_are_for_operators(shop: Shop, ann: Person) -> None:
     assert (await shop.refund(ann, payment["id"])).status == 403
     assert (await shop.rest.call("POST", path, json={"reason": "mine"})).status == 401
     assert await shop.balance(ann) == 1000
+
+
+async def test_nobody_refunds_a_payment_of_their_own(shop: Shop, boss: Person) -> None:
+    payment = await shop.bought(boss)
+    answer = await shop.refund(boss, payment["id"])
+    assert (answer.status, answer.error) == (403, "SELF_APPROVAL")
+    assert await shop.balance(boss) == 1000

@@ -34,6 +34,7 @@ class FakeMonnify(FakeServer):
         self.transactions: dict[str, dict[str, Any]] = {}
         self.orders: list[bytes] = []
         self.refunds: dict[str, dict[str, Any]] = {}
+        self.refund_status = "IN_PROGRESS"
         self.logins = 0
         self.token = ""
         self.tokens_live_s = 3567
@@ -64,11 +65,18 @@ class FakeMonnify(FakeServer):
             },
         )
 
-    def event(self, reference: str, kind: str = "SUCCESSFUL_TRANSACTION", mark: str = "") -> bytes:
-        """`mark` makes the same news another event."""
+    def event(
+        self,
+        reference: str,
+        kind: str = "SUCCESSFUL_TRANSACTION",
+        mark: str = "",
+        back: str | None = None,
+    ) -> bytes:
+        """`mark` makes the same news another event; `back` is what of it was refunded."""
         data = {**self.transaction(reference), "paymentDescription": mark, "metaData": {}}
         if kind.endswith("_REFUND"):
             del data["paymentReference"]
+            data["refundAmount"] = data["amountPaid"] if back is None else back
         return msgspec.json.encode({"eventData": data, "eventType": kind})
 
     async def _login(self, request: web.Request) -> web.Response:
@@ -117,7 +125,7 @@ class FakeMonnify(FakeServer):
             for each in transactions
         ):
             return _refused(400, "This cannot be refunded")
-        self.refunds[refund["refundReference"]] = {**refund, "refundStatus": "IN_PROGRESS"}
+        self.refunds[refund["refundReference"]] = {**refund, "refundStatus": self.refund_status}
         return _answer(self.refunds[refund["refundReference"]])
 
     async def _refund_status(self, request: web.Request) -> web.Response:

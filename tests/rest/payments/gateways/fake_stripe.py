@@ -91,7 +91,23 @@ class FakeStripe(FakeServer):
         intent = self.intents.get(request.match_info["id"])
         if intent is None:
             return _error(404, "invalid_request_error", "resource_missing")
-        return web.json_response(intent)
+        return web.json_response({**intent, "latest_charge": self._charge_of(request, intent)})
+
+    def _charge_of(self, request: web.Request, intent: dict[str, Any]) -> object:
+        """An id, or the whole charge for those who ask for it."""
+        if intent["status"] != "succeeded":
+            return None
+        charge_id = intent["id"].replace("pi_", "ch_")
+        if "latest_charge" not in request.query.values():
+            return charge_id
+        back = sum(int(e["amount"]) for e in self.refunds if e["payment_intent"] == intent["id"])
+        return {
+            "id": charge_id,
+            "object": "charge",
+            "amount": intent["amount"],
+            "amount_refunded": back,
+            "refunded": back == intent["amount"],
+        }
 
     async def _refund(self, request: web.Request) -> web.Response:
         form, kept = await self._form(request)

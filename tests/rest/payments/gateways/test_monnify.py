@@ -242,6 +242,33 @@ async def test_news_of_a_refund_finds_its_payment_by_the_transaction(
     assert (confirmed.reference, confirmed.status.found) == ("pay_1", found)
 
 
+@pytest.mark.parametrize(("back", "amount"), [("10.00", 1000), ("1.00", 100)])
+async def test_news_of_a_refund_says_how_much_went_back(
+    monnify_gateway: MonnifyGateway, fake_of_monnify: FakeMonnify, back: str, amount: int
+) -> None:
+    fake_of_monnify.transaction("pay_1").update(paymentStatus="PAID", amountPaid="10.00")
+    event = parse(monnify_gateway, fake_of_monnify.event("pay_1", "SUCCESSFUL_REFUND", back=back))
+    confirmed = await monnify_gateway.confirm(event)
+    assert confirmed.status == GatewayStatus("refunded", amount, "PTS")
+
+
+async def test_a_refund_of_no_known_amount_is_no_event(
+    monnify_gateway: MonnifyGateway, fake_of_monnify: FakeMonnify
+) -> None:
+    with pytest.raises(Forged):
+        parse(monnify_gateway, fake_of_monnify.event("pay_1", "SUCCESSFUL_REFUND", back="much"))
+
+
+async def test_a_refund_that_fails_at_once_was_not_made(
+    monnify_gateway: MonnifyGateway, fake_of_monnify: FakeMonnify
+) -> None:
+    checkout = await monnify_gateway.create(ORDER)
+    fake_of_monnify.transaction(ORDER.reference)["paymentStatus"] = "PAID"
+    fake_of_monnify.refund_status = "FAILED"
+    with pytest.raises(GatewayRefused):
+        await monnify_gateway.refund(checkout.ref, 450_050, "NGN", "refund_1")
+
+
 async def test_other_events_are_about_nothing_and_nobody_is_asked(
     monnify_gateway: MonnifyGateway, fake_of_monnify: FakeMonnify
 ) -> None:

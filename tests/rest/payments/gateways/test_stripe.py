@@ -129,6 +129,19 @@ async def test_a_question_is_answered_in_our_words(
     assert (answer.found, answer.amount_minor, answer.currency) == (found, 999, "EUR")
 
 
+@pytest.mark.parametrize(("back", "found"), [(1000, "refunded"), (300, "mispaid")])
+async def test_money_that_went_back_before_we_asked_is_not_paid(
+    stripe_gateway: StripeGateway, fake_of_stripe: FakeStripe, back: int, found: str
+) -> None:
+    checkout = await stripe_gateway.create(ORDER)
+    fake_of_stripe.intents[checkout.ref] |= {"status": "succeeded", "amount_received": 1000}
+    fake_of_stripe.refunds.append({"payment_intent": checkout.ref, "amount": str(back)})
+
+    answer = await stripe_gateway.query(checkout.ref)
+
+    assert (answer.found, answer.amount_minor, answer.currency) == (found, back, "EUR")
+
+
 async def test_an_intent_that_stripe_does_not_know_is_refused(
     stripe_gateway: StripeGateway,
 ) -> None:
