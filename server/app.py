@@ -16,6 +16,7 @@ from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.http.money import spell
 from rest.notifications.texts import after_call
+from rest.payments.asking import Asker
 from rest.payments.settle import Settler
 from server.after_calls import AfterCalls
 from server.background import (
@@ -36,6 +37,7 @@ from server.jobs import JobRunner
 from server.makers import make_gateways, make_objects, make_passwords
 from server.metrics import Metrics
 from server.people import ensure_demo
+from server.poller import Poller
 from server.presence import PresenceReader
 from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
@@ -151,6 +153,8 @@ class Server:
         self._make_signalling(claim.platform_account)
         started.push_async_callback(self.desk.stop)
         app = await self._make_app(started)
+        await self.asking.start()
+        started.push_async_callback(self.asking.stop)
         await self.housekeeping.start()
         started.push_async_callback(self.housekeeping.stop)
         await self.relay.start()
@@ -295,6 +299,8 @@ class Server:
             tell=self._tell,
             draining=lambda: self.draining,
         )
+        asker = Asker(self.pool, gateways, parts.settler)
+        self.asking = Poller("payments", asker.ask_due, poll_s=30.0)
         handlers = job_handlers(
             parts, sms=sms, otp_sent=self.metrics.code_sent, kick=self.relay.kick
         )

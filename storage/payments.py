@@ -90,7 +90,8 @@ async def opened(
     row = await conn.fetchrow(
         f"""
         update payment set gateway_ref = $2, checkout_url = $3,
-               status = case status when 'pending' then 'processing' else status end
+               status = case status when 'pending' then 'processing' else status end,
+               ask_at = case status when 'pending' then now() + interval '2 minutes' end
         where id = $1 returning {_COLUMNS}
         """,
         payment_id,
@@ -173,7 +174,7 @@ async def move(
     """Write down what became of a payment, which the caller has locked."""
     row = await conn.fetchrow(
         f"""
-        update payment set status = $2, wallet = $3,
+        update payment set status = $2, wallet = $3, ask_at = null,
                completed_at = case when $2 = 'completed' then now() else completed_at end
         where id = $1 returning {_COLUMNS}
         """,
@@ -183,6 +184,25 @@ async def move(
     )
     assert row is not None
     return _payment(row)
+
+
+async def take_due(conn: Connection, *, limit: int) -> list[Payment]:
+    """Payments whose gateway should have told something by now, for one of several askers.
+
+    Each is due again when its age has doubled, until it is a week old.
+    """
+    rows = await conn.fetch(
+        f"""
+        update payment
+           set ask_at = case when now() - created_at < interval '7 days'
+                             then now() + greatest(now() - created_at, interval '1 minute') end
+         where id in (select id from payment where ask_at <= now() order by ask_at limit $1
+                         for no key update skip locked)
+        returning {_COLUMNS}
+        """,
+        limit,
+    )
+    return [_payment(row) for row in rows]
 
 
 async def list_of(

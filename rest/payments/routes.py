@@ -16,6 +16,7 @@ from rest.http.pages import PageQuery, first_row
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
 from rest.http.signature import Forged
+from rest.payments.asking import Asker
 from rest.payments.bodies import (
     PaymentAnswer,
     PaymentBody,
@@ -60,6 +61,7 @@ class PaymentRoutes:
         self._settler = settler
         self._idempotency = idempotency
         self._clock = clock
+        self._asker = Asker(pool, self._gateways.values(), settler)
         self._opener = PaymentOpener(
             pool, gateways=self._gateways, settler=settler, sellers=sellers, currency=currency
         )
@@ -157,16 +159,7 @@ class PaymentRoutes:
             found = await payments.read_by_reference(conn, caller(request).user_id, reference)
         if found is None:
             raise PAYMENT_NOT_FOUND.problem()
-        gateway = self._gateways.get(found.gateway)
-        settled = found.status in ("completed", "refunded")
-        if not settled and gateway is not None and found.gateway_ref is not None:
-            try:
-                async with asyncio.timeout(GATEWAY_DEADLINE_S):
-                    status = await gateway.query(found.gateway_ref)
-            except (GatewayDown, GatewayRefused, TimeoutError):
-                raise GATEWAY_UNAVAILABLE.problem() from None
-            found = await self._settler.found(found.gateway, reference, status) or found
-        return reply(PaymentAnswer(payment=payment_view(found)))
+        return reply(PaymentAnswer(payment=payment_view(await self._asker.ask(found))))
 
     async def webhook(self, request: web.Request) -> web.Response:
         raw = await read_raw(request, BODY_BYTES_MAX)

@@ -24,8 +24,12 @@ insert into plan (id, title, price_minor, points_minor, bonus_minor) values
 -- that could no longer be sold when it arrived.
 alter table payment
     add column wallet text default 'call_credits' check (wallet in ('call_credits', 'primary')),
+    -- When its gateway is to be asked, because no webhook has told anything yet.
+    add column ask_at timestamptz,
     add constraint payment_fills check (purpose <> 'topup' or wallet is not null),
     add constraint payment_target check ((purpose = 'topup') = (target_id is null));
+
+create index payment_to_ask on payment (ask_at) where ask_at is not null;
 
 -- The plan of a top-up, on the terms of the moment when it was chosen: at the order, or when a
 -- completed top-up was redeemed. One for each payment.

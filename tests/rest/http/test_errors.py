@@ -38,6 +38,7 @@ from storage.users import EmailTaken
         (ConnectionResetError(), 503, "UNAVAILABLE"),
         (TimeoutError(), 503, "UNAVAILABLE"),
         (asyncpg.AdminShutdownError(), 503, "UNAVAILABLE"),
+        (asyncpg.DeadlockDetectedError(), 503, "UNAVAILABLE"),
     ],
 )
 def test_every_refusal_has_its_status_and_code(error: Exception, status: int, code: str) -> None:
