@@ -134,7 +134,7 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *PasswordRoutes(pool, parts.passwords, desk, clock=clock).table(),
         *SessionRoutes(pool, desk, clock=clock).table(),
-        *OtpRoutes(pool, otps, desk).table(),
+        *OtpRoutes(pool, otps, parts.passwords, desk).table(),
         *PhoneRoutes(pool, otps, desk).table(),
         *AccountRoutes(
             pool,

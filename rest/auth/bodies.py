@@ -63,19 +63,21 @@ class OtpSend(Body, frozen=True):
 
 
 class OtpVerify(Body, frozen=True):
-    """`role` and `name` are for an account that is made now, and are ignored otherwise."""
+    """`role`, `name` and `password` are for an account that is made now, and ignored otherwise."""
 
     CODES: ClassVar[dict[str, str]] = {
         "phone": "INVALID_PHONE",
         "otp": "INVALID_OTP",
         "role": "INVALID_ROLE",
         "name": "INVALID_NAME",
+        "password": "INVALID_PASSWORD",
     }
 
     phone: PhoneText
     otp: Digits
     role: Text | None = None
     name: Text | None = None
+    password: Password | None = None
 
 
 class PhoneVerify(Body, frozen=True):

@@ -78,7 +78,7 @@ async def start_auth(
         tables = (
             AuthRoutes(pool, keys, passwords, desk, clock=clock),
             SessionRoutes(pool, desk, clock=clock),
-            OtpRoutes(pool, otps, desk),
+            OtpRoutes(pool, otps, passwords, desk),
             PhoneRoutes(pool, otps, desk),
         )
         return Auth(await start(*tables), ended)

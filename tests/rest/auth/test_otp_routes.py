@@ -71,6 +71,36 @@ async def test_name_and_role_are_those_of_a_new_account(auth: Auth) -> None:
     assert auth.rest.keys.read(session["token"]).roles == {"customer", "store_owner"}
 
 
+async def test_a_new_account_has_the_password_that_came_with_the_code(auth: Auth) -> None:
+    session = (await verify(auth, await send(auth), 200, password="correct horse")).body
+    login = {"phone": PHONE, "password": "correct horse"}
+    answer = await auth.rest.call("POST", "/auth/login", json=login, status=200)
+    assert answer.body["user"]["id"] == session["user"]["id"]
+
+
+@pytest.mark.parametrize("first", [{}, {"password": "correct horse"}])
+async def test_a_code_sets_no_password_of_an_account_that_is_there(
+    auth: Auth, first: dict[str, str]
+) -> None:
+    await verify(auth, await send(auth), 200, **first)
+    await verify(auth, await send(auth), 200, password="another password")
+    login = {"phone": PHONE, "password": "another password"}
+    await auth.rest.call("POST", "/auth/login", json=login, status=401)
+    kept = await auth.rest.pool.fetchval("select count(*) from credentials")
+    assert kept == len(first)
+
+
+@pytest.mark.parametrize("password", ["1234567", "x" * 73, "x" * 301, 12345678])
+async def test_a_password_that_is_none_is_refused_and_costs_no_try(
+    auth: Auth, password: object
+) -> None:
+    code = await send(auth)
+    for _ in range(4):
+        answer = await verify(auth, code, 400, password=password)
+        assert (answer.error, answer.body["details"]) == ("INVALID_PASSWORD", {"field": "password"})
+    await verify(auth, code, 200)
+
+
 @pytest.mark.parametrize("role", ["admin", "ADMIN", "root"])
 async def test_a_role_that_nobody_may_choose_is_refused_and_costs_no_try(
     auth: Auth, role: str
