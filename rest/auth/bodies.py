@@ -16,7 +16,10 @@ Password = Annotated[str, Meta(max_length=300)]
 
 
 class Signup(Body, frozen=True):
-    """`name`, or `first_name` and `last_name`. Nobody chooses roles."""
+    """`name`, or `first_name` and `last_name`; all of them are optional at `/users/register` only.
+
+    Nobody chooses roles.
+    """
 
     CODES: ClassVar[dict[str, str]] = {
         "name": "INVALID_NAME",

@@ -28,7 +28,7 @@ SESSION_EXAMPLE: dict[str, object] = {
     "expires_in": 900,
     "user": {
         "id": "0192f1a0-0000-7000-8000-000000000000",
-        "name": "User 0123",
+        "name": "User 4821",
         "email": None,
         "phone": "+12025550123",
         "avatar": None,
@@ -87,8 +87,7 @@ class OtpRoutes:
         body = await read_body(request, bodies.OtpVerify)
         phone = self._otps.phone(body.phone)
         role = rules.check_role(body.role)
-        # Numbers are not shown to others; the last digits do not give one away.
-        name = rules.check_name(body.name) if body.name is not None else f"User {phone[-4:]}"
+        name = rules.default_name() if body.name is None else rules.check_name(body.name)
         password = None if body.password is None else rules.check_password(body.password)
         await self._otps.prove(phone, body.otp, address=address_of(request), purpose="login")
         password_hash = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ async def test_the_first_log_in_makes_an_account_and_the_second_finds_it(auth: A
     first = (await verify(auth, await send(auth), 200)).body
     assert first["user"] == {
         "id": first["user"]["id"],
-        "name": "User 0123",
+        "name": first["user"]["name"],
         "email": None,
         "phone": PHONE,
         "avatar": None,
@@ -43,6 +44,7 @@ async def test_the_first_log_in_makes_an_account_and_the_second_finds_it(auth: A
         "role": "customer",
         "createdAt": first["user"]["createdAt"],
     }
+    assert re.fullmatch(r"User [0-9]{4}", first["user"]["name"])
     assert first["expires_in"] == 900
     assert first["token"] == first["accessToken"]
     await auth.rest.call("GET", "/auth/me", token=first["token"], status=200)
@@ -50,6 +52,14 @@ async def test_the_first_log_in_makes_an_account_and_the_second_finds_it(auth: A
     assert second["user"] == first["user"]
     assert second["refreshToken"] != first["refreshToken"]
     await auth.refresh(second["refreshToken"])
+
+
+async def test_the_name_of_who_gives_none_has_nothing_of_the_number(
+    auth: Auth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda _: 7)
+    session = (await verify(auth, await send(auth), 200)).body
+    assert session["user"]["name"] == "User 0007"
 
 
 async def test_the_answer_says_how_long_the_code_is_good(auth: Auth) -> None:

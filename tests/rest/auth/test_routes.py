@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime
 from uuid import UUID
 
@@ -52,6 +53,23 @@ async def test_the_other_paths_of_sign_up_take_first_and_last_name(auth: Auth, p
     }
     answer = await auth.rest.call("POST", path, json=body, status=201)
     assert answer.body["user"]["name"] == "Ann Lee"
+
+
+async def test_one_of_the_paths_of_sign_up_takes_no_name_for_one(auth: Auth) -> None:
+    body = {"email": "ann@example.org", "password": "correct horse"}
+    for path in ("/auth/signup", "/auth/register"):
+        assert (await auth.rest.call("POST", path, json=body, status=400)).error == "INVALID_NAME"
+    answer = await auth.rest.call("POST", "/users/register", json=body, status=201)
+    assert re.fullmatch(r"User [0-9]{4}", answer.body["user"]["name"])
+
+
+@pytest.mark.parametrize("name", [{"name": ""}, {"first_name": " "}, {"name": "x" * 33}])
+async def test_a_name_that_is_given_is_checked_on_every_path(
+    auth: Auth, name: dict[str, str]
+) -> None:
+    body = {"email": "ann@example.org", "password": "correct horse"} | name
+    answer = await auth.rest.call("POST", "/users/register", json=body, status=400)
+    assert answer.error == "INVALID_NAME"
 
 
 @pytest.mark.parametrize(
