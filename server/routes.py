@@ -96,6 +96,7 @@ class Parts:
     gateways: list[Gateway]
     combiner: Combiner
     version: str
+    base_url: Callable[[], str]
     presence_of: Callable[[UUID, str], str]
     present: Callable[[], Mapping[UUID, str]]
     presence_changed: Callable[[UUID], None]
@@ -184,6 +185,7 @@ def all_routes(parts: Parts) -> list[Route]:
             idempotency=idempotency,
             clock=clock,
             is_dev=config.is_dev,
+            base_url=parts.base_url,
             end_as_admin=parts.actions.stop,
             region=config.default_region,
         ).table(),

@@ -26,7 +26,7 @@ from rest.calls.engine import DEVICE, Engine
 from rest.calls.table import CALL_NOT_FOUND, CALL_OVER, INVALID_PHONE, NOT_ALLOWED, call_routes
 from rest.calls.table import INVALID_TARGET as TARGET
 from rest.calls.table import RECIPIENT_NOT_FOUND as RECIPIENT
-from rest.calls.words import view_of_row, view_of_snapshot
+from rest.calls.words import socket_url, view_of_row, view_of_snapshot
 from rest.http import phones
 from rest.http.body import read_body
 from rest.http.errors import Problem
@@ -55,17 +55,20 @@ class CallRoutes:
         idempotency: Idempotency,
         clock: Callable[[], int],
         is_dev: bool,
+        base_url: Callable[[], str],
         end_as_admin: Callable[[UUID], Awaitable[Final]] | None = None,
         region: str | None = None,
     ) -> None:
-        """`clock` gives Unix ms; national phone numbers are `region`'s. `end_as_admin` ends any
-        call of this node for an operator; without it only a call's own users can end one. With
-        `is_dev` off the debug route refuses."""
+        """`clock` gives Unix ms; `base_url` is the server's own, maybe known only once it listens;
+        national phone numbers are `region`'s. `end_as_admin` ends any call of this node for an
+        operator; without it only a call's own users can end one. With `is_dev` off the debug route
+        refuses."""
         self._pool = pool
         self._engine = engine
         self._idempotency = idempotency
         self._clock = clock
         self._is_dev = is_dev
+        self._base_url = base_url
         self._end_as_admin = end_as_admin
         self._region = region
 
@@ -90,7 +93,8 @@ class CallRoutes:
             except Refused as refused:
                 raise _request_refused(refused) from None
             view = view_of_snapshot(opened.snapshot, self._clock())
-            return reply(CallOpened(call=view, merged=opened.merged), 201)
+            url = socket_url(self._base_url())
+            return reply(CallOpened(call=view, merged=opened.merged, signaling_url=url), 201)
 
         return await self._idempotency.once(request, body, work)
 

@@ -59,6 +59,14 @@ async def test_a_call_without_any_socket_rings_talks_ends_and_is_billed(
     assert (await exchange.get(ann, "/calls/active")).body["call"] is None
 
 
+async def test_a_new_call_says_where_its_socket_is(
+    exchange: Exchange, ann: Person, kai: Person
+) -> None:
+    body = {"toUserId": str(kai.id)}
+    answer = await exchange.rest.call("POST", "/calls", by=ann, json=body, status=201)
+    assert answer.body["signalingUrl"] == "wss://talk.example.org/ws"
+
+
 async def test_a_live_call_shows_what_it_has_cost_so_far(
     exchange: Exchange, ann: Person, kai: Person
 ) -> None:
