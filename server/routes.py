@@ -119,6 +119,7 @@ def all_routes(parts: Parts) -> list[Route]:
             single_session=config.single_session,
         ),
         session_ended=parts.session_ended,
+        presence_of=parts.presence_of,
     )
     otps = Otps(pool, parts.codes, clock=clock, settings=otp_settings(config))
     hook_secret = config.secret("media_hook_secret").encode()

@@ -103,7 +103,10 @@ class OtpSent(Shape, frozen=True):
 
 
 class SessionUser(Shape, frozen=True):
-    """The caller's own account. `role` is the one to show first; `status` is a provider's."""
+    """The caller's own account. `role` is the one to show first.
+
+    `status` is a provider's presence now: online, break, busy or offline.
+    """
 
     id: UUID
     name: str

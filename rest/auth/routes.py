@@ -16,7 +16,6 @@ from rest.auth.desk import (
     LoggedIn,
     SessionDesk,
     device_of,
-    session_user,
 )
 from rest.auth.passwords import Passwords
 from rest.auth.tokens import TokenKeys, refresh_hash
@@ -254,7 +253,7 @@ class AuthRoutes:
         user = await within(DB_S, self._read(caller(request).user_id))
         if user is None:
             raise NO_USER.problem()
-        return reply(bodies.Me(user=session_user(user)))
+        return reply(bodies.Me(user=self._desk.shown(user)))
 
     async def _read(self, user_id: UUID) -> users.User | None:
         async with self._pool.acquire(timeout=DB_S) as conn:

@@ -350,6 +350,12 @@ async def test_a_provider_sees_their_status(auth: Auth) -> None:
     )
     me = await auth.rest.call("GET", "/auth/me", token=first["token"], status=200)
     assert me.body["user"]["status"] == "break"
+    auth.presence[UUID(first["user"]["id"])] = "offline"
+    me = await auth.rest.call("GET", "/auth/me", token=first["token"], status=200)
+    assert me.body["user"]["status"] == "offline"
+    body = {"email": "ann@example.org", "password": "correct horse"}
+    session = await auth.rest.call("POST", "/auth/login", json=body, status=200)
+    assert session.body["user"]["status"] == "offline"
 
 
 async def test_me_after_deletion_is_not_found(auth: Auth) -> None:
