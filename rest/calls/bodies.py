@@ -133,7 +133,7 @@ class IceAnswer(Shape, frozen=True):
 
 
 class EndedMeta(Shape, frozen=True):
-    ended_at: datetime | None
+    ended_at: datetime
     duration_seconds: int
     billed_units: int
     billed_points: int

@@ -26,7 +26,7 @@ from rest.calls.engine import DEVICE, Engine
 from rest.calls.table import CALL_NOT_FOUND, CALL_OVER, INVALID_PHONE, NOT_ALLOWED, call_routes
 from rest.calls.table import INVALID_TARGET as TARGET
 from rest.calls.table import RECIPIENT_NOT_FOUND as RECIPIENT
-from rest.calls.words import socket_url, view_of_row, view_of_snapshot
+from rest.calls.words import moment, socket_url, view_of_row, view_of_snapshot
 from rest.http import phones
 from rest.http.body import read_body
 from rest.http.errors import Problem
@@ -34,9 +34,9 @@ from rest.http.idempotency import Idempotency, key_of
 from rest.http.identity import caller
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
+from signalling.calls.actions import Ended
 from signalling.codes import Code, Party, Refused, State
 from signalling.commands import CallRequest, MediaWish
-from signalling.events import Final
 from storage import calls
 from storage.calls import CallRow
 from storage.pool import Pool
@@ -56,7 +56,7 @@ class CallRoutes:
         clock: Callable[[], int],
         is_dev: bool,
         base_url: Callable[[], str],
-        end_as_admin: Callable[[UUID], Awaitable[Final]] | None = None,
+        end_as_admin: Callable[[UUID], Awaitable[Ended]] | None = None,
         region: str | None = None,
     ) -> None:
         """`clock` gives Unix ms; `base_url` is the server's own, maybe known only once it listens;
@@ -160,17 +160,18 @@ class CallRoutes:
         identity = caller(request)
         if "admin" in identity.roles and self._end_as_admin is not None:
             try:
-                final = await self._end_as_admin(body.call_id)
+                ended = await self._end_as_admin(body.call_id)
             except Refused as refused:
                 await self._refuse(identity.user_id, body.call_id, refused)
             meta = EndedMeta(
-                ended_at=None,
-                duration_seconds=final.talk_seconds,
-                billed_units=final.units,
-                billed_points=final.total,
+                ended_at=moment(ended.ended_ms),
+                duration_seconds=ended.final.talk_seconds,
+                billed_units=ended.final.units,
+                billed_points=ended.final.total,
             )
         else:
             view = await self._end(identity.user_id, body.call_id)
+            assert view.ended_at is not None, "it has ended"
             meta = EndedMeta(
                 ended_at=view.ended_at,
                 duration_seconds=view.duration_seconds,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+from uuid import UUID
 
 import pytest
 
@@ -358,9 +360,14 @@ async def test_debugging_ends_a_call_for_its_users_and_for_an_admin(
         )
 
         assert answer.body["ended"] is True
-        assert answer.body["meta"]["billedPoints"] == 100
+        meta = answer.body["meta"]
+        assert meta["billedPoints"] == 100
         call = (await exchange.get(ann, f"/calls/{call_id}")).body["call"]
-        assert call["state"] == "ended"
+        assert (call["state"], call["endedAt"]) == ("ended", meta["endedAt"])
+        stored = await exchange.node.pool.fetchval(
+            "select ended_at from call where id = $1", UUID(call_id)
+        )
+        assert datetime.fromisoformat(meta["endedAt"]) == stored
 
 
 async def test_there_is_no_debugging_in_production(start: Start, node: Node) -> None:
