@@ -136,7 +136,7 @@ class CallRoutes:
             await self._refuse(user_id, call_id, refused)
         if snapshot is not None and snapshot.state is not State.ENDED:
             if snapshot.role is not Party.CALLER:
-                raise Problem(409, "WRONG_STATE", "Only the caller cancels; reject the call.")
+                raise Refused(Code.FORBIDDEN, "Only the caller cancels; reject the call.")
             if snapshot.state not in (State.REQUESTED, State.RINGING):
                 raise Problem(409, "WRONG_STATE", "The call was answered; end it instead.")
         return reply(CallAnswer(call=await self._end(user_id, call_id)))

@@ -114,8 +114,9 @@ async def test_verbs_belong_to_sides_and_states(
 
     assert (await exchange.patch(ann, call_id, "answer")).error == "FORBIDDEN"
     assert (await exchange.patch(ann, call_id, "reject")).error == "FORBIDDEN"
-    assert (await exchange.patch(kai, call_id, "cancel")).error == "WRONG_STATE"
+    assert (await exchange.patch(kai, call_id, "cancel", status=403)).error == "FORBIDDEN"
     await exchange.patch(kai, call_id, "answer", status=200)
+    assert (await exchange.patch(kai, call_id, "cancel", status=403)).error == "FORBIDDEN"
     assert (await exchange.patch(ann, call_id, "cancel")).error == "WRONG_STATE"
     assert (await exchange.patch(kai, call_id, "reject")).status == 409
     ended = await exchange.patch(kai, call_id, "end", status=200)
