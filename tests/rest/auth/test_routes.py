@@ -311,6 +311,15 @@ async def test_a_repeated_refresh_within_the_grace_gets_the_same_successor(
     assert auth.ended == []
 
 
+async def test_a_repeated_refresh_after_its_successor_was_used_ends_the_family(auth: Auth) -> None:
+    first = await auth.sign_up()
+    second = await auth.refresh(first["refreshToken"])
+    third = await auth.refresh(second["refreshToken"])
+    await auth.refresh(first["refreshToken"], 401)
+    assert auth.ended == [auth.rest.keys.read(first["token"]).session_id]
+    await auth.refresh(third["refreshToken"], 401)
+
+
 async def test_twenty_refreshes_at_once_leave_one_family(auth: Auth) -> None:
     first = await auth.sign_up()
     answers = await asyncio.gather(*(auth.refresh(first["refreshToken"]) for _ in range(20)))
