@@ -292,6 +292,7 @@ class Server:
             gateways=gateways,
             combiner=self.combiner,
             version=self.version,
+            base_url=lambda: self.base_url,
             presence_of=self.board.of,
             present=self.board.present,
             presence_changed=PresenceReader(self.pool, self.board.learned).changed,

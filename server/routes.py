@@ -96,6 +96,7 @@ class Parts:
     gateways: list[Gateway]
     combiner: Combiner
     version: str
+    base_url: Callable[[], str]
     presence_of: Callable[[UUID, str], str]
     present: Callable[[], Mapping[UUID, str]]
     presence_changed: Callable[[UUID], None]
@@ -118,6 +119,7 @@ def all_routes(parts: Parts) -> list[Route]:
             single_session=config.single_session,
         ),
         session_ended=parts.session_ended,
+        presence_of=parts.presence_of,
     )
     otps = Otps(pool, parts.codes, clock=clock, settings=otp_settings(config))
     hook_secret = config.secret("media_hook_secret").encode()
@@ -134,7 +136,7 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *PasswordRoutes(pool, parts.passwords, desk, clock=clock).table(),
         *SessionRoutes(pool, desk, clock=clock).table(),
-        *OtpRoutes(pool, otps, desk).table(),
+        *OtpRoutes(pool, otps, parts.passwords, desk).table(),
         *PhoneRoutes(pool, otps, desk).table(),
         *AccountRoutes(
             pool,
@@ -184,6 +186,7 @@ def all_routes(parts: Parts) -> list[Route]:
             idempotency=idempotency,
             clock=clock,
             is_dev=config.is_dev,
+            base_url=parts.base_url,
             end_as_admin=parts.actions.stop,
             region=config.default_region,
         ).table(),

@@ -34,6 +34,7 @@ HINTS: dict[str, object] = {
     "roles": ["customer"],
     "role": "customer",
     "status": "online",
+    "signalingUrl": "wss://talk.example.org/ws",
     "avatar": "/media/avatars/mia.webp",
     "avatarUrl": "/media/avatars/mia.webp",
     "profileImageUrl": "/media/avatars/kai.webp",

@@ -203,8 +203,9 @@ async def rotate(
 ) -> Rotated | Reused | None:
     """Spend a refresh token for its successor. Needs a transaction, and that it commits.
 
-    A token spent less than `grace_ms` ago is a repeated request and gets the same answer; later
-    it means that two hold it, and the whole session goes. None: unknown, expired or revoked.
+    A token spent less than `grace_ms` ago is a repeated request and gets the same answer. Later,
+    or once its successor was used, it means that two hold it, and the whole session goes. None:
+    unknown, expired or revoked.
     """
     row = await conn.fetchrow(
         """
@@ -226,7 +227,11 @@ async def rotate(
     if row["status"] != "active":
         return None
     if row["used_ms"] is not None:
-        if now_ms - row["used_ms"] <= grace_ms:
+        # Asked only now: before the session was locked, the successor could have been spent still.
+        arrived = await conn.fetchval(
+            "select used_at is not null from refresh_token where hash = $1", new_hash
+        )
+        if now_ms - row["used_ms"] <= grace_ms and not arrived:
             return Rotated(row["user_id"], row["session_id"], row["roles"])
         await revoke_session(conn, row["session_id"], why="refresh_reuse", now_ms=now_ms)
         return Reused(row["user_id"], row["session_id"])

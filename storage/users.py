@@ -230,13 +230,16 @@ async def update_profile(
     return PublicUser(**dict(row))
 
 
-async def add_role(conn: Connection, user_id: UUID, role: str) -> None:
-    """Give a role; having it already changes nothing."""
+async def add_role(
+    conn: Connection, user_id: UUID, role: str, *, unless: Sequence[str] = ()
+) -> None:
+    """Give a role; having it already, or one of `unless`, changes nothing."""
     await conn.execute(
         """
         update users set roles = array_append(roles, $2), updated_at = now()
-        where id = $1 and not $2 = any (roles)
+        where id = $1 and not roles && $3::text[]
         """,
         user_id,
         role,
+        [role, *unless],
     )

@@ -16,7 +16,10 @@ Password = Annotated[str, Meta(max_length=300)]
 
 
 class Signup(Body, frozen=True):
-    """`name`, or `first_name` and `last_name`. Nobody chooses roles."""
+    """`name`, or `first_name` and `last_name`; all of them are optional at `/users/register` only.
+
+    Nobody chooses roles.
+    """
 
     CODES: ClassVar[dict[str, str]] = {
         "name": "INVALID_NAME",
@@ -63,19 +66,21 @@ class OtpSend(Body, frozen=True):
 
 
 class OtpVerify(Body, frozen=True):
-    """`role` and `name` are for an account that is made now, and are ignored otherwise."""
+    """`role`, `name` and `password` are for an account that is made now, and ignored otherwise."""
 
     CODES: ClassVar[dict[str, str]] = {
         "phone": "INVALID_PHONE",
         "otp": "INVALID_OTP",
         "role": "INVALID_ROLE",
         "name": "INVALID_NAME",
+        "password": "INVALID_PASSWORD",
     }
 
     phone: PhoneText
     otp: Digits
     role: Text | None = None
     name: Text | None = None
+    password: Password | None = None
 
 
 class PhoneVerify(Body, frozen=True):
@@ -98,7 +103,10 @@ class OtpSent(Shape, frozen=True):
 
 
 class SessionUser(Shape, frozen=True):
-    """The caller's own account. `role` is the one to show first; `status` is a provider's."""
+    """The caller's own account. `role` is the one to show first.
+
+    `status` is a provider's presence now: online, break, busy or offline.
+    """
 
     id: UUID
     name: str

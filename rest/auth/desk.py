@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 from aiohttp import hdrs, web
+from msgspec import UNSET, UnsetType
 
 from rest.auth import bodies
 from rest.auth.sessions import Sessions
@@ -49,6 +50,10 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     signup_address: Rate = Rate(5, 10_000)
 
 
+# What a provider's presence is now, from what they said of themselves.
+PresenceOf = Callable[[UUID, str], str]
+
+
 class LoggedIn(NamedTuple):
     """`ended` are the sessions it took the place of: end them after the commit."""
 
@@ -67,6 +72,7 @@ class SessionDesk:
         clock: Callable[[], int],
         settings: AuthSettings | None = None,
         session_ended: Callable[[UUID], None] = lambda _: None,
+        presence_of: PresenceOf = lambda _, stored: stored,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives Unix ms and never goes back; `wall_s` is what PyJWT compares with."""
@@ -75,6 +81,7 @@ class SessionDesk:
         self._sessions = sessions
         self._clock = clock
         self._session_ended = session_ended
+        self._presence_of = presence_of
         self._wall_s = wall_s
 
     async def log_in(
@@ -113,7 +120,27 @@ class SessionDesk:
         if user is None:
             raise NO_USER.problem()
         tokens = self.tokens(user_id, session_id, user.roles, refresh)
-        return bodies.Session(**msgspec.structs.asdict(tokens), user=session_user(user))
+        return bodies.Session(**msgspec.structs.asdict(tokens), user=self.shown(user))
+
+    def shown(self, user: users.User) -> bodies.SessionUser:
+        """The account as its owner sees it, a provider's with their presence at this moment."""
+        status: str | UnsetType = UNSET
+        if user.availability is not None:
+            status = self._presence_of(user.id, user.availability)
+        return bodies.SessionUser(
+            id=user.id,
+            name=user.name,
+            email=user.email,
+            phone=user.phone,
+            avatar=user.avatar_url,
+            avatar_url=user.avatar_url,
+            intro=user.bio,
+            balance=user.balance_minor,
+            roles=user.roles,
+            role=main_role(user.roles),
+            created_at=user.created_at,
+            status=status,
+        )
 
     def tokens(
         self, user_id: UUID, session_id: UUID, roles: list[str], refresh: str
@@ -151,22 +178,3 @@ def device_of(request: web.Request) -> str | None:
     agent = request.headers.get(hdrs.USER_AGENT, "")
     shown = "".join(sign for sign in agent if sign.isprintable())
     return shown[:DEVICE_CHARS_MAX].strip() or None
-
-
-def session_user(user: users.User) -> bodies.SessionUser:
-    shown = bodies.SessionUser(
-        id=user.id,
-        name=user.name,
-        email=user.email,
-        phone=user.phone,
-        avatar=user.avatar_url,
-        avatar_url=user.avatar_url,
-        intro=user.bio,
-        balance=user.balance_minor,
-        roles=user.roles,
-        role=main_role(user.roles),
-        created_at=user.created_at,
-    )
-    if user.availability is None:
-        return shown
-    return msgspec.structs.replace(shown, status=user.availability)

@@ -8,11 +8,12 @@ from msgspec import UNSET
 from rest.auth import bodies, rules
 from rest.auth.desk import DELETED, SUSPENDED, LoggedIn, SessionDesk, device_of
 from rest.auth.otp import SEND_ERRORS, VERIFY_ERRORS, Issued, Otps
+from rest.auth.passwords import Passwords
 from rest.http.body import read_body
 from rest.http.identity import address_of
 from rest.http.reply import reply
 from rest.http.route import Route
-from storage import users
+from storage import credentials, users
 from storage.pool import Connection, Pool, within
 from storage.users import PhoneTaken, Standing
 
@@ -27,7 +28,7 @@ SESSION_EXAMPLE: dict[str, object] = {
     "expires_in": 900,
     "user": {
         "id": "0192f1a0-0000-7000-8000-000000000000",
-        "name": "User 0123",
+        "name": "User 4821",
         "email": None,
         "phone": "+12025550123",
         "avatar": None,
@@ -42,9 +43,10 @@ SESSION_EXAMPLE: dict[str, object] = {
 
 
 class OtpRoutes:
-    def __init__(self, pool: Pool, otps: Otps, desk: SessionDesk) -> None:
+    def __init__(self, pool: Pool, otps: Otps, passwords: Passwords, desk: SessionDesk) -> None:
         self._pool = pool
         self._otps = otps
+        self._passwords = passwords
         self._desk = desk
 
     def table(self) -> list[Route]:
@@ -85,23 +87,44 @@ class OtpRoutes:
         body = await read_body(request, bodies.OtpVerify)
         phone = self._otps.phone(body.phone)
         role = rules.check_role(body.role)
-        # Numbers are not shown to others; the last digits do not give one away.
-        name = rules.check_name(body.name) if body.name is not None else f"User {phone[-4:]}"
+        name = rules.default_name() if body.name is None else rules.check_name(body.name)
+        password = None if body.password is None else rules.check_password(body.password)
         await self._otps.prove(phone, body.otp, address=address_of(request), purpose="login")
-        opened = await within(DB_S, self._log_in(phone, name, role, device_of(request)))
+        password_hash = None
+        if password is not None and not await within(DB_S, self._is_known(phone)):
+            password_hash = await self._passwords.hash(password)
+        opened = await within(
+            DB_S, self._log_in(phone, name, role, password_hash, device_of(request))
+        )
         self._desk.end(*opened.ended)
         return reply(opened.session)
 
+    async def _is_known(self, phone: str) -> bool:
+        async with self._pool.acquire(timeout=DB_S) as conn:
+            return await users.find_by_phone(conn, phone) is not None
+
     async def _log_in(
-        self, phone: str, name: str, role: str | None, device: str | None
+        self,
+        phone: str,
+        name: str,
+        role: str | None,
+        password_hash: str | None,
+        device: str | None,
     ) -> LoggedIn:
         async with self._pool.acquire(timeout=DB_S) as conn, conn.transaction():
             found = await users.find_by_phone(conn, phone)
             if found is None:
-                found = await self._create(conn, phone, name, role)
+                found = await self._create(conn, phone, name, role, password_hash)
             return await self._desk.log_in(conn, found.user_id, found.status, device)
 
-    async def _create(self, conn: Connection, phone: str, name: str, role: str | None) -> Standing:
+    async def _create(
+        self,
+        conn: Connection,
+        phone: str,
+        name: str,
+        role: str | None,
+        password_hash: str | None,
+    ) -> Standing:
         roles = dict.fromkeys([*users.DEFAULT_ROLES, role or users.DEFAULT_ROLES[0]])
         currency = self._desk.settings.currency
         try:
@@ -114,6 +137,8 @@ class OtpRoutes:
             if found is None:
                 raise
             return found
+        if password_hash is not None:
+            await credentials.set_password(conn, user_id, password_hash)
         return Standing(user_id, "active")
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from aiohttp import web
 
 from rest.auth import bodies
-from rest.auth.desk import FRESH_LOGIN_REQUIRED, NO_USER, SessionDesk, session_user
+from rest.auth.desk import FRESH_LOGIN_REQUIRED, NO_USER, SessionDesk
 from rest.auth.otp import SEND_ERRORS, VERIFY_ERRORS, Otps
 from rest.auth.otp_routes import SENT_EXAMPLE, SESSION_EXAMPLE, sent
 from rest.http.body import read_body
@@ -82,7 +82,7 @@ class PhoneRoutes:
         user = await within(DB_S, self._attach(user_id, phone))
         if user is None:
             raise NO_USER.problem()
-        return reply(bodies.Me(user=session_user(user)))
+        return reply(bodies.Me(user=self._desk.shown(user)))
 
     async def _attach(self, user_id: UUID, phone: str) -> users.User | None:
         """

@@ -16,7 +16,6 @@ from rest.auth.desk import (
     LoggedIn,
     SessionDesk,
     device_of,
-    session_user,
 )
 from rest.auth.passwords import Passwords
 from rest.auth.tokens import TokenKeys, refresh_hash
@@ -80,7 +79,19 @@ class AuthRoutes:
                 tag="auth",
                 status=201,
                 auth=False,
-                aliases=("/auth/register", "/users/register"),
+                aliases=("/auth/register",),
+                errors=(EMAIL_USED,),
+            ),
+            Route(
+                "POST",
+                "/users/register",
+                self.register,
+                summary="Create an account and log in; without a name it gets one to begin with",
+                returns=bodies.Session,
+                body=bodies.Signup,
+                tag="auth",
+                status=201,
+                auth=False,
                 errors=(EMAIL_USED,),
             ),
             Route(
@@ -126,11 +137,14 @@ class AuthRoutes:
 
     async def signup(self, request: web.Request) -> web.Response:
         body = await read_body(request, bodies.Signup)
-        name = rules.clean_name(
-            body.name,
-            body.first_name or body.first_name_snake,
-            body.last_name or body.last_name_snake,
-        )
+        return await self._sign_up(request, body, _name_of(body))
+
+    async def register(self, request: web.Request) -> web.Response:
+        body = await read_body(request, bodies.Signup)
+        name = rules.default_name() if _is_nameless(body) else _name_of(body)
+        return await self._sign_up(request, body, name)
+
+    async def _sign_up(self, request: web.Request, body: bodies.Signup, name: str) -> web.Response:
         email = rules.clean_email(body.email)
         password = rules.check_password(body.password)
         self._signups.check(address_of(request))
@@ -239,11 +253,34 @@ class AuthRoutes:
         user = await within(DB_S, self._read(caller(request).user_id))
         if user is None:
             raise NO_USER.problem()
-        return reply(bodies.Me(user=session_user(user)))
+        return reply(bodies.Me(user=self._desk.shown(user)))
 
     async def _read(self, user_id: UUID) -> users.User | None:
         async with self._pool.acquire(timeout=DB_S) as conn:
             return await users.read_user(conn, user_id, self._settings.currency)
+
+
+def _name_of(body: bodies.Signup) -> str:
+    """
+    Raises:
+        Problem: 400 INVALID_NAME.
+    """
+    return rules.clean_name(
+        body.name,
+        body.first_name or body.first_name_snake,
+        body.last_name or body.last_name_snake,
+    )
+
+
+def _is_nameless(body: bodies.Signup) -> bool:
+    given = (
+        body.name,
+        body.first_name,
+        body.first_name_snake,
+        body.last_name,
+        body.last_name_snake,
+    )
+    return all(each is None for each in given)
 
 
 def _bad_refresh() -> Problem:

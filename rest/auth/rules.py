@@ -1,8 +1,9 @@
-"""What a name, an e-mail address, a password and a chosen role may be. Pure."""
+"""What a name, an e-mail address, a password and a chosen role may be."""
 
 from __future__ import annotations
 
 import re
+import secrets
 
 from rest.http.errors import Problem
 
@@ -40,6 +41,11 @@ def check_name(name: str, chars_max: int = FULL_NAME_CHARS_MAX, field: str = "na
             400, "INVALID_NAME", f"A name has 1 to {chars_max} characters.", {"field": field}
         )
     return clean
+
+
+def default_name() -> str:
+    """For who gives no name. Others see it, so it has nothing of a phone number or an address."""
+    return f"User {secrets.randbelow(10_000):04}"
 
 
 def clean_email(email: str) -> str:

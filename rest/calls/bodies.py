@@ -114,10 +114,14 @@ class CallAnswer(Shape, frozen=True):
 
 
 class CallOpened(Shape, frozen=True):
-    """`merged`: the callee was calling you at that moment, and this is that call."""
+    """`merged`: the callee was calling you at that moment, and this is that call.
+
+    `signalingUrl` is where the socket is that signals it (`GET /ws`).
+    """
 
     call: CallView
     merged: bool
+    signaling_url: str
 
 
 class ActiveCall(Shape, frozen=True):
@@ -129,7 +133,7 @@ class IceAnswer(Shape, frozen=True):
 
 
 class EndedMeta(Shape, frozen=True):
-    ended_at: datetime | None
+    ended_at: datetime
     duration_seconds: int
     billed_units: int
     billed_points: int

@@ -26,7 +26,7 @@ from rest.calls.engine import DEVICE, Engine
 from rest.calls.table import CALL_NOT_FOUND, CALL_OVER, INVALID_PHONE, NOT_ALLOWED, call_routes
 from rest.calls.table import INVALID_TARGET as TARGET
 from rest.calls.table import RECIPIENT_NOT_FOUND as RECIPIENT
-from rest.calls.words import view_of_row, view_of_snapshot
+from rest.calls.words import moment, socket_url, view_of_row, view_of_snapshot
 from rest.http import phones
 from rest.http.body import read_body
 from rest.http.errors import Problem
@@ -34,9 +34,9 @@ from rest.http.idempotency import Idempotency, key_of
 from rest.http.identity import caller
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
+from signalling.calls.actions import Ended
 from signalling.codes import Code, Party, Refused, State
 from signalling.commands import CallRequest, MediaWish
-from signalling.events import Final
 from storage import calls
 from storage.calls import CallRow
 from storage.pool import Pool
@@ -55,17 +55,20 @@ class CallRoutes:
         idempotency: Idempotency,
         clock: Callable[[], int],
         is_dev: bool,
-        end_as_admin: Callable[[UUID], Awaitable[Final]] | None = None,
+        base_url: Callable[[], str],
+        end_as_admin: Callable[[UUID], Awaitable[Ended]] | None = None,
         region: str | None = None,
     ) -> None:
-        """`clock` gives Unix ms; national phone numbers are `region`'s. `end_as_admin` ends any
-        call of this node for an operator; without it only a call's own users can end one. With
-        `is_dev` off the debug route refuses."""
+        """`clock` gives Unix ms; `base_url` is the server's own, maybe known only once it listens;
+        national phone numbers are `region`'s. `end_as_admin` ends any call of this node for an
+        operator; without it only a call's own users can end one. With `is_dev` off the debug route
+        refuses."""
         self._pool = pool
         self._engine = engine
         self._idempotency = idempotency
         self._clock = clock
         self._is_dev = is_dev
+        self._base_url = base_url
         self._end_as_admin = end_as_admin
         self._region = region
 
@@ -90,7 +93,8 @@ class CallRoutes:
             except Refused as refused:
                 raise _request_refused(refused) from None
             view = view_of_snapshot(opened.snapshot, self._clock())
-            return reply(CallOpened(call=view, merged=opened.merged), 201)
+            url = socket_url(self._base_url())
+            return reply(CallOpened(call=view, merged=opened.merged, signaling_url=url), 201)
 
         return await self._idempotency.once(request, body, work)
 
@@ -132,7 +136,7 @@ class CallRoutes:
             await self._refuse(user_id, call_id, refused)
         if snapshot is not None and snapshot.state is not State.ENDED:
             if snapshot.role is not Party.CALLER:
-                raise Problem(409, "WRONG_STATE", "Only the caller cancels; reject the call.")
+                raise Refused(Code.FORBIDDEN, "Only the caller cancels; reject the call.")
             if snapshot.state not in (State.REQUESTED, State.RINGING):
                 raise Problem(409, "WRONG_STATE", "The call was answered; end it instead.")
         return reply(CallAnswer(call=await self._end(user_id, call_id)))
@@ -156,17 +160,18 @@ class CallRoutes:
         identity = caller(request)
         if "admin" in identity.roles and self._end_as_admin is not None:
             try:
-                final = await self._end_as_admin(body.call_id)
+                ended = await self._end_as_admin(body.call_id)
             except Refused as refused:
                 await self._refuse(identity.user_id, body.call_id, refused)
             meta = EndedMeta(
-                ended_at=None,
-                duration_seconds=final.talk_seconds,
-                billed_units=final.units,
-                billed_points=final.total,
+                ended_at=moment(ended.ended_ms),
+                duration_seconds=ended.final.talk_seconds,
+                billed_units=ended.final.units,
+                billed_points=ended.final.total,
             )
         else:
             view = await self._end(identity.user_id, body.call_id)
+            assert view.ended_at is not None, "it has ended"
             meta = EndedMeta(
                 ended_at=view.ended_at,
                 duration_seconds=view.duration_seconds,

@@ -64,6 +64,11 @@ def shown_reason(reason: Reason | None, by: By | None) -> str | None:
     return _SHOWN[reason]
 
 
+def socket_url(base_url: str) -> str:
+    """The address of the socket of a server at `base_url`, which is one of http or https."""
+    return f"{base_url.rstrip('/')}/ws".replace("http", "ws", 1)
+
+
 def moment(at_ms: int) -> datetime:
     """Unix ms as a UTC time, exactly."""
     return EPOCH + timedelta(milliseconds=at_ms)

@@ -105,7 +105,7 @@ def read_query(request: web.Request, shape: type[B]) -> B:
     try:
         query = msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as fault:
-        _refuse(shape, str(fault), "INVALID_QUERY")
+        _refuse(shape, str(fault), "INVALID_QUERY", whole="The query string")
     values = {each.encode_name: getattr(query, each.name) for each in msgspec.structs.fields(query)}
     for name, text in given.items():
         # The decoder reads "null" as nothing and a number as a time; the document has neither.
@@ -121,14 +121,14 @@ def refuse_tokens(request: web.Request) -> None:
             raise Problem(400, "TOKEN_IN_URL", "Secrets do not belong in a URL.", {"field": name})
 
 
-def _refuse(shape: type[Body], text: str, default: str) -> NoReturn:
+def _refuse(shape: type[Body], text: str, default: str, *, whole: str = "The body") -> NoReturn:
     """A decoder's complaint as a Problem that names the field by its path in wire names."""
     found = _where.search(text)
     path = found.group(1) if found else ""
     named = _named.search(text)
     if named:
         path = f"{path}.{named.group(1)}" if path else named.group(1)
-    message = (text[: found.start()] if found else text).replace("Object", "The body")
+    message = (text[: found.start()] if found else text).replace("Object", whole)
     code = shape.CODES.get(re.split(r"[.\[]", path)[0], default)
     raise Problem(400, code, f"{message}.", {"field": path} if path else None)
 

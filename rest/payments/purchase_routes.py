@@ -104,7 +104,7 @@ class PurchaseRoutes:
                 conn,
                 user_id=user_id,
                 type="PLAN_REDEEMED",
-                message=f"Your wallet has received {plan.title}.",
+                message=f"Your plan was redeemed: {plan.title}.",
                 source=f"redeem:{payment.id}",
                 category="wallet_alert",
                 related_type="payment",

@@ -142,7 +142,8 @@ class OwnProfileRoutes:
             before = await providers.read_terms_for_update(conn, user_id)
             await providers.save_provider(conn, user_id, rules.merged(change, before, user.name))
             if before is None:
-                await users.add_role(conn, user_id, "companion")
+                # Both kinds have a profile; whoever is one of them chose it.
+                await users.add_role(conn, user_id, "companion", unless=("technician",))
             saved = await providers.read_provider(conn, user_id)
             if saved is None:
                 raise NO_USER.problem()

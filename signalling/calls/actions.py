@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -30,6 +30,13 @@ READ_S = 4.0
 # Longer than a call waits for its books, so that the waiting ends with what the devices are told.
 FINAL_WAIT_S = 5.0
 BOTH_HEAR = MediaWish()
+
+
+class Ended(NamedTuple):
+    """What a call came to, and when it ended, in Unix ms."""
+
+    final: Final
+    ended_ms: int
 
 
 class Actions:
@@ -139,7 +146,7 @@ class Actions:
         except (Refused, TimeoutError):
             log.warning("a leaving user's call is not settled yet", extra={"call": str(host.id)})
 
-    async def stop(self, call_id: UUID, by: Literal[By.ADMIN, By.SERVER] = By.ADMIN) -> Final:
+    async def stop(self, call_id: UUID, by: Literal[By.ADMIN, By.SERVER] = By.ADMIN) -> Ended:
         """End a call as the operator, or because the server goes away.
 
         Raises:
@@ -150,7 +157,9 @@ class Actions:
             raise Refused(Code.NOT_FOUND, "There is no such live call.", field="call")
         host.feed(inputs.Stopped(by))
         async with asyncio.timeout(FINAL_WAIT_S):
-            return await host.final()
+            final = await host.final()
+        assert host.call.ended_ms is not None, "it has ended"
+        return Ended(final, host.call.ended_ms)
 
     def snapshot(self, user_id: UUID, call_id: UUID, device: str | None = None) -> Snapshot | None:
         """A call that is live, or ended on this node a moment ago, as this user sees it."""

@@ -240,7 +240,7 @@ class Opener:
             result: works.Outcome | Host = outcome
             if isinstance(outcome, works.Authorised):
                 available_minor = outcome.available_minor
-                result = self._open(asker, admitted, call_id, accounts, available_minor)
+                result = self._open(asker, admitted, call_id, accounts, available_minor, created_ms)
             if not answer.done():
                 answer.set_result(result)
 
@@ -271,6 +271,7 @@ class Opener:
         call_id: UUID,
         accounts: Accounts,
         available_minor: int,
+        created_ms: int,
     ) -> Host:
         terms = asker.terms
         callee = profile(terms.callee)
@@ -290,6 +291,7 @@ class Opener:
             available_minor=available_minor,
             limits=self._limits,
             note=asker.wish.note,
+            created_ms=created_ms,
             now_ms=self._clock(),
         )
         host = Host(call, accounts, self._performer, self._clock, self._later)

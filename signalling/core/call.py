@@ -38,10 +38,13 @@ def open_call(
     available_minor: int,
     limits: CallLimits,
     note: str | None,
+    created_ms: int,
     now_ms: int,
 ) -> tuple[Call, list[Effect]]:
     """A call that was just authorised: slots claimed and `held_minor` set aside, durably.
 
+    `created_ms` is what its row says, from before the books had answered; it is given its time
+    from `now_ms` on.
     `has_socket`: the caller's device is one with a socket, not a REST client; `here` is false if
     it lost that socket meanwhile.
     """
@@ -56,7 +59,7 @@ def open_call(
         meter=Meter(tariff=tariff, cover_minor=held_minor, available_minor=available_minor),
         state=State.REQUESTED,
         rev=1,
-        created_ms=now_ms,
+        created_ms=created_ms,
         expires_ms=now_ms + limits.reach_ms,
         # The caller's socket may have gone while the money was being set aside.
         caller_gone_ms=now_ms + limits.caller_gone_ms if has_socket and not here else None,

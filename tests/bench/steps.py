@@ -58,6 +58,7 @@ def _life() -> None:
         available_minor=10_000,
         limits=LIMITS,
         note=None,
+        created_ms=NOW,
         now_ms=NOW,
     )
     for given in _LIFE:

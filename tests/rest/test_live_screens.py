@@ -8,12 +8,11 @@ import pytest
 
 from rest.calls.history_routes import HistoryRoutes
 from rest.calls.refund_routes import RefundRoutes
-from rest.calls.routes import CallRoutes
 from rest.http.idempotency import Idempotency
 from rest.wallet.payout_routes import PayoutRoutes
 from rest.wallet.routes import WalletRoutes
 from storage.pool import Pool
-from tests.rest.calls.conftest import Exchange, node
+from tests.rest.calls.conftest import Exchange, node, routes_of
 from tests.rest.conftest import Start
 from tests.rest.harness import CURRENCY, Person
 from tests.signalling.harness import Node
@@ -25,7 +24,7 @@ __all__ = ["node"]
 async def exchange(start: Start, node: Node) -> Exchange:
     pool, idempotency = node.pool, Idempotency(node.pool)
     rest = await start(
-        CallRoutes(pool, node.actions, idempotency=idempotency, clock=node.time, is_dev=True),
+        routes_of(node),
         HistoryRoutes(pool, node.actions, clock=node.time),
         RefundRoutes(pool, idempotency=idempotency),
         WalletRoutes(pool, currency=CURRENCY),

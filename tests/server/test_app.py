@@ -283,6 +283,33 @@ async def test_a_provider_who_goes_on_a_break_by_rest_is_seen_by_who_watches(
         )
 
 
+async def test_a_provider_is_told_the_same_presence_everywhere(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        kai = await site.login(KAI)
+
+        async def told() -> tuple[str, str]:
+            _, me = await site.ask(kai, "GET", "/auth/me")
+            _, own = await site.ask(kai, "GET", "/otomo/me")
+            return me["user"]["status"], own["otomo"]["presence"]
+
+        assert kai["user"]["status"] == "offline"
+        assert await told() == ("offline", "offline")
+        await site.device(kai, "desk")
+        assert await told() == ("online", "online")
+
+
+async def test_a_call_by_request_says_where_the_socket_is(dsn: str, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia, kai = await site.login(MIA), await site.login(KAI)
+        status, body = await site.ask(mia, "POST", "/calls", {"toUserId": kai["user"]["id"]})
+        assert status == 201, body
+        assert body["signalingUrl"] == site.url.replace("http://", "ws://") + "/ws"
+        async with site.http.ws_connect(body["signalingUrl"], protocols=["talktime.v1"]):
+            pass
+
+
 async def test_a_promise_about_money_reaches_devices(dsn: str, tmp_path: Path) -> None:
     async with running(dsn, development(tmp_path)) as there:
         site = there.site

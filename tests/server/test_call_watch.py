@@ -38,6 +38,7 @@ def call() -> Call:
         available_minor=400,
         limits=CallLimits(),
         note=None,
+        created_ms=START_MS,
         now_ms=START_MS,
     )
     return opened

@@ -92,6 +92,16 @@ async def test_a_repeat_within_the_grace_gets_the_same_answer(
     assert await conn.fetchval("select count(*) from refresh_token") == 2
 
 
+async def test_a_repeat_within_the_grace_of_whose_answer_arrived_ends_the_whole_session(
+    conn: Connection, user_id: UUID
+) -> None:
+    session_id = await opened(conn, user_id, token(1))
+    await spend(conn, token(1), token(2))
+    await spend(conn, token(2), token(3))
+    assert await spend(conn, token(1), token(2), NOW + 1) == Reused(user_id, session_id)
+    assert await spend(conn, token(3), token(4), NOW + 2) is None
+
+
 async def test_a_repeat_after_the_grace_ends_the_whole_session(
     conn: Connection, user_id: UUID
 ) -> None:

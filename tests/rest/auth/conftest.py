@@ -36,10 +36,12 @@ def passwords() -> Iterator[Passwords]:
 
 @dataclass
 class Auth:
-    """The running routes, and the sessions they said had ended."""
+    """The running routes, the sessions they said had ended, and who is there."""
 
     rest: Rest
     ended: list[UUID]
+    # The presence of those that are not as they said.
+    presence: dict[UUID, str]
 
     async def sign_up(self, email: str = "ann@example.org", **more: object) -> dict[str, Any]:
         body = {"name": "Ann", "email": email, "password": "correct horse"} | more
@@ -67,21 +69,23 @@ async def start_auth(
 ) -> StartAuth:
     async def started(*, otp: OtpSettings | None = None, **settings: Any) -> Auth:
         ended: list[UUID] = []
+        presence: dict[UUID, str] = {}
         desk = SessionDesk(
             keys,
             sessions,
             clock=clock,
             settings=AuthSettings(**settings),
             session_ended=ended.append,
+            presence_of=presence.get,
         )
         otps = Otps(pool, CodeKey(OTP_SECRET), clock=clock, settings=otp or OtpSettings(echo=True))
         tables = (
             AuthRoutes(pool, keys, passwords, desk, clock=clock),
             SessionRoutes(pool, desk, clock=clock),
-            OtpRoutes(pool, otps, desk),
+            OtpRoutes(pool, otps, passwords, desk),
             PhoneRoutes(pool, otps, desk),
         )
-        return Auth(await start(*tables), ended)
+        return Auth(await start(*tables), ended, presence)
 
     return started
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ async def test_the_first_log_in_makes_an_account_and_the_second_finds_it(auth: A
     first = (await verify(auth, await send(auth), 200)).body
     assert first["user"] == {
         "id": first["user"]["id"],
-        "name": "User 0123",
+        "name": first["user"]["name"],
         "email": None,
         "phone": PHONE,
         "avatar": None,
@@ -43,6 +44,7 @@ async def test_the_first_log_in_makes_an_account_and_the_second_finds_it(auth: A
         "role": "customer",
         "createdAt": first["user"]["createdAt"],
     }
+    assert re.fullmatch(r"User [0-9]{4}", first["user"]["name"])
     assert first["expires_in"] == 900
     assert first["token"] == first["accessToken"]
     await auth.rest.call("GET", "/auth/me", token=first["token"], status=200)
@@ -50,6 +52,14 @@ async def test_the_first_log_in_makes_an_account_and_the_second_finds_it(auth: A
     assert second["user"] == first["user"]
     assert second["refreshToken"] != first["refreshToken"]
     await auth.refresh(second["refreshToken"])
+
+
+async def test_the_name_of_who_gives_none_has_nothing_of_the_number(
+    auth: Auth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda _: 7)
+    session = (await verify(auth, await send(auth), 200)).body
+    assert session["user"]["name"] == "User 0007"
 
 
 async def test_the_answer_says_how_long_the_code_is_good(auth: Auth) -> None:
@@ -69,6 +79,36 @@ async def test_name_and_role_are_those_of_a_new_account(auth: Auth) -> None:
     assert session["user"]["role"] == "store_owner"
     assert session["user"]["roles"] == ["customer", "store_owner"]
     assert auth.rest.keys.read(session["token"]).roles == {"customer", "store_owner"}
+
+
+async def test_a_new_account_has_the_password_that_came_with_the_code(auth: Auth) -> None:
+    session = (await verify(auth, await send(auth), 200, password="correct horse")).body
+    login = {"phone": PHONE, "password": "correct horse"}
+    answer = await auth.rest.call("POST", "/auth/login", json=login, status=200)
+    assert answer.body["user"]["id"] == session["user"]["id"]
+
+
+@pytest.mark.parametrize("first", [{}, {"password": "correct horse"}])
+async def test_a_code_sets_no_password_of_an_account_that_is_there(
+    auth: Auth, first: dict[str, str]
+) -> None:
+    await verify(auth, await send(auth), 200, **first)
+    await verify(auth, await send(auth), 200, password="another password")
+    login = {"phone": PHONE, "password": "another password"}
+    await auth.rest.call("POST", "/auth/login", json=login, status=401)
+    kept = await auth.rest.pool.fetchval("select count(*) from credentials")
+    assert kept == len(first)
+
+
+@pytest.mark.parametrize("password", ["1234567", "x" * 73, "x" * 301, 12345678])
+async def test_a_password_that_is_none_is_refused_and_costs_no_try(
+    auth: Auth, password: object
+) -> None:
+    code = await send(auth)
+    for _ in range(4):
+        answer = await verify(auth, code, 400, password=password)
+        assert (answer.error, answer.body["details"]) == ("INVALID_PASSWORD", {"field": "password"})
+    await verify(auth, code, 200)
 
 
 @pytest.mark.parametrize("role", ["admin", "ADMIN", "root"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime
 from uuid import UUID
 
@@ -52,6 +53,23 @@ async def test_the_other_paths_of_sign_up_take_first_and_last_name(auth: Auth, p
     }
     answer = await auth.rest.call("POST", path, json=body, status=201)
     assert answer.body["user"]["name"] == "Ann Lee"
+
+
+async def test_one_of_the_paths_of_sign_up_takes_no_name_for_one(auth: Auth) -> None:
+    body = {"email": "ann@example.org", "password": "correct horse"}
+    for path in ("/auth/signup", "/auth/register"):
+        assert (await auth.rest.call("POST", path, json=body, status=400)).error == "INVALID_NAME"
+    answer = await auth.rest.call("POST", "/users/register", json=body, status=201)
+    assert re.fullmatch(r"User [0-9]{4}", answer.body["user"]["name"])
+
+
+@pytest.mark.parametrize("name", [{"name": ""}, {"first_name": " "}, {"name": "x" * 33}])
+async def test_a_name_that_is_given_is_checked_on_every_path(
+    auth: Auth, name: dict[str, str]
+) -> None:
+    body = {"email": "ann@example.org", "password": "correct horse"} | name
+    answer = await auth.rest.call("POST", "/users/register", json=body, status=400)
+    assert answer.error == "INVALID_NAME"
 
 
 @pytest.mark.parametrize(
@@ -293,6 +311,15 @@ async def test_a_repeated_refresh_within_the_grace_gets_the_same_successor(
     assert auth.ended == []
 
 
+async def test_a_repeated_refresh_after_its_successor_was_used_ends_the_family(auth: Auth) -> None:
+    first = await auth.sign_up()
+    second = await auth.refresh(first["refreshToken"])
+    third = await auth.refresh(second["refreshToken"])
+    await auth.refresh(first["refreshToken"], 401)
+    assert auth.ended == [auth.rest.keys.read(first["token"]).session_id]
+    await auth.refresh(third["refreshToken"], 401)
+
+
 async def test_twenty_refreshes_at_once_leave_one_family(auth: Auth) -> None:
     first = await auth.sign_up()
     answers = await asyncio.gather(*(auth.refresh(first["refreshToken"]) for _ in range(20)))
@@ -332,6 +359,12 @@ async def test_a_provider_sees_their_status(auth: Auth) -> None:
     )
     me = await auth.rest.call("GET", "/auth/me", token=first["token"], status=200)
     assert me.body["user"]["status"] == "break"
+    auth.presence[UUID(first["user"]["id"])] = "offline"
+    me = await auth.rest.call("GET", "/auth/me", token=first["token"], status=200)
+    assert me.body["user"]["status"] == "offline"
+    body = {"email": "ann@example.org", "password": "correct horse"}
+    session = await auth.rest.call("POST", "/auth/login", json=body, status=200)
+    assert session.body["user"]["status"] == "offline"
 
 
 async def test_me_after_deletion_is_not_found(auth: Auth) -> None:

@@ -82,6 +82,7 @@ def routes_of(node: Node, *, is_dev: bool = True) -> CallRoutes:
         idempotency=Idempotency(node.pool),
         clock=node.time,
         is_dev=is_dev,
+        base_url=lambda: "https://talk.example.org/",
         end_as_admin=node.actions.stop,
     )
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+from uuid import UUID
 
 import pytest
 
@@ -59,6 +61,14 @@ async def test_a_call_without_any_socket_rings_talks_ends_and_is_billed(
     assert (await exchange.get(ann, "/calls/active")).body["call"] is None
 
 
+async def test_a_new_call_says_where_its_socket_is(
+    exchange: Exchange, ann: Person, kai: Person
+) -> None:
+    body = {"toUserId": str(kai.id)}
+    answer = await exchange.rest.call("POST", "/calls", by=ann, json=body, status=201)
+    assert answer.body["signalingUrl"] == "wss://talk.example.org/ws"
+
+
 async def test_a_live_call_shows_what_it_has_cost_so_far(
     exchange: Exchange, ann: Person, kai: Person
 ) -> None:
@@ -104,8 +114,9 @@ async def test_verbs_belong_to_sides_and_states(
 
     assert (await exchange.patch(ann, call_id, "answer")).error == "FORBIDDEN"
     assert (await exchange.patch(ann, call_id, "reject")).error == "FORBIDDEN"
-    assert (await exchange.patch(kai, call_id, "cancel")).error == "WRONG_STATE"
+    assert (await exchange.patch(kai, call_id, "cancel", status=403)).error == "FORBIDDEN"
     await exchange.patch(kai, call_id, "answer", status=200)
+    assert (await exchange.patch(kai, call_id, "cancel", status=403)).error == "FORBIDDEN"
     assert (await exchange.patch(ann, call_id, "cancel")).error == "WRONG_STATE"
     assert (await exchange.patch(kai, call_id, "reject")).status == 409
     ended = await exchange.patch(kai, call_id, "end", status=200)
@@ -350,9 +361,14 @@ async def test_debugging_ends_a_call_for_its_users_and_for_an_admin(
         )
 
         assert answer.body["ended"] is True
-        assert answer.body["meta"]["billedPoints"] == 100
+        meta = answer.body["meta"]
+        assert meta["billedPoints"] == 100
         call = (await exchange.get(ann, f"/calls/{call_id}")).body["call"]
-        assert call["state"] == "ended"
+        assert (call["state"], call["endedAt"]) == ("ended", meta["endedAt"])
+        stored = await exchange.node.pool.fetchval(
+            "select ended_at from call where id = $1", UUID(call_id)
+        )
+        assert datetime.fromisoformat(meta["endedAt"]) == stored
 
 
 async def test_there_is_no_debugging_in_production(start: Start, node: Node) -> None:

@@ -6,6 +6,7 @@ import pytest
 from rest.calls.words import (
     moment,
     shown_reason,
+    socket_url,
     status_of,
     view_of_row,
 )
@@ -130,3 +131,15 @@ def test_a_live_call_counts_on() -> None:
     assert (view.status, view.duration_seconds) == ("answered", 61)
     assert view.billed_units == 2
     assert view.ended_at is None
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/ws"),
+        ("https://talk.example.org", "wss://talk.example.org/ws"),
+        ("https://example.org/http/", "wss://example.org/http/ws"),
+    ],
+)
+def test_the_socket_is_beside_the_routes(base_url: str, url: str) -> None:
+    assert socket_url(base_url) == url

@@ -225,6 +225,12 @@ async def test_a_wrong_query_is_refused_and_its_parameter_named(
 ) -> None:
     status, body = await ask(client, "GET", f"/find?{query}")
     assert (status, body["error"], body["details"]) == (400, code, {"field": field})
+    assert "body" not in body["message"].lower()
+
+
+async def test_an_unknown_parameter_is_one_of_the_query_string(client: Client) -> None:
+    _, body = await ask(client, "GET", "/find?colour=red")
+    assert body["message"] == "The query string contains unknown field `colour`."
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,11 @@ async def test_a_completed_top_up_is_redeemed_for_its_plan(shop: Shop, ann: Pers
     assert isinstance(body.pop("bonusAccount"), int)
     assert body == {"currency": "PTS", "reason": "topup", "balance": 1100}
     assert told[-1]["body"]["type"] == "PLAN_REDEEMED"
+    # Most of it was in the wallet before, told of as a payment.
+    said = await shop.rest.pool.fetchval(
+        "select message from notification where type = 'PLAN_REDEEMED'"
+    )
+    assert said.startswith("Your plan was redeemed: ")
     await check_books(shop.rest.pool)
 
 

@@ -53,6 +53,14 @@ async def test_a_first_profile_makes_a_companion(rest: Rest, path: str) -> None:
     assert roles == ["customer", "companion"]
 
 
+async def test_a_technician_with_a_profile_is_no_companion(rest: Rest) -> None:
+    tom = await rest.person("Tom", roles=("customer", "technician"))
+    body = {"pricePerMinute": 120}
+    await rest.call("PUT", "/otomo/profile", by=tom, json=body, status=200)
+    roles = await rest.pool.fetchval("select roles from users where id = $1", tom.id)
+    assert roles == ["customer", "technician"]
+
+
 async def test_a_later_change_keeps_the_rest(rest: Rest) -> None:
     ann = await provider(rest, genres=["talk"], priceVideo=200)
     change = {"priceAudio": 60}

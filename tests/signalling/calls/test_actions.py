@@ -120,8 +120,8 @@ async def test_who_goes_away_hangs_up_first(pair: Pair) -> None:
 
 async def test_the_operator_may_stop_a_call(pair: Pair) -> None:
     await pair.connect()
-    final = await pair.node.actions.stop(UUID(pair.call), By.ADMIN)
-    assert final.total == 100
+    ended = await pair.node.actions.stop(UUID(pair.call), By.ADMIN)
+    assert (ended.final.total, ended.ended_ms) == (100, pair.node.time())
     told = await pair.tab.event("call_ended")
     assert (told["data"]["reason"], told["data"]["by"]) == ("admin", "admin")
     assert await code_of(pair.node.actions.stop(new_id())) is Code.NOT_FOUND

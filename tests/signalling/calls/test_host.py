@@ -76,6 +76,7 @@ def host(time: FakeTime, notes: Notes) -> Host:
         available_minor=0,
         limits=LIMITS,
         note=None,
+        created_ms=time(),
         now_ms=time(),
     )
     made = Host(call, Accounts(1, 2, 3), notes, time, time.later)

@@ -1,12 +1,15 @@
 """From a wish to a ringing call, against the real ledger; seen from the caller's device."""
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID
+
+import pytest
 
 from server.people import grant
 from signalling.codes import Party, State
 from signalling.limits import CallLimits
-from storage import blocks, call_history, calls, wallet
+from storage import blocks, call_history, calls, wallet, works
 from storage.ids import new_id
 from tests.signalling.calls.test_performer import Pusher
 from tests.signalling.conftest import StartNode
@@ -58,6 +61,24 @@ async def test_nobody_is_told_before_the_call_is_in_the_books(node: Node) -> Non
         "phone-1",
     )
     assert await wallet_of(node, ann) == (500, 100)
+
+
+async def test_a_call_was_made_when_its_row_says_however_long_the_books_took(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, kai = await node.person("Ann", funds=500), await node.provider("Kai", price=100)
+    phone, _ = await node.handset(ann), await node.handset(kai, "tab")
+    put = node.combiner.put
+
+    def slow(work: works.Work, then: Callable[[works.Outcome], None]) -> None:
+        put(work, then)
+        if isinstance(work, works.Authorise):
+            node.time.now_ms += 7
+
+    monkeypatch.setattr(node.combiner, "put", slow)
+    call = (await phone.ok("call_request", toUserId=str(kai.id)))["call"]
+    assert (await stored(node, ann, call["id"])).created_ms == call["createdAt"] == START_MS
+    assert call["expiresAt"] == START_MS + 7 + CallLimits().reach_ms
 
 
 async def test_the_caller_may_choose_the_id_of_the_call(node: Node) -> None:

@@ -70,6 +70,7 @@ class Rig:
             available_minor=400,
             limits=CallLimits(),
             note=None,
+            created_ms=self.time(),
             now_ms=self.time(),
         )
         self.host = Host(call, Accounts(1, payee, 3), self.performer, self.time, self.time.later)

@@ -39,6 +39,7 @@ class Rig:
             available_minor=0,
             limits=CallLimits(),
             note=None,
+            created_ms=self.time(),
             now_ms=self.time(),
         )
         host = Host(call, Accounts(1, 2, 3), Notes(), self.time, self.time.later)

@@ -50,6 +50,7 @@ def opened(
         available_minor=available,
         limits=limits,
         note=None,
+        created_ms=NOW,
         now_ms=NOW,
     )
 

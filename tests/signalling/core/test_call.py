@@ -52,9 +52,11 @@ def test_a_new_call_carries_its_terms() -> None:
         available_minor=30,
         limits=LIMITS,
         note="about the boiler",
+        created_ms=NOW - 7,
         now_ms=NOW,
     )
     assert (call.meter.cover_minor, call.meter.available_minor) == (120, 30)
+    assert (call.created_ms, call.expires_ms) == (NOW - 7, NOW + LIMITS.reach_ms)
     (incoming,) = events(effects)
     assert isinstance(incoming, CallIncoming)
     assert (incoming.call.kind, incoming.call.note, incoming.call.rev) == (
@@ -166,6 +168,7 @@ def test_a_caller_who_went_while_the_money_was_set_aside_is_waited_for() -> None
         available_minor=0,
         limits=LIMITS,
         note=None,
+        created_ms=NOW,
         now_ms=NOW,
     )
     assert deadline(call) == NOW + LIMITS.caller_gone_ms
