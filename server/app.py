@@ -39,6 +39,7 @@ from server.metrics import Metrics
 from server.people import ensure_demo
 from server.poller import Poller
 from server.presence import PresenceReader
+from server.revocations import Revocations
 from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
 from server.watching import Watching
@@ -165,6 +166,8 @@ class Server:
         started.push_async_callback(self.jobs.stop)
         await self.hub.start()
         started.push_async_callback(self.hub.stop)
+        await self.revocations.start()
+        started.push_async_callback(self.revocations.stop)
         self._watch()
         gc.collect()
         gc.freeze()
@@ -261,6 +264,9 @@ class Server:
             old_notifications(config.notification_days),
         ]
         self.housekeeping = Housekeeping(self.pool, chores)
+        self.revocations = Revocations(
+            self.pool, self.sessions, clock=self.clock, session_ended=self._end_session
+        )
         gateways = make_gateways(config, self.pool, lambda: self.base_url, self.clock)
         for gateway in gateways:
             started.push_async_callback(gateway.close)

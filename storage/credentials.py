@@ -10,6 +10,17 @@ import msgspec
 from storage.errors import NotFound
 from storage.pool import Connection
 
+# Stands before every id.
+FIRST = UUID(int=0)
+# The first condition is for the planner: it proves that the index has all of them.
+REVOKED_SINCE = """
+select id, floor(extract(epoch from revoked_at) * 1000)::bigint as revoked_ms
+from session
+where revoked_at >= 'epoch'::timestamptz + $1::bigint * interval '1 ms'
+  and (revoked_at, id) > ('epoch'::timestamptz + $1::bigint * interval '1 ms', $2::uuid)
+order by revoked_at, id limit $3
+"""
+
 
 class Login(msgspec.Struct, frozen=True):
     """What a log-in needs of an account."""
@@ -314,15 +325,27 @@ async def revoke_sessions_of(
     return [row["id"] for row in rows]
 
 
-async def revoked_since(conn: Connection, since_ms: int) -> list[tuple[UUID, int]]:
-    """Sessions revoked since then, with the moment in Unix ms."""
-    rows = await conn.fetch(
+async def is_revoked(conn: Connection, session_id: UUID, user_id: UUID) -> bool:
+    """Is this a session of the user that has been ended?"""
+    found: bool = await conn.fetchval(
         """
-        select id, (extract(epoch from revoked_at) * 1000)::bigint as revoked_ms
-        from session where revoked_at >= 'epoch'::timestamptz + $1::bigint * interval '1 ms'
+        select exists (select from session
+                       where id = $1 and user_id = $2 and revoked_at is not null)
         """,
-        since_ms,
+        session_id,
+        user_id,
     )
+    return found
+
+
+async def revoked_since(
+    conn: Connection, since_ms: int, *, after: UUID = FIRST, limit: int | None = None
+) -> list[tuple[UUID, int]]:
+    """Sessions revoked since then, with the moment in Unix ms; the earliest first.
+
+    With a `limit`, the next ones are those since the last one's moment, `after` its id.
+    """
+    rows = await conn.fetch(REVOKED_SINCE, since_ms, after, limit)
     return [(row["id"], row["revoked_ms"]) for row in rows]
 
 

@@ -89,7 +89,13 @@ class SessionRoutes:
         return reply(Done())
 
     async def _revoke(self, session_id: UUID, user_id: UUID) -> bool:
+        """True if it is the user's and, as far as this process knew, had not ended."""
         async with self._pool.acquire(timeout=DB_S) as conn:
-            return await credentials.revoke_session(
+            revoked = await credentials.revoke_session(
                 conn, session_id, why="ended_by_owner", now_ms=self._clock(), user_id=user_id
+            )
+            # A request before may have committed and not heard of it: its tokens still pass here.
+            return revoked or (
+                self._desk.is_live(session_id)
+                and await credentials.is_revoked(conn, session_id, user_id)
             )

@@ -2,12 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
 import aiohttp
 import asyncpg
 import pytest
 
 from server.app import Server
+from storage import credentials
 from storage.nodes import NodeTaken
 from storage.pool import Pool
 from tests.end_to_end.driver import Json, connect_call
@@ -261,6 +263,24 @@ async def test_a_session_ended_from_another_device_loses_its_sockets(
         assert status == 200
         await phone.closed()
         assert phone.close_code == 4504
+
+
+async def test_a_session_revoked_by_another_process_loses_its_sockets_and_its_token(
+    dsn: str, pool: Pool, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia = await site.login(MIA)
+        phone = await site.device(mia, "phone")
+        async with pool.acquire() as conn:
+            [ended] = await credentials.revoke_sessions_of(
+                conn, UUID(mia["user"]["id"]), why="elsewhere", now_ms=there.server.clock()
+            )
+        there.server.revocations.kick()  # Else it would be up to 10 s.
+        await phone.closed()
+        assert phone.close_code == 4504
+        assert not there.server.sessions.is_live(ended)
+        assert (await site.ask(mia, "GET", "/auth/me", {}))[0] == 401
 
 
 async def test_a_provider_who_goes_on_a_break_by_rest_is_seen_by_who_watches(

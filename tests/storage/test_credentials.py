@@ -143,6 +143,33 @@ async def test_a_session_is_revoked_once(conn: Connection, user_id: UUID) -> Non
     assert await spend(conn, token(1), token(2)) is None
 
 
+async def test_only_the_owner_s_ended_session_is_revoked(conn: Connection, user_id: UUID) -> None:
+    session_id = await opened(conn, user_id, token(1))
+    assert not await credentials.is_revoked(conn, session_id, user_id)
+    await credentials.revoke_session(conn, session_id, why="logout", now_ms=NOW)
+    assert await credentials.is_revoked(conn, session_id, user_id)
+    assert not await credentials.is_revoked(conn, session_id, new_id())
+
+
+async def test_what_was_revoked_lately_is_read_in_pages_by_an_index(
+    conn: Connection, user_id: UUID
+) -> None:
+    early, *same = [await opened(conn, user_id, token(n)) for n in range(1, 5)]
+    await credentials.revoke_session(conn, early, why="logout", now_ms=NOW)
+    await credentials.revoke_sessions_of(conn, user_id, why="password", now_ms=NOW + 1)
+    first = await credentials.revoked_since(conn, NOW, limit=2)
+    assert first == [(early, NOW), (min(same), NOW + 1)]
+    last, since_ms = first[-1]
+    rest = await credentials.revoked_since(conn, since_ms, after=last, limit=3)
+    assert [session_id for session_id, _ in rest] == sorted(same)[1:]
+    await conn.execute("set local enable_seqscan = off")
+    await conn.execute("set local enable_bitmapscan = off")
+    rows = await conn.fetch(f"explain (costs off) {credentials.REVOKED_SINCE}", NOW, early, 2)
+    plan = " ".join(row[0] for row in rows)
+    assert "Index Only Scan using session_revoked" in plan
+    assert "Sort" not in plan
+
+
 async def test_all_sessions_of_a_user_are_revoked(conn: Connection, user_id: UUID) -> None:
     bo = await users.create_user(conn, name="Bo", email="bo@example.org", currency="PTS")
     mine = {await opened(conn, user_id, token(1)), await opened(conn, user_id, token(2))}

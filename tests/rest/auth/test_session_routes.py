@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from storage import credentials
 from storage.ids import new_id
 from tests.rest.auth.conftest import Auth
 from tests.rest.harness import START_MS, FakeClock
@@ -71,6 +72,28 @@ async def test_a_session_can_be_ended_from_another(auth: Auth) -> None:
         "DELETE", f"/auth/sessions/{ended}", token=second["token"], status=404
     )
     assert again.error == "SESSION_NOT_FOUND"
+
+
+async def test_the_repeat_of_an_end_that_was_not_answered_ends_it_here_and_succeeds(
+    auth: Auth,
+) -> None:
+    """The first one has committed, but its 503 said nothing of that: who asks again wants the
+    session ended, and it was still alive in this process, so that is what the repeat did. Only the
+    one after that has nothing to end any more."""
+    first = await auth.sign_up()
+    second = await log_in(auth, "phone")
+    ended = auth.rest.keys.read(first["token"]).session_id
+    async with auth.rest.pool.acquire() as conn:
+        await credentials.revoke_session(conn, ended, why="ended_by_owner", now_ms=START_MS)
+    await auth.rest.call("GET", "/auth/me", token=first["token"], status=200)
+    path = f"/auth/sessions/{ended}"
+    stranger = await auth.sign_up("bob@example.org", name="Bob")
+    await auth.rest.call("DELETE", path, token=stranger["token"], status=404)
+    assert auth.ended == []
+    await auth.rest.call("DELETE", path, token=second["token"], status=200)
+    assert auth.ended == [ended]
+    await auth.rest.call("GET", "/auth/me", token=first["token"], status=401)
+    await auth.rest.call("DELETE", path, token=second["token"], status=404)
 
 
 async def test_ending_the_own_session_is_a_log_out(auth: Auth) -> None:
