@@ -148,6 +148,39 @@ def user_create(
     print(user_id)
 
 
+Account = Annotated[
+    str, typer.Argument(metavar="EMAIL", help="Or a phone number, as +4915112345678.")
+]
+
+
+@user_app.command("suspend")
+def user_suspend(account: Account) -> None:
+    """Close an account: it is logged out everywhere, and can neither log in nor be called."""
+    from server.run import database
+    from server.verifying import suspend_person
+
+    with plainly(), database(load_tool(), exclusive=False, quiet=True) as dsn:
+        try:
+            ended = asyncio.run(suspend_person(dsn, account))
+        except ValueError as error:
+            fail(str(error))
+    print(f"suspended; sessions ended: {ended}")
+
+
+@user_app.command("restore")
+def user_restore(account: Account) -> None:
+    """Open a suspended account again."""
+    from server.run import database
+    from server.verifying import restore_person
+
+    with plainly(), database(load_tool(), exclusive=False, quiet=True) as dsn:
+        try:
+            asyncio.run(restore_person(dsn, account))
+        except ValueError as error:
+            fail(str(error))
+    print("restored")
+
+
 @config_app.command("check")
 def config_check(dev: Dev = False) -> None:
     """Read the settings and report every fault; exit 1 if there is one."""

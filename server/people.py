@@ -5,6 +5,7 @@ from uuid import UUID
 from rest.auth.passwords import Passwords
 from server.demo_accounts import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
 from storage import credentials, ledger, providers, users
+from storage.errors import NotFound
 from storage.pool import Connection, Pool
 
 ADMIN = "admin"
@@ -54,6 +55,35 @@ async def make_provider(conn: Connection, user_id: UUID, name: str, price_minor:
     )
     await users.add_role(conn, user_id, "companion")
     await providers.set_availability(conn, user_id, "online")
+
+
+async def suspend(conn: Connection, name: str, now_ms: int) -> list[UUID]:
+    """Close the account of that e-mail address or phone number, and log it out everywhere.
+
+    Needs a transaction. Returns the sessions that were live; a running server ends them within
+    10 s.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    user_id = await users.set_status(conn, name, "suspended")
+    if user_id is None:
+        raise _no_account()
+    return await credentials.revoke_sessions_of(conn, user_id, why="suspended", now_ms=now_ms)
+
+
+async def restore(conn: Connection, name: str) -> None:
+    """Open a suspended account again; its owner has to log in anew.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    if await users.set_status(conn, name, "active") is None:
+        raise _no_account()
+
+
+def _no_account() -> NotFound:
+    return NotFound("There is no such account.", code="user_not_found")
 
 
 async def grant(

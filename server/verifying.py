@@ -1,5 +1,6 @@
 """What the ledger and user commands do."""
 
+import time
 from uuid import UUID
 
 from rich.console import Console
@@ -9,12 +10,12 @@ from rest.auth import rules
 from rest.http.errors import Problem
 from server.config import Config
 from server.makers import make_passwords
-from server.people import ADMIN, make_provider, make_user
+from server.people import ADMIN, make_provider, make_user, restore, suspend
 from server.people import grant as give
 from signalling.calls.records import read_tariff
 from signalling.core.tariff import cost
 from storage import users
-from storage.errors import Conflict
+from storage.errors import Conflict, NotFound
 from storage.pool import connect
 from storage.verify import verify
 
@@ -84,3 +85,33 @@ async def create_person(
         await conn.close()
         passwords.close()
     return user_id
+
+
+async def suspend_person(dsn: str, name: str) -> int:
+    """How many sessions of the account were ended; `name` is its mail address or phone number.
+
+    Raises:
+        ValueError: there is no such account.
+    """
+    conn = await connect(dsn, application_name="talktime user")
+    try:
+        async with conn.transaction():
+            return len(await suspend(conn, name.strip().lower(), int(time.time() * 1000)))
+    except NotFound as missing:
+        raise ValueError(missing.message) from None
+    finally:
+        await conn.close()
+
+
+async def restore_person(dsn: str, name: str) -> None:
+    """
+    Raises:
+        ValueError: there is no such account.
+    """
+    conn = await connect(dsn, application_name="talktime user")
+    try:
+        await restore(conn, name.strip().lower())
+    except NotFound as missing:
+        raise ValueError(missing.message) from None
+    finally:
+        await conn.close()

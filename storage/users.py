@@ -165,6 +165,25 @@ async def set_phone(conn: Connection, user_id: UUID, phone: str) -> None:
         raise PhoneTaken("This phone number has an account.") from None
 
 
+async def set_status(
+    conn: Connection, name: str, status: Literal["active", "suspended"]
+) -> UUID | None:
+    """Let the account be used, or not; None if there is none, or it is deleted.
+
+    `name` is its e-mail address (lower case) or phone number (E.164). Until the caller's
+    transaction ends, nobody logs in to it.
+    """
+    found: UUID | None = await conn.fetchval(
+        """
+        update users set status = $2, updated_at = now()
+        where (email = $1 or phone = $1) and status <> 'deleted' returning id
+        """,
+        name,
+        status,
+    )
+    return found
+
+
 async def lock(conn: Connection, user_id: UUID) -> None:
     """Until the caller's transaction ends, no other takes this lock of the account."""
     await conn.execute("select from users where id = $1 for no key update", user_id)

@@ -18,7 +18,7 @@ from signalling.calls.registry import Registry
 from signalling.codes import By, Code, Party, Reason, Refused, State
 from signalling.commands import CallRequest
 from signalling.core import inputs
-from signalling.core.admission import Admitted, Asked, Price, admit, insufficient
+from signalling.core.admission import Admitted, Asked, Price, admit, check_caller, insufficient
 from signalling.core.call import BEFORE_ANSWER, open_call
 from signalling.core.views import snapshot
 from signalling.events import CallRejected, Final, Snapshot
@@ -127,6 +127,7 @@ class Opener:
 
     async def _start(self, asker: "Asker") -> Opened:
         terms = asker.terms
+        check_caller(terms.caller.status)
         merged = self._join_opposite(asker)
         if merged is not None:
             return merged
@@ -143,9 +144,8 @@ class Opener:
             case Host():
                 return Opened(call_id, self._snapshot(outcome, asker))
             case works.Known(call_id=known):
-                return await self._again(
-                    asker, KnownCall(known, asker.caller, terms.callee.user_id, "")
-                )
+                first = KnownCall(known, asker.caller, terms.callee.user_id, "")
+                return await self._again(asker, first)
             case works.Short(required_minor=required, available_minor=available):
                 raise insufficient(required, available)
             case works.SlotTaken(user_id=user_id):
@@ -239,8 +239,7 @@ class Opener:
         def answered(outcome: works.Outcome) -> None:
             result: works.Outcome | Host = outcome
             if isinstance(outcome, works.Authorised):
-                available_minor = outcome.available_minor
-                result = self._open(asker, admitted, call_id, accounts, available_minor, created_ms)
+                result = self._open(asker, admitted, call_id, accounts, outcome, created_ms)
             if not answer.done():
                 answer.set_result(result)
 
@@ -270,7 +269,7 @@ class Opener:
         admitted: Admitted,
         call_id: UUID,
         accounts: Accounts,
-        available_minor: int,
+        authorised: works.Authorised,
         created_ms: int,
     ) -> Host:
         terms = asker.terms
@@ -288,7 +287,7 @@ class Opener:
             here=self._is_socket(asker),
             tariff=admitted.tariff,
             held_minor=admitted.hold_minor,
-            available_minor=available_minor,
+            available_minor=authorised.available_minor,
             limits=self._limits,
             note=asker.wish.note,
             created_ms=created_ms,

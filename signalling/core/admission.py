@@ -50,6 +50,16 @@ class Admitted(msgspec.Struct, frozen=True):
     refusal: Reason | None
 
 
+def check_caller(status: str) -> None:
+    """Before anything else, for even to join a call that is ringing is to ask for one.
+
+    Raises:
+        Refused: forbidden.
+    """
+    if status != "active":
+        raise Refused(Code.FORBIDDEN, "Your account is not active.")
+
+
 def admit(asked: Asked) -> Admitted:
     """The terms of the call.
 

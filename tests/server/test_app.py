@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from server.app import Server
+from server.verifying import restore_person, suspend_person
 from storage import credentials
 from storage.nodes import NodeTaken
 from storage.pool import Pool
@@ -281,6 +282,21 @@ async def test_a_session_revoked_by_another_process_loses_its_sockets_and_its_to
         assert phone.close_code == 4504
         assert not there.server.sessions.is_live(ended)
         assert (await site.ask(mia, "GET", "/auth/me", {}))[0] == 401
+
+
+async def test_who_is_suspended_is_out_until_restored(dsn: str, pool: Pool, tmp_path: Path) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia = await site.login(MIA)
+        phone = await site.device(mia, "phone")
+        assert await suspend_person(dsn, MIA) == 1
+        there.server.revocations.kick()  # Else it would be up to 10 s.
+        await phone.closed()
+        assert phone.close_code == 4504
+        assert (await site.ask(mia, "GET", "/auth/me", {}))[0] == 401
+        await restore_person(dsn, MIA)
+        assert (await site.ask(mia, "GET", "/auth/me", {}))[0] == 401, "the old session stays ended"
+        await site.device(await site.login(MIA), "phone")
 
 
 async def test_a_provider_who_goes_on_a_break_by_rest_is_seen_by_who_watches(

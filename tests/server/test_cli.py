@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from server.cli import app, plainly
+from server.people import make_user
 from storage.pool import Pool
 from tests.end_to_end.driver import ROOT
 
@@ -135,6 +136,26 @@ async def test_what_is_wrong_with_an_account_is_said(
     assert TRACEBACK not in said.err
 
 
+async def test_an_account_is_suspended_and_restored(tmp_path: Path, dsn: str, pool: Pool) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        user_id = await make_user(conn, "Ann", "ann@example.org", "hash", "PTS")
+    status = "select status from users where id = $1"
+    said = await talktime(tmp_path, "user", "suspend", "Ann@Example.org", DATABASE_URL=dsn)
+    assert (said.code, said.out) == (0, "suspended; sessions ended: 0\n"), said.err
+    assert await pool.fetchval(status, user_id) == "suspended"
+    said = await talktime(tmp_path, "user", "restore", "ann@example.org", DATABASE_URL=dsn)
+    assert (said.code, said.out) == (0, "restored\n"), said.err
+    assert await pool.fetchval(status, user_id) == "active"
+
+
+@pytest.mark.parametrize("command", ["suspend", "restore"])
+async def test_an_account_that_is_not_there_is_a_sentence(
+    tmp_path: Path, dsn: str, command: str
+) -> None:
+    said = await talktime(tmp_path, "user", command, "nobody@example.org", DATABASE_URL=dsn)
+    assert (said.code, said.out, said.err) == (1, "", "There is no such account.\n")
+
+
 async def test_migrate_brings_an_empty_database_up_to_date_once(
     tmp_path: Path, postgres: str, pool: Pool
 ) -> None:
@@ -164,6 +185,8 @@ NOWHERE = "postgresql://talk:hunter2@127.0.0.1:1/talk"
         ("migrate",),
         ("ledger", "verify"),
         ("user", "create", "ann@example.org", "--name", "Ann"),
+        ("user", "suspend", "ann@example.org"),
+        ("user", "restore", "ann@example.org"),
     ],
 )
 async def test_a_database_that_does_not_answer_is_a_sentence(

@@ -1,6 +1,7 @@
 """Accounts made by the operator."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
@@ -11,11 +12,14 @@ from server.people import (
     grant,
     make_provider,
     make_user,
+    restore,
+    suspend,
 )
 from storage import credentials, providers, users, wallet
-from storage.errors import Conflict
+from storage.errors import Conflict, NotFound
+from storage.ids import new_id
 from storage.pool import Connection, Pool
-from tests.storage.world import check_books
+from tests.storage.world import NOW_MS, check_books
 
 
 @pytest.fixture
@@ -92,3 +96,42 @@ async def test_a_grant_is_given_once_for_each_key(conn: Connection) -> None:
     balance = await wallet.read_balance(conn, user_id, "PTS")
     assert balance is not None
     assert balance.available_minor == 500
+
+
+async def test_a_suspended_account_has_no_session_and_gets_none_until_it_is_restored(
+    conn: Connection,
+) -> None:
+    user_id = await make_user(conn, "Ann", "ann@example.org", "hash", "PTS")
+    await users.set_phone(conn, user_id, "+4915112345678")
+
+    async def log_in() -> UUID:
+        session_id = new_id()
+        await credentials.open_session(
+            conn,
+            session_id=session_id,
+            user_id=user_id,
+            refresh_hash=session_id.bytes * 2,
+            now_ms=NOW_MS,
+            idle_ms=1_000,
+            lifetime_ms=1_000,
+        )
+        return session_id
+
+    session_id = await log_in()
+    assert await suspend(conn, "ann@example.org", NOW_MS) == [session_id]
+    assert await credentials.revoked_since(conn, NOW_MS) == [(session_id, NOW_MS)]
+    with pytest.raises(NotFound):
+        await log_in()
+    assert await suspend(conn, "+4915112345678", NOW_MS) == [], "again changes nothing"
+    await restore(conn, "ann@example.org")
+    await log_in()
+
+
+async def test_a_deleted_account_is_neither_suspended_nor_restored(conn: Connection) -> None:
+    user_id = await make_user(conn, "Ann", "ann@example.org", "hash", "PTS")
+    await conn.execute("update users set status = 'deleted' where id = $1", user_id)
+    with pytest.raises(NotFound):
+        await suspend(conn, "ann@example.org", NOW_MS)
+    with pytest.raises(NotFound):
+        await restore(conn, "ann@example.org")
+    assert await conn.fetchval("select status from users") == "deleted"

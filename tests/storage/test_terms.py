@@ -34,7 +34,7 @@ async def test_terms_tell_of_both_sides(conn: Connection) -> None:
     terms = await terms_of(conn, caller, callee)
     assert terms is not None
     assert (terms.caller.user_id, terms.callee.user_id) == (caller.id, callee.id)
-    assert terms.callee.status == "active"
+    assert (terms.caller.status, terms.callee.status) == ("active", "active")
     assert terms.provider == Offering(
         display_name="A provider",
         tariff="minute",

@@ -130,6 +130,25 @@ async def test_money_that_is_not_there_is_refused_with_both_amounts(node: Node) 
     assert await wallet_of(node, ann) == (99, 0)
 
 
+async def test_who_is_not_active_starts_no_call_and_joins_none(node: Node) -> None:
+    """A socket and a token may outlive the account by some seconds."""
+    ann, kai = await node.person("Ann", funds=500), await node.provider("Kai", price=100)
+    phone, tab = await node.handset(ann), await node.handset(kai, "tab")
+    status = "update users set status = $2 where id = $1"
+    await node.pool.execute(status, ann.id, "suspended")
+    error = await phone.refused("call_request", toUserId=str(kai.id))
+    assert error["code"] == "forbidden"
+    assert await wallet_of(node, ann) == (500, 0)
+    await node.pool.execute(status, ann.id, "active")
+    await node.pool.execute(status, kai.id, "suspended")
+    assert (await phone.refused("call_request", toUserId=str(kai.id)))["code"] == "not_found"
+    await node.pool.execute(status, kai.id, "active")
+    await phone.ok("call_request", toUserId=str(kai.id))
+    await tab.event("call_incoming")
+    await node.pool.execute(status, kai.id, "suspended")
+    assert (await tab.refused("call_request", toUserId=str(ann.id)))["code"] == "forbidden"
+
+
 async def test_a_price_above_the_callers_limit_is_told_before_anything_happens(node: Node) -> None:
     ann, kai = await node.person(funds=500), await node.provider(price=100)
     phone = await node.handset(ann)
