@@ -144,6 +144,7 @@ def all_routes(parts: Parts) -> list[Route]:
             clock=clock,
             leave_call=parts.actions.leave,
             end_session=desk.end,
+            check_fresh=desk.check_fresh,
         ).table(),
         *AvatarRoutes(
             pool, parts.objects, Pictures(), clock=clock, settings=avatar_settings(config)
@@ -164,6 +165,7 @@ def all_routes(parts: Parts) -> list[Route]:
             currency=config.currency,
             release_after_s=config.release_after_s,
             amount_min=config.payout_min_minor,
+            check_fresh=desk.check_fresh,
         ).table(),
         *PayoutDesk(pool, idempotency=idempotency).table(),
         *PaymentRoutes(

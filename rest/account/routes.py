@@ -12,7 +12,7 @@ from aiohttp import web
 from rest.account import bodies, rules
 from rest.http.body import read_body, read_query
 from rest.http.errors import Fault
-from rest.http.identity import caller, main_role
+from rest.http.identity import FRESH_LOGIN_REQUIRED, CheckFresh, Identity, caller, main_role
 from rest.http.reply import Done, reply
 from rest.http.route import Route, path_id
 from rest.http.toggles import Toggles
@@ -37,14 +37,17 @@ class AccountRoutes:
         clock: Callable[[], int],
         leave_call: Callable[[UUID], Awaitable[None]],
         end_session: Callable[[UUID], None],
+        check_fresh: CheckFresh,
     ) -> None:
         """`currency` is the one balances are shown in, `clock` gives Unix ms. `leave_call` ends a
-        user's live call, `end_session` makes a session's tokens and sockets worthless."""
+        user's live call, `end_session` makes a session's tokens and sockets worthless. Only who
+        passes `check_fresh` may delete the account."""
         self._pool = pool
         self._currency = currency
         self._clock = clock
         self._leave_call = leave_call
         self._end_session = end_session
+        self._check_fresh = check_fresh
 
     def table(self) -> list[Route]:
         return [
@@ -78,7 +81,7 @@ class AccountRoutes:
                 returns=Done,
                 query=bodies.Deletion,
                 tag="user",
-                errors=(BUSY, NOT_EMPTY, NOT_PAID),
+                errors=(FRESH_LOGIN_REQUIRED, BUSY, NOT_EMPTY, NOT_PAID),
                 example=Done(),
             ),
             Route(
@@ -129,6 +132,7 @@ class AccountRoutes:
     async def delete(self, request: web.Request) -> web.Response:
         forfeit = read_query(request, bodies.Deletion).forfeit
         me = caller(request)
+        await within(DB_S, self._check(me))
         # A call holds money and earns some for the other side: its books are closed first.
         await self._leave_call(me.user_id)
         ended = await within(DB_S, self._delete(me.user_id, forfeit))
@@ -137,6 +141,10 @@ class AccountRoutes:
         # One that was asked for while we deleted.
         await self._leave_call(me.user_id)
         return reply(Done())
+
+    async def _check(self, me: Identity) -> None:
+        async with self._pool.acquire(timeout=DB_S) as conn:
+            await self._check_fresh(conn, me)
 
     async def _delete(self, user_id: UUID, forfeit: bool) -> list[UUID]:
         async with self._pool.acquire(timeout=DB_S) as conn, conn.transaction():

@@ -15,7 +15,7 @@ from rest.auth import bodies
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys, new_refresh, refresh_hash
 from rest.http.errors import Fault
-from rest.http.identity import Identity, main_role
+from rest.http.identity import FRESH_LOGIN_REQUIRED, Identity, main_role
 from signalling.limits import Rate
 from storage import credentials, users
 from storage.ids import new_id
@@ -27,11 +27,7 @@ DEVICE_CHARS_MAX = 100
 SUSPENDED = Fault(403, "ACCOUNT_SUSPENDED", "This account is suspended.")
 DELETED = Fault(410, "ACCOUNT_DELETED", "This account was deleted.")
 NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
-# A stolen access token alone must not be enough to take an account over.
 FRESH_MS = 600_000
-FRESH_LOGIN_REQUIRED = Fault(
-    403, "FRESH_LOGIN_REQUIRED", "Log in again; for ten minutes from then on this is allowed."
-)
 
 
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):

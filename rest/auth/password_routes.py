@@ -9,12 +9,12 @@ from uuid import UUID
 from aiohttp import web
 
 from rest.auth.bodies import Password
-from rest.auth.desk import FRESH_LOGIN_REQUIRED, SessionDesk
+from rest.auth.desk import SessionDesk
 from rest.auth.passwords import Passwords, normal
 from rest.auth.rules import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from rest.http.body import Body, read_body
 from rest.http.errors import Fault
-from rest.http.identity import Identity, caller
+from rest.http.identity import FRESH_LOGIN_REQUIRED, Identity, caller
 from rest.http.limiter import Limiter
 from rest.http.reply import Done, reply
 from rest.http.route import Route

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 from aiohttp import web
 
-from rest.http.errors import CHALLENGE, Problem
+from rest.http.errors import CHALLENGE, Fault, Problem
+from storage.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,13 @@ class Identity:
     roles: frozenset[str]
     expires_ms: int
 
+
+# A stolen access token alone must not be enough to take an account over, to end it or to empty it.
+FRESH_LOGIN_REQUIRED = Fault(
+    403, "FRESH_LOGIN_REQUIRED", "Log in again; for ten minutes from then on this is allowed."
+)
+# Raises that for callers who have logged in too long ago.
+CheckFresh = Callable[[Connection, Identity], Awaitable[None]]
 
 ROLE_RANK = ("admin", "companion", "technician", "store_owner", "delivery_partner", "customer")
 IDENTITY = web.RequestKey("identity", Identity)

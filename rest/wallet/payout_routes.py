@@ -11,7 +11,7 @@ from rest.http.body import Body, read_body, read_query
 from rest.http.errors import Fault
 from rest.http.idempotency import ERRORS as KEY_ERRORS
 from rest.http.idempotency import Idempotency, key_of
-from rest.http.identity import caller
+from rest.http.identity import FRESH_LOGIN_REQUIRED, CheckFresh, caller
 from rest.http.pages import PageQuery, first_row
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
@@ -62,14 +62,16 @@ class PayoutRoutes:
         currency: str,
         release_after_s: int,
         amount_min: int,
+        check_fresh: CheckFresh,
     ) -> None:
         """`currency` is the deployment's; earnings are available `release_after_s` after they came,
-        and `amount_min` is the smallest payout."""
+        and `amount_min` is the smallest payout. Only who passes `check_fresh` may ask for one."""
         self._pool = pool
         self._idempotency = idempotency
         self._currency = currency
         self._release_after_s = release_after_s
         self._amount_min = amount_min
+        self._check_fresh = check_fresh
 
     def table(self) -> list[Route]:
         return [
@@ -100,7 +102,7 @@ class PayoutRoutes:
                 tag="wallet",
                 status=201,
                 roles=EARNERS,
-                errors=("INSUFFICIENT_FUNDS", IN_DEBT, *KEY_ERRORS),
+                errors=(FRESH_LOGIN_REQUIRED, "INSUFFICIENT_FUNDS", IN_DEBT, *KEY_ERRORS),
                 example=EXAMPLE,
             ),
             Route(
@@ -158,7 +160,11 @@ class PayoutRoutes:
         body = await read_body(request, PayoutBody)
         if body.amount < self._amount_min:
             raise BELOW_MINIMUM.problem(field="amount", minimum=self._amount_min)
-        user_id, key = caller(request).user_id, key_of(request)
+        me, key = caller(request), key_of(request)
+        user_id = me.user_id
+        # Outside of the key, which would keep the refusal: after a log-in the same key is good.
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            await self._check_fresh(conn, me)
         # An attempt that crashed after its commit finds its payout again under the same id.
         payout_id = new_id() if key is None else uuid5(_PAYOUTS, f"{user_id}:{key}")
 

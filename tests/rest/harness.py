@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestClient
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.http.errors import ErrorBody
+from rest.http.identity import FRESH_LOGIN_REQUIRED, Identity
 from rest.http.openapi import documented_errors
 from rest.http.reply import encode_reply
 from rest.http.route import UUID_PATTERN, Route, mount
@@ -26,7 +27,7 @@ from server.access import Access
 from server.middlewares import Around, install
 from storage import users
 from storage.ids import new_id
-from storage.pool import Pool
+from storage.pool import Connection, Pool
 
 SECRET = "an access secret for tests, 32 bytes or more"
 START_MS = 1_800_000_000_000
@@ -61,6 +62,17 @@ class Person:
     id: UUID
     session_id: UUID
     token: str
+
+
+class Freshness:
+    """Who has logged in lately: everybody but the `stale`."""
+
+    def __init__(self) -> None:
+        self.stale: set[UUID] = set()
+
+    async def check(self, _: Connection, me: Identity) -> None:
+        if me.user_id in self.stale:
+            raise FRESH_LOGIN_REQUIRED.problem()
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from rest.wallet.routes import WalletRoutes
 from storage.pool import Pool
 from tests.rest.calls.conftest import Exchange, node, routes_of
 from tests.rest.conftest import Start
-from tests.rest.harness import CURRENCY, Person
+from tests.rest.harness import CURRENCY, Freshness, Person
 from tests.signalling.harness import Node
 
 __all__ = ["node"]
@@ -29,7 +29,12 @@ async def exchange(start: Start, node: Node) -> Exchange:
         RefundRoutes(pool, idempotency=idempotency),
         WalletRoutes(pool, currency=CURRENCY),
         PayoutRoutes(
-            pool, idempotency=idempotency, currency=CURRENCY, release_after_s=60, amount_min=1
+            pool,
+            idempotency=idempotency,
+            currency=CURRENCY,
+            release_after_s=60,
+            amount_min=1,
+            check_fresh=Freshness().check,
         ),
     )
     return Exchange(rest, node)

@@ -284,6 +284,26 @@ async def test_a_session_revoked_by_another_process_loses_its_sockets_and_its_to
         assert (await site.ask(mia, "GET", "/auth/me", {}))[0] == 401
 
 
+async def test_a_token_of_an_old_log_in_neither_ends_the_account_nor_empties_it(
+    dsn: str, pool: Pool, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        kai = await site.login(KAI)
+        await pool.execute("update session set created_at = created_at - interval '11 minutes'")
+        asked: Json = {"amount": 1_000, "destination": "IBAN"}
+        for method, path, body in (
+            ("DELETE", "/user/delete", {}),
+            ("POST", "/wallet/payouts", asked),
+        ):
+            status, refused = await site.ask(kai, method, path, body)
+            assert (status, refused["error"]) == (403, "FRESH_LOGIN_REQUIRED"), path
+        kai = await site.login(KAI)
+        status, refused = await site.ask(kai, "POST", "/wallet/payouts", asked)
+        assert (status, refused["error"]) == (402, "INSUFFICIENT_FUNDS")
+        assert (await site.ask(kai, "DELETE", "/user/delete", {}))[0] == 200
+
+
 async def test_who_is_suspended_is_out_until_restored(dsn: str, pool: Pool, tmp_path: Path) -> None:
     async with running(dsn, development(tmp_path)) as there:
         site = there.site

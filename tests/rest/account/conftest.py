@@ -10,7 +10,7 @@ import pytest
 from rest.account.routes import AccountRoutes
 from storage.pool import Pool
 from tests.rest.conftest import Start
-from tests.rest.harness import CURRENCY, FakeClock, Rest
+from tests.rest.harness import CURRENCY, FakeClock, Freshness, Rest
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Account:
     rest: Rest
     left: list[UUID] = field(default_factory=list)
     ended: list[UUID] = field(default_factory=list)
+    freshness: Freshness = field(default_factory=Freshness)
 
     async def leave_call(self, user_id: UUID) -> None:
         self.left.append(user_id)
@@ -34,12 +35,14 @@ async def account(start: Start, pool: Pool, clock: FakeClock) -> Account:
     async def leave_call(user_id: UUID) -> None:
         await there.leave_call(user_id)
 
+    freshness = Freshness()
     routes = AccountRoutes(
         pool,
         currency=CURRENCY,
         clock=clock,
         leave_call=leave_call,
         end_session=lambda session_id: there.end_session(session_id),
+        check_fresh=freshness.check,
     )
-    there = Account(await start(routes))
+    there = Account(await start(routes), freshness=freshness)
     return there

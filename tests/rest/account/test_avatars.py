@@ -22,7 +22,7 @@ from storage.objects import Objects, in_folder
 from storage.pool import Pool
 from tests.rest.account.drawing import drawn, png_of_size
 from tests.rest.conftest import Start
-from tests.rest.harness import Answer, FakeClock, Person, Rest
+from tests.rest.harness import Answer, FakeClock, Freshness, Person, Rest
 
 OFTEN = Rate(1_000, 1)
 BOUNDARY = "a-boundary"
@@ -276,7 +276,12 @@ async def test_my_profile_shows_my_picture(
     async def no_call(_: UUID) -> None: ...
 
     account = AccountRoutes(
-        pool, currency="PTS", clock=clock, leave_call=no_call, end_session=lambda _: None
+        pool,
+        currency="PTS",
+        clock=clock,
+        leave_call=no_call,
+        end_session=lambda _: None,
+        check_fresh=Freshness().check,
     )
     settings = AvatarSettings(url_base="https://pictures.example")
     routes = AvatarRoutes(pool, objects, Pictures(), clock=clock, settings=settings)

@@ -41,6 +41,16 @@ async def test_a_deleted_account_is_logged_out_everywhere_at_once(account: Accou
     assert again.id != ann.id
 
 
+async def test_an_old_log_in_deletes_nothing_and_ends_no_call(account: Account) -> None:
+    ann = await account.rest.person("Ann")
+    account.freshness.stale.add(ann.id)
+    refused = await account.rest.call("DELETE", "/user/delete", by=ann, status=403)
+    assert refused.error == "FRESH_LOGIN_REQUIRED"
+    assert (account.left, account.ended) == ([], [])
+    account.freshness.stale.clear()
+    await account.rest.call("DELETE", "/user/delete", by=ann, status=200)
+
+
 async def test_deleting_twice_at_once_is_deleting_once(account: Account) -> None:
     ann = await account.rest.person("Ann")
     answers = await asyncio.gather(

@@ -10,7 +10,7 @@ from rest.settings.routes import SettingsRoutes
 from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
-from tests.rest.harness import CURRENCY, FakeClock, Person, Rest
+from tests.rest.harness import CURRENCY, FakeClock, Freshness, Person, Rest
 
 
 async def no_call(_: UUID) -> None:
@@ -29,7 +29,12 @@ async def rest(start: Start, pool: Pool, clock: FakeClock) -> Rest:
         app=AppVersions(version="1.4.0", min_supported_version="1.2"),
     )
     account = AccountRoutes(
-        pool, currency=CURRENCY, clock=clock, leave_call=no_call, end_session=lambda _: None
+        pool,
+        currency=CURRENCY,
+        clock=clock,
+        leave_call=no_call,
+        end_session=lambda _: None,
+        check_fresh=Freshness().check,
     )
     return await start(settings, account)
 

@@ -12,7 +12,7 @@ from storage import earnings, ledger
 from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
-from tests.rest.harness import CURRENCY, Answer, Person, Rest
+from tests.rest.harness import CURRENCY, Answer, Freshness, Person, Rest
 from tests.storage.world import give
 
 MINIMUM = 100
@@ -20,7 +20,12 @@ WEEK_S = 7 * 86_400
 
 
 @pytest.fixture
-async def rest(start: Start, pool: Pool) -> Rest:
+def freshness() -> Freshness:
+    return Freshness()
+
+
+@pytest.fixture
+async def rest(start: Start, pool: Pool, freshness: Freshness) -> Rest:
     idempotency = Idempotency(pool)
     payouts = PayoutRoutes(
         pool,
@@ -28,6 +33,7 @@ async def rest(start: Start, pool: Pool) -> Rest:
         currency=CURRENCY,
         release_after_s=WEEK_S,
         amount_min=MINIMUM,
+        check_fresh=freshness.check,
     )
     desk = PayoutDesk(pool, idempotency=idempotency)
     return await start(WalletRoutes(pool, currency=CURRENCY), payouts, desk)

@@ -6,7 +6,7 @@ import pytest
 
 from rest.http.idempotency import HEADER
 from storage.ids import new_id
-from tests.rest.harness import Person, Rest
+from tests.rest.harness import Freshness, Person, Rest
 from tests.rest.wallet.conftest import MINIMUM, ask, earn, funds
 
 
@@ -173,3 +173,15 @@ async def test_a_key_of_two_accounts_is_two_payouts(rest: Rest, kai: Person) -> 
     await earn(rest, pat, 1_000)
     made = [(await ask(rest, each, 200, key="same")).body["payout"]["id"] for each in (kai, pat)]
     assert len(set(made)) == 2
+
+
+async def test_an_old_log_in_takes_nothing_out_and_a_fresh_one_may_use_the_same_key(
+    rest: Rest, kai: Person, freshness: Freshness
+) -> None:
+    freshness.stale.add(kai.id)
+    refused = await ask(rest, kai, 500, key="rent", status=403)
+    assert refused.error == "FRESH_LOGIN_REQUIRED"
+    assert await funds(rest, kai) == 1_000
+    freshness.stale.clear()
+    await ask(rest, kai, 500, key="rent")
+    assert await funds(rest, kai) == 500
