@@ -30,7 +30,7 @@ from server.call_watch import CallWatch
 from server.clock import node_clock
 from server.config import Config
 from server.deliveries import Deliveries
-from server.doorman import Doorman
+from server.doorman import HANDSHAKES, Doorman
 from server.handlers import job_handlers
 from server.jobs import JobRunner
 from server.makers import make_gateways, make_objects, make_passwords
@@ -184,7 +184,13 @@ class Server:
         presence = MemoryPresence(space, name)
         self.board = PresenceBoard(self.socket_limits, self.clock)
         self.desk = CallDesk(
-            doorman=Doorman(self.pool, self.keys, self.sessions),
+            doorman=Doorman(
+                self.pool,
+                self.keys,
+                self.sessions,
+                self.clock,
+                handshakes=HANDSHAKES if config.user_burst and config.user_per_s else None,
+            ),
             presence=presence,
             socket_limits=self.socket_limits,
             call_limits=self.call_limits,

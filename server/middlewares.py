@@ -41,7 +41,7 @@ _log = structlog.stdlib.get_logger("talktime.http")
 @dataclass(frozen=True, slots=True)
 class Around:
     """Settings. `unbounded` are exact paths without a deadline (the socket's, which has limits of
-    its own). `admit` is asked about every other request but those of `free` paths, and raises.
+    its own). `admit` is asked about every request but those of `free` paths, and raises.
     `https_only` tells browsers to come by HTTPS."""
 
     deadline_s: float = DEADLINE_S
@@ -132,7 +132,7 @@ async def errors_to_json(request: web.Request, handler: Handler) -> web.StreamRe
             _log.exception("unexpected", incident=request_id)
             problem = internal(request_id)
         response = answer(problem, request_id)
-        if problem.status in (408, 413) or _upgrades_with_body(request):
+        if problem.status in (408, 413) or hdrs.UPGRADE in request.headers:
             # What is left of the request must not be taken for the next one.
             response.force_close()
         return response
@@ -144,10 +144,10 @@ def _bounds(settings: Around) -> Middleware:
         refuse_tokens(request)
         if _upgrades_with_body(request):
             raise Problem(400, "BAD_REQUEST", "An upgrade has no body.")
-        if request.path in settings.unbounded:
-            return await handler(request)
         if settings.admit is not None and request.path not in settings.free:
             settings.admit(request)
+        if request.path in settings.unbounded:
+            return await handler(request)
         try:
             async with asyncio.timeout(settings.deadline_s) as deadline:
                 return await handler(request)
