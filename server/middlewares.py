@@ -35,6 +35,8 @@ SECURITY_HEADERS = {
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 
 _request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# `[v6]`, `[v6]:port` or `v4:port`.
+_hop = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5})", re.ASCII)
 _log = structlog.stdlib.get_logger("talktime.http")
 
 
@@ -185,15 +187,25 @@ def forwarded_address(request: web.Request, trusted: Sequence[Network]) -> str |
     """
     if not trusted or not _is_within(request.remote or "", trusted):
         return None
-    hops = [hop.strip() for hop in ",".join(request.headers.getall(FORWARDED, [])).split(",")]
-    for hop in reversed(hops):
-        try:
-            ip_address(hop)
-        except ValueError:
+    hops = ",".join(request.headers.getall(FORWARDED, [])).split(",")
+    for hop in map(_address_in, reversed(hops)):
+        if hop is None:
             return None
         if not _is_within(hop, trusted):
             return hop
     return None
+
+
+def _address_in(hop: str) -> str | None:
+    """The address of a hop, which some proxies write with its port; None if there is none."""
+    hop = hop.strip()
+    named = _hop.fullmatch(hop)
+    address = hop if named is None else named[1] or named[2]
+    try:
+        ip_address(address)
+    except ValueError:
+        return None
+    return address
 
 
 def _is_within(address: str, networks: Sequence[Network]) -> bool:
