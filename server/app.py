@@ -43,6 +43,7 @@ from server.watching import Watching
 from server.web_app import make_web_app
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
+from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House, Opener
 from signalling.calls.performer import CallPerformer
 from signalling.calls.recovery import recover
@@ -209,7 +210,7 @@ class Server:
         )
         opener = Opener(
             pool=self.pool,
-            terms=self.terms,
+            terms=CountedLookups(self.terms, self.call_limits),
             registry=self.registry,
             books=self.combiner,
             performer=performer,
