@@ -31,7 +31,7 @@ from server.call_watch import CallWatch
 from server.clock import node_clock
 from server.config import Config
 from server.deliveries import Deliveries
-from server.doorman import Doorman
+from server.doorman import HANDSHAKES, Doorman
 from server.handlers import job_handlers
 from server.jobs import JobRunner
 from server.makers import make_gateways, make_objects, make_passwords
@@ -46,6 +46,7 @@ from server.watching import Watching
 from server.web_app import make_web_app
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
+from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House, Opener
 from signalling.calls.performer import CallPerformer
 from signalling.calls.recovery import recover
@@ -191,7 +192,13 @@ class Server:
         presence = MemoryPresence(space, name)
         self.board = PresenceBoard(self.socket_limits, self.clock)
         self.desk = CallDesk(
-            doorman=Doorman(self.pool, self.keys, self.sessions),
+            doorman=Doorman(
+                self.pool,
+                self.keys,
+                self.sessions,
+                self.clock,
+                handshakes=HANDSHAKES if config.user_burst and config.user_per_s else None,
+            ),
             presence=presence,
             socket_limits=self.socket_limits,
             call_limits=self.call_limits,
@@ -210,7 +217,7 @@ class Server:
         )
         opener = Opener(
             pool=self.pool,
-            terms=self.terms,
+            terms=CountedLookups(self.terms, self.call_limits),
             registry=self.registry,
             books=self.combiner,
             performer=performer,

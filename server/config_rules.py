@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from importlib.util import find_spec
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -31,6 +32,9 @@ SECRETS = (
 )
 # The embedded server has 100 connections; the queue, migrations and tools need a few of them.
 EMBEDDED_POOL_MAX = 80
+# 10.0.0.0/8 is the largest private network; nobody's own is shorter than these.
+V4_BITS_MIN = 8
+V6_BITS_MIN = 16
 
 Fault = tuple[str, str]
 
@@ -95,12 +99,22 @@ def production_faults(config: Config) -> list[Fault]:
         found.append(("argon2_profile", "test is for tests only"))
     if "*" in config.cors_origins:
         found.append(("cors_origins", "must name each origin"))
+    if any(_is_wide(text) for text in config.trusted_proxies):
+        found.append(
+            ("trusted_proxies", f"must be /{V4_BITS_MIN} (IPv6: /{V6_BITS_MIN}) or longer")
+        )
     if not config.public_url.startswith("https://"):
         found.append(("public_url", "must be set, and begin with https://"))
     found += sms_production_faults(config)
     if config.database_url is not None:
         found += _remote_faults(config)
     return found
+
+
+def _is_wide(network: str) -> bool:
+    """So large that clients are in it, who could then say where they come from."""
+    parsed = ip_network(network)
+    return parsed.prefixlen < (V4_BITS_MIN if parsed.version == 4 else V6_BITS_MIN)
 
 
 def _parts(url: str) -> SplitResult | None:

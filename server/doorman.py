@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
+from rest.http.limiter import Limiter
 from signalling.codes import Code, Refused
 from signalling.events import Profile
 from signalling.handlers.table import ENDED
+from signalling.limits import Rate
 from signalling.sockets.identity import Identity
 from storage import users
 from storage.errors import Unavailable
 from storage.pool import Pool, within
 
 READ_S = 4.0
+# Of one user, on all their devices. A phone that comes back and back pauses longer than this.
+HANDSHAKES = Rate(30, 1_000)
 
 
 class Doorman:
-    def __init__(self, pool: Pool, keys: TokenKeys, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        keys: TokenKeys,
+        sessions: Sessions,
+        clock: Callable[[], int],
+        *,
+        handshakes: Rate | None = HANDSHAKES,
+    ) -> None:
+        """`clock` gives Unix ms and never goes back; `handshakes` None is no limit."""
+        self._by_user = None if handshakes is None else Limiter(handshakes, clock)
         self._pool = pool
         self._keys = keys
         self._sessions = sessions
@@ -26,11 +41,15 @@ class Doorman:
     async def authenticate(self, token: str) -> Identity:
         """
         Raises:
-            Refused: unauthorized, unavailable; and what `TokenKeys.read` says of a bad token.
+            Refused: unauthorized, rate_limited, unavailable; and what `TokenKeys.read` says of a
+                bad token.
         """
         claims = self._keys.read(token)
         if not self.is_live(claims.session_id):
             raise Refused(Code.UNAUTHORIZED, ENDED)
+        wait_ms = 0 if self._by_user is None else self._by_user.take(str(claims.user_id))
+        if wait_ms > 0:
+            raise Refused(Code.RATE_LIMITED, "Too many sockets; wait.", retry_after_ms=wait_ms)
         try:
             found = await within(READ_S, self._read(claims.user_id))
         except Unavailable as fault:

@@ -1,5 +1,6 @@
 """/health: the process lives. /ready: it can take calls. For balancers and people."""
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from storage.errors import Unavailable
 from storage.pool import Pool, within
 
 READY_S = 1.0
+KEPT_S = 1.0
 
 
 class Health(Shape, frozen=True):
@@ -41,13 +43,18 @@ class HealthRoutes:
         waiting: Callable[[], int],
         healthy: Callable[[], bool],
         draining: Callable[[], bool],
+        kept_s: float = KEPT_S,
     ) -> None:
+        """What the database answers is taken to hold for `kept_s`."""
         self._pool = pool
         self._version = version
         self._node = node
         self._waiting = waiting
         self._healthy = healthy
         self._draining = draining
+        self._kept_s = kept_s
+        self._asked: asyncio.Task[bool] | None = None
+        self._asked_s = 0.0
 
     def table(self) -> list[Route]:
         return [
@@ -89,6 +96,15 @@ class HealthRoutes:
         return reply(shape, status=200 if ready else 503)
 
     async def _database_answers(self) -> bool:
+        """One question at a time, and seldom: whoever likes may ask us."""
+        loop = asyncio.get_running_loop()
+        asked = self._asked
+        if asked is None or (asked.done() and loop.time() - self._asked_s >= self._kept_s):
+            asked = self._asked = loop.create_task(self._ask(), name="ready")
+            self._asked_s = loop.time()
+        return await asyncio.shield(asked)
+
+    async def _ask(self) -> bool:
         try:
             return await within(READY_S, self._ask_database())
         except Unavailable:

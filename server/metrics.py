@@ -130,7 +130,9 @@ class Metrics:
         given = request.headers.get("Authorization", "")
         if not self._token or not given.startswith(BEARER):
             return False
-        return hmac.compare_digest(given.removeprefix(BEARER).encode(), self._token.encode())
+        # A header may hold bytes that are no UTF-8; aiohttp keeps them as surrogates.
+        borne = given.removeprefix(BEARER).encode(errors="surrogateescape")
+        return hmac.compare_digest(borne, self._token.encode())
 
 
 def is_from_here(request: web.Request) -> bool:

@@ -35,13 +35,15 @@ SECURITY_HEADERS = {
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 
 _request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# `[v6]`, `[v6]:port` or `v4:port`.
+_hop = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5})", re.ASCII)
 _log = structlog.stdlib.get_logger("talktime.http")
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
     """Settings. `unbounded` are exact paths without a deadline (the socket's, which has limits of
-    its own). `admit` is asked about every other request but those of `free` paths, and raises.
+    its own). `admit` is asked about every request but those of `free` paths, and raises.
     `https_only` tells browsers to come by HTTPS."""
 
     deadline_s: float = DEADLINE_S
@@ -132,7 +134,7 @@ async def errors_to_json(request: web.Request, handler: Handler) -> web.StreamRe
             _log.exception("unexpected", incident=request_id)
             problem = internal(request_id)
         response = answer(problem, request_id)
-        if problem.status in (408, 413) or _upgrades_with_body(request):
+        if problem.status in (408, 413) or hdrs.UPGRADE in request.headers:
             # What is left of the request must not be taken for the next one.
             response.force_close()
         return response
@@ -144,10 +146,10 @@ def _bounds(settings: Around) -> Middleware:
         refuse_tokens(request)
         if _upgrades_with_body(request):
             raise Problem(400, "BAD_REQUEST", "An upgrade has no body.")
-        if request.path in settings.unbounded:
-            return await handler(request)
         if settings.admit is not None and request.path not in settings.free:
             settings.admit(request)
+        if request.path in settings.unbounded:
+            return await handler(request)
         try:
             async with asyncio.timeout(settings.deadline_s) as deadline:
                 return await handler(request)
@@ -185,15 +187,25 @@ def forwarded_address(request: web.Request, trusted: Sequence[Network]) -> str |
     """
     if not trusted or not _is_within(request.remote or "", trusted):
         return None
-    hops = [hop.strip() for hop in ",".join(request.headers.getall(FORWARDED, [])).split(",")]
-    for hop in reversed(hops):
-        try:
-            ip_address(hop)
-        except ValueError:
+    hops = ",".join(request.headers.getall(FORWARDED, [])).split(",")
+    for hop in map(_address_in, reversed(hops)):
+        if hop is None:
             return None
         if not _is_within(hop, trusted):
             return hop
     return None
+
+
+def _address_in(hop: str) -> str | None:
+    """The address of a hop, which some proxies write with its port; None if there is none."""
+    hop = hop.strip()
+    named = _hop.fullmatch(hop)
+    address = hop if named is None else named[1] or named[2]
+    try:
+        ip_address(address)
+    except ValueError:
+        return None
+    return address
 
 
 def _is_within(address: str, networks: Sequence[Network]) -> bool:

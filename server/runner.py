@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from rest.http.errors import Problem, answer, internal
 from server.middlewares import SECURITY_HEADERS, sign_off
@@ -57,6 +57,9 @@ class _Protocol(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("a part of another answer is on its way")
         request_id = str(new_id())
+        if isinstance(exc, UnicodeEncodeError) and hdrs.EXPECT in request.headers:
+            # aiohttp repeats what it was asked to expect, and cannot if that is no text.
+            status = 400
         if status < 500:
             _log.info("unreadable", status=status, request_id=request_id)
             problem = Problem(status, "BAD_REQUEST", "This is no request that can be read.")

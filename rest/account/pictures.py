@@ -18,6 +18,10 @@ SIDE_MIN = reencode.SIDE_MIN
 CHILD = str(Path(reencode.__file__).resolve())
 # A picture of 512 × 512 takes a tenth of it; a child that was taken over must not fill our memory.
 OUT_BYTES_MAX = 2 * MIB
+# A progressive JPEG has ten or so, each of which is a pass over the whole picture and may be a few
+# bytes long. The marker stands nowhere in the coded data itself.
+SCANS_MAX = 64
+SCAN = b"\xff\xda"
 
 
 class BadPicture(Exception):
@@ -27,11 +31,12 @@ class BadPicture(Exception):
 class ChildLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Of one child, and how many there may be.
 
-    The memory is address space: a WebP of 16.8 million pixels takes 300 MiB, the others less.
+    The memory is address space: a WebP of 16.8 million pixels takes 300 MiB, the others less. The
+    processor needs 0.7 s for as many pixels of the kind that takes longest, a PNG.
     """
 
     memory_bytes: int = 384 * MIB
-    cpu_s: int = 5
+    cpu_s: int = 2
     wall_s: float = 10.0
     at_once: int = 2
     waiting_max: int = 8
@@ -52,6 +57,8 @@ class Pictures:
             BadPicture: broken, too small, too many pixels, or more work than a picture may be.
             Unavailable: too many are waiting already, or the machine has no time for a child.
         """
+        if kind_of(data) == "jpeg" and data.count(SCAN) > SCANS_MAX:
+            raise BadPicture(f"A JPEG has at most {SCANS_MAX} scans.")
         if self._inside >= self._limits.at_once + self._limits.waiting_max:
             raise Unavailable("Too many pictures are being made at this moment.")
         self._inside += 1

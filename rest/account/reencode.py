@@ -8,6 +8,7 @@ is made to hurt can hurt this process alone. The exit status says what was wrong
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -15,6 +16,7 @@ SIDE_MIN = 64
 PIXELS_MAX = 16_777_216
 SIDE_MAX = 512  # of what comes out
 QUALITY = 82
+NICENESS = 10
 
 UNREADABLE = 10
 TOO_SMALL = 11
@@ -22,9 +24,11 @@ TOO_MANY_PIXELS = 12
 
 
 def bind(memory_bytes: int, cpu_s: int) -> None:
-    """No more memory, time, files or core dumps than this, for the rest of the process's life."""
+    """No more memory, time, files or core dumps than this, for the rest of the process's life, and
+    processor time that the server does not want."""
     import resource  # Not on every system; there this process ends, and no picture is taken.
 
+    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

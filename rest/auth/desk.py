@@ -41,7 +41,9 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     replay_grace_ms: int = 10_000
     # A log-in then revokes the account's other sessions.
     single_session: bool = False
+    # Of an account from one address, and from all: nobody's wrong tries keep its owner out.
     login_account: Rate = Rate(5, 12_000)
+    login_account_anywhere: Rate = Rate(50, 12_000)
     login_address: Rate = Rate(20, 3_000)
     signup_address: Rate = Rate(5, 10_000)
 

@@ -64,6 +64,7 @@ class AuthRoutes:
         self._leave_call = leave_call
         self._settings = desk.settings
         self._by_account = Limiter(self._settings.login_account, clock)
+        self._by_account_anywhere = Limiter(self._settings.login_account_anywhere, clock)
         self._by_address = Limiter(self._settings.login_address, clock)
         self._signups = Limiter(self._settings.signup_address, clock)
 
@@ -168,13 +169,16 @@ class AuthRoutes:
         email = None if body.email is None else body.email.strip().lower()
         phone = None if body.phone is None else phones.e164(body.phone, self._settings.region)
         account = email or phone or "unknown"
-        self._by_address.check(address_of(request))
-        self._by_account.check(account)
+        address = address_of(request)
+        self._by_address.check(address)
+        self._by_account.check(f"{address} {account}")
+        self._by_account_anywhere.check(account)
         found = await within(DB_S, self._find(email, phone))
         kept = None if found is None else found.password_hash
         if not await self._passwords.check(body.password, kept) or found is None:
             raise BAD_CREDENTIALS.problem()
-        self._by_account.forgive(account)
+        self._by_account.forgive(f"{address} {account}")
+        self._by_account_anywhere.forgive(account)
         device = device_of(request)
         fresh = None
         if self._passwords.is_outdated(found.password_hash):

@@ -106,7 +106,12 @@ class SocketEndpoint:
         if origin is None:
             return True
         origin = origin.rstrip("/").lower()
-        return origin in self._origins or urlsplit(origin).netloc == request.host.lower()
+        if origin in self._origins:
+            return True
+        try:
+            return urlsplit(origin).netloc == request.host.lower()
+        except ValueError:  # Brackets with no address in them.
+            return False
 
 
 def bearer(request: web.Request) -> str | None:

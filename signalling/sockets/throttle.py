@@ -2,6 +2,8 @@
 
 from signalling.limits import Rate
 
+KEYS_MAX = 20_000
+
 
 class TokenBucket:
     """`burst` at once, then one every `every_ms`.
@@ -27,6 +29,40 @@ class TokenBucket:
             return wait_ms
         self._full_at_ms = full_at_ms
         return 0
+
+
+class TokenBuckets:
+    """A bucket for each key, as one number; keys whose bucket is full again are forgotten."""
+
+    def __init__(self, rate: Rate, *, keys_max: int = KEYS_MAX) -> None:
+        self._rate = rate
+        self._keys_max = keys_max
+        # When the key's bucket is full again, in ms. The oldest entry stands first.
+        self._full_at_ms: dict[str, int] = {}
+
+    def take(self, key: str, now_ms: int) -> int:
+        """Take one; 0 if there was one, else the milliseconds until there is."""
+        full_at_ms = max(self._full_at_ms.pop(key, now_ms), now_ms)
+        wait_ms = full_at_ms - now_ms - (self._rate.burst - 1) * self._rate.every_ms
+        if wait_ms <= 0:
+            full_at_ms += self._rate.every_ms
+            wait_ms = 0
+        if len(self._full_at_ms) >= self._keys_max:
+            self._forget(now_ms)
+        self._full_at_ms[key] = full_at_ms
+        return wait_ms
+
+    def forgive(self, key: str) -> None:
+        """Fill the bucket of this key."""
+        self._full_at_ms.pop(key, None)
+
+    def _forget(self, now_ms: int) -> None:
+        for key in [key for key, full_at in self._full_at_ms.items() if full_at <= now_ms]:
+            del self._full_at_ms[key]
+        if len(self._full_at_ms) >= self._keys_max:
+            # Still too many: the tenth that was touched longest ago goes.
+            for key in list(self._full_at_ms)[: self._keys_max // 10 + 1]:
+                del self._full_at_ms[key]
 
 
 class Window:

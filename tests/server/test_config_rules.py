@@ -53,6 +53,11 @@ def test_production_starts_with_the_two_settings_it_must_have() -> None:
         ({"sandbox_gateway": True}, "TALKTIME_SANDBOX_GATEWAY", "development only"),
         ({"argon2_profile": "test"}, "TALKTIME_ARGON2_PROFILE", "tests only"),
         ({"cors_origins": "*"}, "TALKTIME_CORS_ORIGINS", "each origin"),
+        ({"trusted_proxies": "0.0.0.0/0"}, "TALKTIME_TRUSTED_PROXIES", "/8"),
+        ({"trusted_proxies": "10.0.0.0/8,0.0.0.0/1,128.0.0.0/1"}, "TALKTIME_TRUSTED_PROXIES", "/8"),
+        ({"trusted_proxies": "10.0.0.0/7"}, "TALKTIME_TRUSTED_PROXIES", "/8"),
+        ({"trusted_proxies": "::/0"}, "TALKTIME_TRUSTED_PROXIES", "/16"),
+        ({"trusted_proxies": "2000::/15"}, "TALKTIME_TRUSTED_PROXIES", "/16"),
         ({"public_url": "http://talk.example"}, "TALKTIME_PUBLIC_URL", "https://"),
         ({"public_url": ""}, "TALKTIME_PUBLIC_URL", "https://"),
         ({"database_url": "postgresql://u@d.example/x?sslmode=require"}, "DATABASE_URL", "passw"),
@@ -64,6 +69,11 @@ def test_production_refuses(given: dict[str, Any], named: str, says: str) -> Non
     with pytest.raises(ConfigError) as caught:
         production(**given)
     assert any(line.startswith(f"{named}:") and says in line for line in caught.value.faults)
+
+
+def test_production_takes_proxies_of_a_network_of_one_s_own() -> None:
+    config = production(trusted_proxies="10.0.0.0/8, 127.0.0.1, fd00::/16, ::1")
+    assert production_faults(config) == []
 
 
 @pytest.mark.parametrize(

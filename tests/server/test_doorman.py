@@ -11,8 +11,10 @@ from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from server.doorman import Doorman
 from signalling.codes import Code, Refused
+from signalling.limits import Rate
 from storage.ids import new_id
 from storage.pool import Pool
+from tests.rest.harness import FakeClock
 from tests.storage.world import make_user
 
 KEYS = TokenKeys("an access secret for tests, 32 bytes or more")
@@ -25,7 +27,7 @@ def sessions() -> Sessions:
 
 @pytest.fixture
 def doorman(pool: Pool, sessions: Sessions) -> Doorman:
-    return Doorman(pool, KEYS, sessions)
+    return Doorman(pool, KEYS, sessions, FakeClock())
 
 
 async def account(pool: Pool) -> UUID:
@@ -67,3 +69,25 @@ async def test_without_a_database_nobody_is_judged(pool: Pool, doorman: Doorman)
     token = token_of(await account(pool), new_id())
     pool.terminate()
     assert await refused(doorman, token) is Code.UNAVAILABLE
+
+
+async def test_one_user_may_not_come_again_and_again_while_others_come(
+    pool: Pool, sessions: Sessions
+) -> None:
+    clock = FakeClock()
+    doorman = Doorman(pool, KEYS, sessions, clock, handshakes=Rate(2, 1_000))
+    ann, bob = [token_of(await account(pool), new_id()) for _ in range(2)]
+    for _ in range(2):
+        await doorman.authenticate(ann)
+    assert await refused(doorman, ann) is Code.RATE_LIMITED
+    await doorman.authenticate(bob)
+    clock.move(1_000)
+    await doorman.authenticate(ann)
+    assert await refused(doorman, ann) is Code.RATE_LIMITED
+
+
+async def test_without_a_limit_one_user_may(pool: Pool, sessions: Sessions) -> None:
+    doorman = Doorman(pool, KEYS, sessions, FakeClock(), handshakes=None)
+    ann = token_of(await account(pool), new_id())
+    for _ in range(40):
+        await doorman.authenticate(ann)

@@ -1,5 +1,6 @@
 """What balancers ask: does it live, and can it take calls."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,12 @@ class Ward:
 
 
 @pytest.fixture
-async def ward(dsn: str) -> AsyncIterator[Ward]:
+def kept_s() -> float:
+    return 0.0
+
+
+@pytest.fixture
+async def ward(dsn: str, kept_s: float) -> AsyncIterator[Ward]:
     pool = await pools.create_pool(dsn, min_size=0, max_size=1)
     routes = HealthRoutes(
         pool,
@@ -42,6 +48,7 @@ async def ward(dsn: str) -> AsyncIterator[Ward]:
         waiting=lambda: 7,
         healthy=lambda: made.healthy,
         draining=lambda: made.draining,
+        kept_s=kept_s,
     )
     keys = TokenKeys(SECRET)
     app, rows = make_test_app([routes], keys=keys, sessions=Sessions(FakeClock(), access_ttl_s=60))
@@ -110,3 +117,28 @@ async def test_without_any_database_it_is_not_ready(ward: Ward) -> None:
     await ward.pool.close()
     status, body = await ward.ask("/ready")
     assert (status, body["database"]) == (503, False)
+
+
+class TestKept:
+    @pytest.fixture
+    def kept_s(self) -> float:
+        return 60.0
+
+    async def test_the_database_is_asked_once_however_many_ask_us(
+        self, ward: Ward, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        async def counted(routes: HealthRoutes) -> bool:
+            asked.append(routes)
+            return True
+
+        monkeypatch.setattr(HealthRoutes, "_ask_database", counted)
+        answers = await asyncio.gather(*(ward.ask("/ready") for _ in range(20)))
+        assert answers == [(200, READY)] * 20
+        assert len(asked) == 1
+        ward.draining = True
+        assert (await ward.ask("/ready"))[1]["draining"] is True
+        ward.healthy = False
+        assert (await ward.ask("/ready"))[1]["database"] is False
+        assert len(asked) == 1

@@ -19,6 +19,7 @@ from uuid import UUID
 from server.people import grant, make_provider
 from signalling.calls.actions import Actions
 from signalling.calls.host import Handle, Host
+from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House, Opener
 from signalling.calls.performer import CallPerformer
 from signalling.calls.registry import Registry
@@ -161,7 +162,7 @@ class Node:
         self.terms = TermsReader(pool)
         self.opener = Opener(
             pool=pool,
-            terms=self.terms,
+            terms=CountedLookups(self.terms, limits),
             registry=self.registry,
             books=self.combiner,
             performer=CallPerformer(self.fanout, self.combiner, push, turn, closed=self._closed),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from rest.account.pictures import BadPicture, ChildLimits, Pictures, kind_of
+from rest.account.pictures import CHILD, SCAN, BadPicture, ChildLimits, Pictures, kind_of
+from rest.account.reencode import NICENESS
 from storage.errors import Unavailable
 from tests.rest.account.drawing import drawn, png_of_size
 
@@ -29,6 +34,30 @@ async def test_a_bomb_is_refused_by_its_header_alone() -> None:
     # So little time that not even a part of it could be decoded.
     with pytest.raises(BadPicture, match=r"at most 16[.]8 million"):
         await Pictures(ChildLimits(cpu_s=1)).reencode(bomb)
+
+
+def in_scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan is there again and again."""
+    whole = drawn("JPEG", (128, 128), progressive=True)
+    last = whole.rindex(SCAN)
+    return whole[:last] + whole[last:-2] * (count - whole.count(SCAN) + 1) + whole[-2:]
+
+
+async def test_a_jpeg_of_many_scans_is_refused_before_a_child_begins() -> None:
+    assert opened(await Pictures().reencode(in_scans(20))).format == "WEBP"
+    no_child = Pictures(ChildLimits(wall_s=0))
+    with pytest.raises(BadPicture, match="64 scans"):
+        await no_child.reencode(in_scans(65))
+    # What looks like a scan in another kind of file is just data.
+    assert await Pictures().reencode(drawn("PNG", (100, 100)) + SCAN * 100)
+
+
+async def test_a_child_gives_way_to_the_server() -> None:
+    script = f"import os, sys; sys.path.insert(0, {str(Path(CHILD).parent)!r}); "
+    script += "import reencode; reencode.bind(10**9, 2); print(os.nice(0))"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-Ic", script, stdout=PIPE)
+    told, _ = await child.communicate()
+    assert int(told) >= min(19, os.nice(0) + NICENESS)
 
 
 @pytest.mark.parametrize("size", [(63, 64), (64, 63), (1, 1)])

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from argon2 import PasswordHasher
 
+from rest.auth import routes
 from rest.auth.tokens import TokenKeys
 from signalling.limits import Rate
 from tests.rest.auth.conftest import Auth, StartAuth
@@ -207,6 +208,40 @@ async def test_a_success_forgives_the_tries_before_it(auth: Auth) -> None:
         for password, status in [("wrong password", 401)] * 4 + [("correct horse", 200)]:
             body = {"email": "ann@example.org", "password": password}
             await auth.rest.call("POST", "/auth/login", json=body, status=status)
+
+
+@pytest.fixture
+def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests come from where their header From says."""
+    monkeypatch.setattr(routes, "address_of", lambda request: request.headers.get("From", "home"))
+
+
+@pytest.mark.usefixtures("addresses")
+async def test_wrong_tries_from_elsewhere_do_not_keep_the_owner_out(auth: Auth) -> None:
+    await auth.sign_up()
+    body = {"email": "ann@example.org", "password": "wrong password"}
+    for status in [401] * 5 + [429] * 3:
+        await auth.rest.call(
+            "POST", "/auth/login", json=body, headers={"From": "elsewhere"}, status=status
+        )
+    body["password"] = "correct horse"
+    await auth.rest.call("POST", "/auth/login", json=body, status=200)
+
+
+@pytest.mark.usefixtures("addresses")
+async def test_an_account_cannot_be_tried_from_many_addresses(
+    start_auth: StartAuth, clock: FakeClock
+) -> None:
+    auth = await start_auth(login_account_anywhere=Rate(4, 12_000))
+    await auth.sign_up()
+    body = {"email": "ann@example.org", "password": "wrong password"}
+    for number, status in enumerate([401] * 4 + [429] * 2):
+        await auth.rest.call(
+            "POST", "/auth/login", json=body, headers={"From": str(number)}, status=status
+        )
+    clock.move(12_000)
+    body["password"] = "correct horse"
+    await auth.rest.call("POST", "/auth/login", json=body, status=200)
 
 
 async def test_one_address_cannot_try_many_accounts(start_auth: StartAuth) -> None:

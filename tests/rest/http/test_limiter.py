@@ -58,5 +58,5 @@ def test_memory_is_bounded_and_a_busy_key_survives_a_flood_of_others() -> None:
             limiter.take("busy")
         limiter.take(f"other-{n}")
         clock.move(1)
-    assert len(limiter._full_at) <= 100
+    assert len(limiter._buckets._full_at_ms) <= 100
     assert limiter.take("busy") > 0

@@ -69,6 +69,10 @@ async def test_a_plain_request_is_told_to_upgrade(rig: Rig) -> None:
         ("https://evil.example", 403),
         ("null", 403),
         ("", 403),
+        ("http://[", 403),
+        ("http://[::1", 403),
+        ("http://[nonsense]", 403),
+        ("http://\u2100", 403),
     ],
 )
 async def test_pages_of_foreign_origins_are_refused(rig: Rig, origin: str, status: int) -> None:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalling.limits import Rate
-from signalling.sockets.throttle import TokenBucket, Window
+from signalling.sockets.throttle import TokenBucket, TokenBuckets, Window
 
 
 def test_a_burst_passes_and_then_one_for_each_interval() -> None:
@@ -52,3 +52,14 @@ def test_a_window_is_over_with_one_more_than_its_maximum() -> None:
 def test_a_window_begins_anew_when_it_has_passed() -> None:
     window = Window(2, 1_000)
     assert [window.over(at_ms) for at_ms in (0, 1, 1_000, 1_001, 1_002)] == [False] * 4 + [True]
+
+
+def test_each_key_has_a_bucket_of_its_own_and_their_number_is_bounded() -> None:
+    buckets = TokenBuckets(Rate(2, 100), keys_max=10)
+    assert [buckets.take("a", 0) for _ in range(3)] == [0, 0, 100]
+    assert buckets.take("b", 0) == 0
+    buckets.forgive("a")
+    assert buckets.take("a", 0) == 0
+    for number in range(100):
+        buckets.take(str(number), 0)
+        assert len(buckets._full_at_ms) <= 10
