@@ -10,6 +10,7 @@ from time import time
 from uuid import UUID
 
 import msgspec
+from aiohttp import WSServerHandshakeError
 from rich.console import Console
 
 from rest.auth.tokens import TokenKeys
@@ -25,10 +26,11 @@ PRICE_MINOR = 1
 TOKEN_TTL_S = 3_600
 
 HINT = (
-    "The server's limits for one address stopped some calls. For a load, start it with "
-    "TALKTIME_SOCKETS_PER_ADDRESS_MAX, TALKTIME_CALL_REQUEST_BURST, TALKTIME_CALLS_PER_HOUR_MAX "
-    "and TALKTIME_COOLDOWN_CALLS set high."
+    "The server's limits for one address or user stopped some of it. For a load, start it with "
+    "TALKTIME_ADDRESS_PER_S=0 and TALKTIME_USER_PER_S=0, and TALKTIME_SOCKETS_PER_ADDRESS_MAX, "
+    "TALKTIME_CALL_REQUEST_BURST, TALKTIME_CALLS_PER_HOUR_MAX and TALKTIME_COOLDOWN_CALLS set high."
 )
+TOO_MANY = 429
 LIMITS = frozenset({"rate_limited", "cooldown"})
 
 
@@ -52,15 +54,21 @@ async def load(config: Config, dsn: str, url: str, wanted: Load, console: Consol
         pairs = [await make_pair(conn, config, keys, number) for number in range(wanted.pairs)]
     finally:
         await conn.close()
-    report = await run_load(
-        url,
-        pairs,
-        calls=wanted.calls,
-        rate=wanted.rate,
-        talk_s=wanted.talk_s,
-        mix=wanted.mix,
-        thresholds=wanted.thresholds,
-    )
+    try:
+        report = await run_load(
+            url,
+            pairs,
+            calls=wanted.calls,
+            rate=wanted.rate,
+            talk_s=wanted.talk_s,
+            mix=wanted.mix,
+            thresholds=wanted.thresholds,
+        )
+    except WSServerHandshakeError as refused:
+        if refused.status != TOO_MANY:
+            raise
+        console.print(HINT)
+        return 1
     console.print(report)
     if limited(report.errors):
         console.print(HINT)

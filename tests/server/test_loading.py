@@ -38,3 +38,14 @@ async def test_calls_between_accounts_of_its_own_are_run_and_reported(
     assert made == 6
     assert await left_over(dsn) == NOTHING
     await assert_books_hold(dsn)
+
+
+async def test_a_server_that_takes_no_more_sockets_is_told_in_a_sentence(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TALKTIME_SOCKETS_PER_ADDRESS_MAX", "3")
+    out = io.StringIO()
+    async with served(dsn, tmp_path, monkeypatch) as url:
+        wanted = Load(pairs=3, calls=3)
+        assert await load(Config.load(dev=True), dsn, url, wanted, Console(file=out)) == 1
+    assert "TALKTIME_SOCKETS_PER_ADDRESS_MAX" in out.getvalue()
