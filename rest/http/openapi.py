@@ -115,10 +115,24 @@ def _components(
     for query in dict.fromkeys(queries):
         _, own = msgspec.json.schema_components([query], ref_template=REF)
         refs[query] = own[query.__name__]
+    _type_words([schemas, *(refs[query] for query in queries)])
     body = schemas[ErrorBody.__name__]
     body["properties"]["success"] = {"const": False}
     body["required"] = ["success", "error", "message", "requestId"]
     return refs, schemas
+
+
+def _type_words(schema: object) -> None:
+    """Say of lists of words that they are strings, which pages and client generators look for."""
+    if isinstance(schema, list):
+        for each in schema:
+            _type_words(each)
+    elif isinstance(schema, dict):
+        words = schema.get("enum")
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            schema["type"] = "string"
+        for each in schema.values():
+            _type_words(each)
 
 
 def template_of(path: str) -> str:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
@@ -34,6 +34,7 @@ class Make(Body, frozen=True):
 
 class Find(PageQuery, frozen=True):
     is_online: bool | None = None
+    sort: Literal["old", "new"] | None = None
 
 
 class Needed(Query, frozen=True):
@@ -204,3 +205,11 @@ def test_a_code_without_a_status_is_a_mistake() -> None:
     route = Route("GET", "/x", nothing, summary="", returns=Done, errors=("NOBODY_KNOWS",))
     with pytest.raises(ValueError, match="NOBODY_KNOWS"):
         build_openapi([route], version="1", title="x")
+
+
+def test_a_choice_of_words_is_a_string() -> None:
+    document = build_openapi(ROUTES, version="1", title="Test")
+    sort = next(
+        each for each in document["paths"]["/lines"]["get"]["parameters"] if each["name"] == "sort"
+    )
+    assert sort["schema"] == {"type": "string", "enum": ["new", "old"]}
