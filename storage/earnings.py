@@ -133,31 +133,23 @@ async def _release(conn: Connection, pending: int, delay: timedelta) -> bool:
     available = await available_of(conn, pending)
     # Both at once, in the ledger's order. The version counts postings: as part of the key it makes
     # this release the only one that was judged on this state.
-    rows = await conn.fetch(
-        "select id, posted - held as free, version from account "
-        "where id = any ($1::bigint[]) order by id for no key update",
-        [pending, available],
-    )
-    here = next(row for row in rows if row["id"] == pending)
-    young_minor = await _young(conn, pending, delay, ())
-    due_minor = here["free"] - young_minor
+    here = (await ledger.lock(conn, [pending, available]))[pending]
+    due_minor = here.free_minor - await young_of(conn, pending, delay)
     if due_minor <= 0:
         return False
     await ledger.post(
         conn,
-        key=f"release:{pending}:{here['version']}",
+        key=f"release:{pending}:{here.version}",
         kind=RELEASE,
         moves=[Move(pending, available, due_minor, RELEASE)],
     )
     return True
 
 
-async def young_of(conn: Connection, pending: int, *, delay_s: int, without: Sequence[int]) -> int:
-    """What came in within `delay_s` and is still here, but for these operations."""
-    return await _young(conn, pending, timedelta(seconds=delay_s), without)
-
-
-async def _young(conn: Connection, pending: int, delay: timedelta, without: Sequence[int]) -> int:
+async def young_of(
+    conn: Connection, pending: int, delay: timedelta, *, without: Sequence[int] = ()
+) -> int:
+    """What came in within `delay` and is still here, but for these operations."""
     found: int = await conn.fetchval(
         f"select coalesce(sum(amount), 0)::bigint from ({YOUNG}) young "
         "where operation <> all ($3::bigint[])",

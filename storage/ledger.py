@@ -5,8 +5,8 @@ Amounts are minor units. Calls post through `storage/meters.py`, by the same rul
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -48,6 +48,14 @@ class Operation(msgspec.Struct, frozen=True):
     id: int
     first: bool
     result: Any
+
+
+class Locked(NamedTuple):
+    """An account as it stays until the transaction ends. `version` counts its postings and holds;
+    `free_minor` is what is posted and not held."""
+
+    free_minor: int
+    version: int
 
 
 async def open_accounts(
@@ -236,11 +244,14 @@ async def _post(
     return Operation(operation, True, result)
 
 
-async def lock(conn: Connection, accounts: Sequence[int]) -> None:
+async def lock(conn: Connection, accounts: Collection[int]) -> dict[int, Locked]:
     """Hold them until the transaction ends, in the order in which all operations take theirs."""
-    await conn.execute(
-        "select from account where id = any ($1::bigint[]) order by id for no key update", accounts
+    rows = await conn.fetch(
+        "select id, posted - held as free, version from account "
+        "where id = any ($1::bigint[]) order by id for no key update",
+        list(accounts),
     )
+    return {row["id"]: Locked(row["free"], row["version"]) for row in rows}
 
 
 async def _move(conn: Connection, moves_of: Mapping[int, Sequence[Move]]) -> None:

@@ -7,6 +7,7 @@ that comes back has an end again.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -147,16 +148,17 @@ async def _fill_pending(
     """
     payee, earned_minor = meter["payee"], meter["earned"]
     if payee is None or earned_minor == 0:
-        await _lock(conn, accounts)
+        await ledger.lock(conn, accounts)
         return 0, 0
     available = await earnings.available_of(conn, payee)
     loss = await ledger.system_account(conn, "loss", "", currency)
-    free = await _lock(conn, accounts | {available} | ({loss} if house_bears else set()))
+    locked = await ledger.lock(conn, accounts | {available} | ({loss} if house_bears else set()))
+    pending_minor, available_minor = locked[payee].free_minor, locked[available].free_minor
     # What younger calls brought keeps its time, so this call's own comes from where it is by now.
-    young_minor = await earnings.young_of(conn, payee, delay_s=delay_s, without=own)
-    released_minor = max(0, earned_minor - max(0, free[payee] - young_minor))
-    recalled_minor = min(released_minor, max(0, free[available]))
-    borne_minor = max(0, earned_minor - free[payee] - recalled_minor)
+    young_minor = await earnings.young_of(conn, payee, timedelta(seconds=delay_s), without=own)
+    released_minor = max(0, earned_minor - max(0, pending_minor - young_minor))
+    recalled_minor = min(released_minor, max(0, available_minor))
+    borne_minor = max(0, earned_minor - pending_minor - recalled_minor)
     if borne_minor and not house_bears:
         raise Conflict(
             "The provider was paid out; the house may bear it.",
@@ -176,13 +178,3 @@ async def _fill_pending(
                 moves=[Move(source, payee, amount_minor, kind)],
             )
     return recalled_minor, borne_minor
-
-
-async def _lock(conn: Connection, accounts: set[int]) -> dict[int, int]:
-    """What may be taken from each."""
-    rows = await conn.fetch(
-        "select id, posted - held as free from account "
-        "where id = any ($1::bigint[]) order by id for no key update",
-        list(accounts),
-    )
-    return {row["id"]: row["free"] for row in rows}

@@ -25,6 +25,7 @@ from tests.storage.world import (
     make_world,
     read_account,
     settle_of,
+    somebody_waits,
 )
 
 NOW = datetime.now(UTC)
@@ -243,21 +244,13 @@ async def test_a_lot_that_comes_while_another_expires_stays(
         account = await give_bonus(giving, user.id, 100, days=1)
         await gate.execute("select pg_advisory_lock(4711)")
         task = asyncio.create_task(bonus.expire(expiring, NOW + timedelta(days=2)))
-        await waits_for_lock(gate)
+        await somebody_waits(gate)
         async with giving.transaction():
             await give_bonus(giving, user.id, 500, days=30)
         await gate.execute("select pg_advisory_unlock(4711)")
 
         assert [each.amount_minor for each in await task] == [100]
         assert await figures(giving, account) == (500, 0)
-
-
-async def waits_for_lock(conn: Connection) -> None:
-    """Until another connection waits for an advisory lock."""
-    waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
-    async with asyncio.timeout(10):
-        while not await conn.fetchval(waiting):
-            pass
 
 
 async def test_bonus_that_is_due_expires_behind_any_number_of_empty_lots(conn: Connection) -> None:

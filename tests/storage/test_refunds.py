@@ -28,6 +28,7 @@ from tests.storage.world import (
     make_world,
     record_of,
     settle_of,
+    somebody_waits,
 )
 
 
@@ -292,9 +293,6 @@ async def test_a_refund_that_waits_for_the_end_of_its_call_sees_it_whole(
             await meters.begin(settling, world.node.epoch, NOW_MS, accounts_of(end))
             await meters.settle(settling, world.node.epoch, [end])
             task = asyncio.create_task(refund(world, call, operator))
-            waiting = "select exists (select from pg_locks where not granted)"
-            async with asyncio.timeout(10):
-                while not await watching.fetchval(waiting):
-                    pass
+            await somebody_waits(watching)
         assert (await task).amount_minor == 2 * UNIT
     await check_books(world.pool)

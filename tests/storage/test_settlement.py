@@ -16,7 +16,7 @@ from storage.pool import Connection, Pool
 from storage.selling import Sellers
 from storage.settlement import Finding
 from tests.storage.paying import PAID, Stall, balance_of, make_plan, order, settle
-from tests.storage.world import NOW_MS, make_user
+from tests.storage.world import NOW_MS, make_user, somebody_waits
 
 FAILED = Finding("failed", 1000, "PTS")
 
@@ -359,10 +359,7 @@ async def test_a_payment_that_is_settled_during_a_deletion_is_seen_by_it(pool: P
         async with settling.transaction():
             await settle(settling, payment)
             task = asyncio.create_task(delete_in(deleting, user.id))
-            waiting = "select exists (select from pg_locks where not granted)"
-            async with asyncio.timeout(10):
-                while not await watching.fetchval(waiting):
-                    pass
+            await somebody_waits(watching)
         with pytest.raises(deletion.WalletNotEmpty):
             await task
 

@@ -1,5 +1,6 @@
 """People with money, and works of their calls, for the tests of storage."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,13 @@ async def make_node(conn: Connection, name: str = "main") -> nodes.NodeClaim:
         "insert into node (name, beat_ms) values ($1, 0) returning epoch", name
     )
     return nodes.NodeClaim(epoch, name, platform)
+
+
+async def somebody_waits(conn: Connection) -> None:
+    """Until another connection waits for a lock."""
+    async with asyncio.timeout(10):
+        while not await conn.fetchval("select exists (select from pg_locks where not granted)"):
+            pass
 
 
 class World(msgspec.Struct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -34,7 +35,7 @@ _STATUSES = {"down": 500, "busy": 429, "locked": 401}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class FakeServer:
+class FakeServer(ABC):
     """`mood` is how it answers from now on; `asked` counts its requests by path."""
 
     def __init__(self) -> None:
@@ -44,8 +45,9 @@ class FakeServer:
         self._released = asyncio.Event()
         self._server: TestServer | None = None
 
+    @abstractmethod
     def routes(self) -> list[web.RouteDef]:
-        raise NotImplementedError
+        """What it answers."""
 
     @property
     def url(self) -> str:
