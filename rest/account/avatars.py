@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from rest.account import bodies
 from rest.account.pictures import BadPicture, Pictures, kind_of
 from rest.http.errors import Fault, Problem
-from rest.http.identity import caller
+from rest.http.identity import NO_USER, caller
 from rest.http.limiter import Limiter
 from rest.http.reply import Done, reply
 from rest.http.route import Route, path_id
@@ -25,7 +25,6 @@ from storage.pool import Pool, within
 DB_S = 4.0
 FIELD = "avatar"
 
-NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 INVALID_TYPE = Fault(400, "INVALID_FILE_TYPE", "A picture is a JPEG, a PNG or a WebP.")
 INVALID_FILE = Fault(400, "INVALID_FILE", "This picture cannot be read.")
 UPLOAD_FAILED = Fault(503, "UPLOAD_FAILED", "The picture could not be kept; try again later.")

@@ -7,7 +7,7 @@ from aiohttp import web
 from rest.account import bodies
 from rest.http.body import read_query
 from rest.http.errors import Fault
-from rest.http.identity import caller
+from rest.http.identity import NO_USER, caller
 from rest.http.pages import PageQuery, first_row
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
@@ -16,7 +16,6 @@ from storage.pool import Pool, within
 
 DB_S = 4.0
 
-NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 SELF_BLOCK = Fault(400, "INVALID_USER_ID", "Nobody can block themselves.")
 LIST_FULL = Fault(409, "BLOCK_LIST_FULL", f"At most {blocks.BLOCKS_MAX} accounts can be blocked.")
 

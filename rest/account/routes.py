@@ -12,7 +12,14 @@ from aiohttp import web
 from rest.account import bodies, rules
 from rest.http.body import read_body, read_query
 from rest.http.errors import Fault
-from rest.http.identity import FRESH_LOGIN_REQUIRED, CheckFresh, Identity, caller, main_role
+from rest.http.identity import (
+    FRESH_LOGIN_REQUIRED,
+    NO_USER,
+    CheckFresh,
+    Identity,
+    caller,
+    main_role,
+)
 from rest.http.reply import Done, reply
 from rest.http.route import Route, path_id
 from rest.http.toggles import Toggles
@@ -21,7 +28,6 @@ from storage.pool import Pool, within
 
 DB_S = 4.0
 
-NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 NO_FIELDS = Fault(400, "NO_FIELDS", "Send at least one field.")
 BUSY = Fault(409, "ACCOUNT_BUSY", "A call of this account is not over yet.")
 NOT_EMPTY = Fault(409, "WALLET_NOT_EMPTY", "There is money in the wallet.")

@@ -15,7 +15,7 @@ from rest.auth import bodies
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys, new_refresh, refresh_hash
 from rest.http.errors import Fault
-from rest.http.identity import FRESH_LOGIN_REQUIRED, Identity, main_role
+from rest.http.identity import FRESH_LOGIN_REQUIRED, NO_USER, Identity, main_role
 from signalling.limits import Rate
 from storage import credentials, users
 from storage.ids import new_id
@@ -26,7 +26,6 @@ DEVICE_CHARS_MAX = 100
 
 SUSPENDED = Fault(403, "ACCOUNT_SUSPENDED", "This account is suspended.")
 DELETED = Fault(410, "ACCOUNT_DELETED", "This account was deleted.")
-NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 FRESH_MS = 600_000
 
 

@@ -7,12 +7,12 @@ from uuid import UUID
 from aiohttp import web
 
 from rest.auth import bodies
-from rest.auth.desk import NO_USER, SessionDesk
+from rest.auth.desk import SessionDesk
 from rest.auth.otp import SEND_ERRORS, VERIFY_ERRORS, Otps
 from rest.auth.otp_routes import SENT_EXAMPLE, SESSION_EXAMPLE, sent
 from rest.http.body import read_body
 from rest.http.errors import Fault
-from rest.http.identity import FRESH_LOGIN_REQUIRED, Identity, address_of, caller
+from rest.http.identity import FRESH_LOGIN_REQUIRED, NO_USER, Identity, address_of, caller
 from rest.http.reply import reply
 from rest.http.route import Route
 from storage import notifications, users

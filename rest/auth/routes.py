@@ -9,20 +9,13 @@ from uuid import UUID
 from aiohttp import web
 
 from rest.auth import bodies, rules
-from rest.auth.desk import (
-    DELETED,
-    NO_USER,
-    SUSPENDED,
-    LoggedIn,
-    SessionDesk,
-    device_of,
-)
+from rest.auth.desk import DELETED, SUSPENDED, LoggedIn, SessionDesk, device_of
 from rest.auth.passwords import Passwords
 from rest.auth.tokens import TokenKeys, refresh_hash
 from rest.http import phones
 from rest.http.body import read_body
 from rest.http.errors import Fault, Problem
-from rest.http.identity import address_of, caller, unauthorized
+from rest.http.identity import NO_USER, address_of, caller, unauthorized
 from rest.http.limiter import Limiter
 from rest.http.reply import Done, reply
 from rest.http.route import Route

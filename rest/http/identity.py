@@ -23,6 +23,7 @@ class Identity:
     expires_ms: int
 
 
+NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 # A stolen access token alone must not be enough to take an account over, to end it or to empty it.
 FRESH_LOGIN_REQUIRED = Fault(
     403, "FRESH_LOGIN_REQUIRED", "Log in again; for ten minutes from then on this is allowed."

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from rest.http.body import read_body, read_query
 from rest.http.errors import Fault
-from rest.http.identity import caller
+from rest.http.identity import NO_USER, caller
 from rest.http.reply import reply
 from rest.http.route import Route
 from rest.providers import bodies, examples, rules
@@ -22,7 +22,6 @@ from storage.pool import Pool, within
 
 DB_S = 4.0
 
-NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 OTHERS_STATUS = Fault(403, "FORBIDDEN", "This is another's status.")
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from rest.http.body import read_body
 from rest.http.errors import Fault
-from rest.http.identity import caller
+from rest.http.identity import NO_USER, caller
 from rest.http.reply import reply
 from rest.http.route import Route
 from rest.http.toggles import Toggles
@@ -24,7 +24,6 @@ from storage.pool import Pool, within
 
 DB_S = 4.0
 
-NO_USER = Fault(404, "USER_NOT_FOUND", "There is no such account.")
 NO_FIELDS = Fault(400, "NO_FIELDS", "Send at least one field.")
 
 TOGGLES_EXAMPLE = {
