@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
-from uuid import UUID
 
 from aiohttp import web
 
@@ -29,12 +28,13 @@ from server.background import (
 )
 from server.call_watch import CallWatch
 from server.clock import node_clock
+from server.cluster import make_cluster
 from server.config import Config
 from server.deliveries import Deliveries
 from server.doorman import HANDSHAKES, Doorman
 from server.handlers import job_handlers
 from server.jobs import JobRunner
-from server.makers import make_gateways, make_objects, make_passwords
+from server.makers import make_gateways, make_objects, make_passwords, make_turn
 from server.metrics import Metrics
 from server.people import ensure_demo
 from server.poller import Poller
@@ -44,25 +44,13 @@ from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
 from server.watching import Watching
 from server.web_app import make_web_app
-from signalling.calls.actions import Actions
-from signalling.calls.host import Host, Later
+from signalling.calls.claims import PgClaims
+from signalling.calls.host import Later
 from signalling.calls.lookups import CountedLookups
-from signalling.calls.opening import House, Opener
-from signalling.calls.performer import CallPerformer
-from signalling.calls.recovery import recover
-from signalling.calls.registry import Registry
-from signalling.codes import By, Close
-from signalling.events import Event
-from signalling.frames import encode_event
-from signalling.handlers.context import Context
-from signalling.handlers.presence import PresenceBoard
-from signalling.handlers.table import CallDesk
-from signalling.nodes.fanout import Fanout
-from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Space
-from signalling.push import NoPush
+from signalling.calls.opening import House
+from signalling.codes import Close
+from signalling.node import Ground, LiveNode
 from signalling.sockets.endpoint import SocketEndpoint
-from signalling.sockets.hub import Hub
-from signalling.turn import TurnTerms
 from storage import ledger, nodes
 from storage.combiner import Combiner
 from storage.pool import Connection, Pool, close_pool, connect, create_pool
@@ -73,8 +61,10 @@ log = logging.getLogger(__name__)
 
 # Generation 2 collections stall every call; what start-up made is never garbage.
 GC_THRESHOLDS = (50_000, 50, 1_000)
-# On the way down: calls end and settle first, then the sockets close, then the rest.
-DRAIN_CALLS_S = 5.0
+# On the way down: calls are left to others first, then the sockets close, then the rest. All of
+# them at once would come back at once.
+SPREAD_MS = 2
+SPREAD_MAX_MS = 10_000
 
 
 class Server:
@@ -94,6 +84,7 @@ class Server:
         self.metrics = Metrics(config.secret("metrics_token"), version=self.version)
         self.clock = clock or node_clock()
         self.draining = False
+        self.fenced = False
         self.base_url = config.public_url
         self._dsn = dsn
         self._given_later = later
@@ -144,17 +135,21 @@ class Server:
         )
         await self.combiner.start()
         started.push_async_callback(self.combiner.stop)
-        outcomes = await recover(self._claim_conn, self.combiner, claim.epoch)
-        self.metrics.calls_recovered.inc(len(outcomes))
-        self.recovered = len(outcomes)
         self.terms = TermsReader(self.pool)
         started.push_async_callback(self.terms.close)
         self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
         self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
         await self.sessions.load(self._claim_conn)
-        self._make_signalling(claim.platform_account)
-        started.push_async_callback(self.desk.stop)
+        self.cluster = make_cluster(config, claim.address)
+        self.live = self._make_node(claim)
+        started.push_async_callback(self.live.stop)
         app = await self._make_app(started)
+        await self.cluster.start()
+        started.push_async_callback(self.cluster.stop)
+        await self.live.adopter.take_orphans()
+        self.recovered = len(self.live.registry)
+        await self.sweep.start()
+        started.push_async_callback(self.sweep.stop)
         await self.asking.start()
         started.push_async_callback(self.asking.stop)
         await self.housekeeping.start()
@@ -165,8 +160,8 @@ class Server:
         started.push_async_callback(self.after_calls.stop)
         await self.jobs.start()
         started.push_async_callback(self.jobs.stop)
-        await self.hub.start()
-        started.push_async_callback(self.hub.stop)
+        await self.live.hub.start()
+        started.push_async_callback(self.live.hub.stop)
         await self.revocations.start()
         started.push_async_callback(self.revocations.stop)
         self._watch()
@@ -179,78 +174,40 @@ class Server:
         started.push_async_callback(watching.stop)
         return app
 
-    def _make_signalling(self, platform: int) -> None:
+    def _make_node(self, claim: nodes.NodeClaim) -> LiveNode:
         config = self.config
-        self.socket_limits, self.call_limits = config.socket_limits(), config.call_limits()
-        turn = TurnTerms(
-            stun_urls=config.stun_urls,
-            turn_urls=config.turn_urls,
-            secret=config.secret("turn_secret"),
-            ttl_ms=config.turn_ttl_s * 1_000,
-        )
-        space, name, push = Space(), config.node_name, NoPush()
-        presence = MemoryPresence(space, name)
-        self.board = PresenceBoard(self.socket_limits, self.clock)
-        self.desk = CallDesk(
-            doorman=Doorman(
-                self.pool,
-                self.keys,
-                self.sessions,
-                self.clock,
-                handshakes=HANDSHAKES if config.user_burst and config.user_per_s else None,
-            ),
-            presence=presence,
-            socket_limits=self.socket_limits,
-            call_limits=self.call_limits,
-        )
-        self.hub = Hub(self.desk, self.socket_limits, self.clock)
-        self.registry = Registry(MemoryRoutes(space, name), self.clock, self.board.changed)
-        self.board.connect(self.hub, self.registry)
-        self.fanout = Fanout(self.hub, presence, MemoryBus(space, name))
-        performer = CallPerformer(
-            self.fanout,
-            self.combiner,
-            push,
-            turn,
-            closed=self._closed,
-            watcher=CallWatch(self.metrics),
-        )
-        opener = Opener(
-            pool=self.pool,
-            terms=CountedLookups(self.terms, self.call_limits),
-            registry=self.registry,
-            books=self.combiner,
-            performer=performer,
-            fanout=self.fanout,
-            push=push,
-            limits=self.call_limits,
-            house=House(
-                tariff=config.tariff,
-                rate_minor=config.rate_minor,
-                share_bps=config.provider_share_bps,
-                platform=platform,
-            ),
-            clock=self.clock,
-            later=self._later,
-        )
-        self.actions = Actions(
-            pool=self.pool,
-            registry=self.registry,
-            opener=opener,
-            hub=self.hub,
-            turn=turn,
-            clock=self.clock,
-        )
-        self.desk.connect(
-            Context(
+        limits = config.call_limits()
+        return LiveNode(
+            Ground(
                 pool=self.pool,
-                hub=self.hub,
-                fanout=self.fanout,
-                registry=self.registry,
-                actions=self.actions,
-                board=self.board,
-                turn=turn,
+                terms=CountedLookups(self.terms, limits),
+                books=self.combiner,
+                claims=PgClaims(self.pool, claim, self.combiner.proof),
+                bus=self.cluster.bus,
+                presence=self.cluster.presence,
+                doorman=Doorman(
+                    self.pool,
+                    self.keys,
+                    self.sessions,
+                    self.clock,
+                    handshakes=HANDSHAKES if config.user_burst and config.user_per_s else None,
+                ),
+                house=House(
+                    tariff=config.tariff,
+                    rate_minor=config.rate_minor,
+                    share_bps=config.provider_share_bps,
+                    platform=claim.platform_account,
+                ),
                 clock=self.clock,
+                later=self._later,
+                call_limits=limits,
+                socket_limits=config.socket_limits(),
+                turn=make_turn(config),
+                watcher=CallWatch(self.metrics),
+                proved_ms=lambda: self.combiner.proof.at_ms,
+                closed=lambda _: self.after_calls.kick(),
+                adopted=self.metrics.call_adopted,
+                session_ended=self.sessions.revoke,
             )
         )
 
@@ -258,7 +215,7 @@ class Server:
         config = self.config
         self.passwords = make_passwords(config)
         started.callback(self.passwords.close)
-        deliveries = Deliveries(tell=self._tell, funded=self.actions.funded)
+        deliveries = Deliveries(tell=self.live.tell, funded=self.live.routed.funded)
         self.relay = OutboxRelay(self.pool, deliveries.deliver)
         money = partial(spell, currency=config.currency, exponent=config.currency_exponent)
         self.after_calls = AfterCalls(
@@ -272,7 +229,7 @@ class Server:
         ]
         self.housekeeping = Housekeeping(self.pool, chores)
         self.revocations = Revocations(
-            self.pool, self.sessions, clock=self.clock, session_ended=self._end_session
+            self.pool, self.sessions, clock=self.clock, session_ended=self.live.close_session
         )
         gateways = make_gateways(config, self.pool, lambda: self.base_url, self.clock)
         for gateway in gateways:
@@ -294,7 +251,7 @@ class Server:
             passwords=self.passwords,
             objects=make_objects(config),
             codes=self.codes,
-            actions=self.actions,
+            actions=self.live.routed,
             settler=Settler(
                 self.pool,
                 kick=self.relay.kick,
@@ -306,14 +263,16 @@ class Server:
             combiner=self.combiner,
             version=self.version,
             base_url=lambda: self.base_url,
-            presence_of=self.board.of,
-            present=self.board.present,
-            presence_changed=PresenceReader(self.pool, self.board.learned).changed,
-            session_ended=self._end_session,
-            tell=self._tell,
+            presence_of=self.live.board.of,
+            present=self.live.board.present,
+            presence_changed=PresenceReader(self.pool, self.live.board.learned).changed,
+            session_ended=self.live.end_session,
+            tell=self.live.tell,
             draining=lambda: self.draining,
         )
         asker = Asker(self.pool, gateways, parts.settler)
+        self.sweep = Poller("orphans", self.live.adopter.sweep, poll_s=self.cluster.sweep_s)
+        self.live.exchange.on_nodes(left=lambda _: self.sweep.kick())
         self.asking = Poller("payments", asker.ask_due, poll_s=30.0)
         handlers = job_handlers(
             parts, sms=sms, otp_sent=self.metrics.code_sent, kick=self.relay.kick
@@ -321,9 +280,9 @@ class Server:
         self.jobs = JobRunner(self._dsn, handlers, observe=self.metrics.job_done)
         self.routes = all_routes(parts)
         endpoint = SocketEndpoint(
-            self.hub,
-            self.desk,
-            self.socket_limits,
+            self.live.hub,
+            self.live.desk,
+            self.live.ground.socket_limits,
             self.clock,
             origins=frozenset(config.cors_origins),
             draining=lambda: self.draining,
@@ -332,9 +291,9 @@ class Server:
 
     def _watch(self) -> None:
         watch = self.metrics.watch
-        watch("talktime_ws_connections", "Open sockets.", lambda: self.hub.sockets)
-        watch("talktime_devices_connected", "Devices with a socket.", lambda: self.hub.count)
-        watch("talktime_calls_active", "Live calls on this node.", lambda: len(self.registry))
+        watch("talktime_ws_connections", "Open sockets.", lambda: self.live.hub.sockets)
+        watch("talktime_devices_connected", "Devices with a socket.", lambda: self.live.hub.count)
+        watch("talktime_calls_active", "Live calls on this node.", lambda: len(self.live.registry))
         watch(
             "talktime_ledger_waiting",
             "Ledger works not yet written.",
@@ -344,22 +303,11 @@ class Server:
 
     # -- what the parts ask of each other
 
-    def _closed(self, host: Host) -> None:
-        self.registry.drop(host)
-        self.actions.closed(host)
-        self.after_calls.kick()
-
-    def _end_session(self, session_id: UUID) -> None:
-        self.hub.close_session(session_id, Close.REVOKED)
-
-    def _tell(self, user_id: UUID, event: Event) -> None:
-        self.fanout.to_user(user_id, encode_event(event, self.clock()))
-
     def _fenced(self) -> None:
-        """Another process has taken this node's calls: it must not go on with them."""
-        log.critical("this node was fenced; it ends its calls and stops")
-        for host in self.registry.hosts():
-            host.close()
+        """Other nodes have taken this one's calls: it must not go on with them."""
+        log.critical("this node was fenced: others run its calls, and it stops")
+        self.fenced = True
+        self.live.abandon_calls()
         self.stop_now()
 
     def stop_now(self) -> None:
@@ -367,16 +315,17 @@ class Server:
 
     # -- the way down
 
-    async def drain(self) -> None:
-        """No new calls or sockets; live calls end and settle; devices are told to come back."""
+    async def drain(self) -> int:
+        """No new calls or sockets; live calls go to other nodes, or wait for this one's next life;
+        devices are told to come back. How many calls were left to others."""
         self.draining = True
-        ends = [
-            asyncio.create_task(self.actions.stop(host.id, By.SERVER))
-            for host in self.registry.hosts()
-        ]
-        if ends:
-            await asyncio.wait(ends, timeout=DRAIN_CALLS_S)
-        await self.hub.close_all(Close.SERVICE_RESTART, 0)
+        self.cluster.bus.drain()
+        count = 0 if self.fenced else await self.live.hand_over()
+        sockets = self.live.hub.sockets
+        await self.live.hub.close_all(
+            Close.SERVICE_RESTART, min(SPREAD_MAX_MS, sockets * SPREAD_MS)
+        )
+        return count
 
     async def stop(self) -> None:
         await self._started.aclose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import msgspec
@@ -21,19 +21,19 @@ class Deliveries:
         self,
         *,
         tell: Callable[[UUID, Event], None],
-        funded: Callable[[UUID, int | None], None],
+        funded: Callable[[UUID, int | None], Awaitable[None]],
     ) -> None:
         """`tell` sends an event to all devices of a user; `funded` lets a live call of theirs look
         at the wallet again, and at the account of their bonus money if there is one."""
         self._tell = tell
         self._funded = funded
-        self._by_topic: dict[str, Callable[[UUID, Body], None]] = {
+        self._by_topic: dict[str, Callable[[UUID, Body], Awaitable[None]]] = {
             settlement.COMPLETED_TOPIC: self._payment_completed,
             notifications.TOPIC: self._notification,
             wallet.CHANGED_TOPIC: self._wallet_changed,
         }
 
-    def deliver(self, topic: str, user_id: UUID, body: Body) -> None:
+    async def deliver(self, topic: str, user_id: UUID, body: Body) -> None:
         """Keep one promise.
 
         Raises:
@@ -43,18 +43,18 @@ class Deliveries:
         if found is None:
             log.error("an outbox topic nobody knows", extra={"topic": topic})
             return
-        found(user_id, body)
+        await found(user_id, body)
 
-    def _payment_completed(self, user_id: UUID, body: Body) -> None:
+    async def _payment_completed(self, user_id: UUID, body: Body) -> None:
         balance = body.get("balance")
         if not isinstance(balance, int):
             return  # A payment for something else than the wallet.
-        self._wallet_changed(user_id, {**body, "reason": "topup"})
+        await self._wallet_changed(user_id, {**body, "reason": "topup"})
 
-    def _notification(self, user_id: UUID, body: Body) -> None:
+    async def _notification(self, user_id: UUID, body: Body) -> None:
         self._tell(user_id, msgspec.convert(body, Notification))
 
-    def _wallet_changed(self, user_id: UUID, body: Body) -> None:
+    async def _wallet_changed(self, user_id: UUID, body: Body) -> None:
         bonus = body.get("bonusAccount")
-        self._funded(user_id, bonus if isinstance(bonus, int) else None)
+        await self._funded(user_id, bonus if isinstance(bonus, int) else None)
         self._tell(user_id, msgspec.convert(body, WalletUpdated))

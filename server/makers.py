@@ -12,6 +12,7 @@ from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
 from server.config import Config
 from server.gateway_settings import webhook_secrets
+from signalling.turn import TurnTerms
 from storage.objects import Objects, S3Access, in_bucket, in_folder
 from storage.pool import Pool
 
@@ -20,6 +21,15 @@ def make_passwords(config: Config) -> Passwords:
     cost = config.argon2
     return Passwords(
         HashCost(memory_kib=cost.memory_kib, passes=cost.time_cost, lanes=cost.parallelism)
+    )
+
+
+def make_turn(config: Config) -> TurnTerms:
+    return TurnTerms(
+        stun_urls=config.stun_urls,
+        turn_urls=config.turn_urls,
+        secret=config.secret("turn_secret"),
+        ttl_ms=config.turn_ttl_s * 1_000,
     )
 
 

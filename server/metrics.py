@@ -41,8 +41,8 @@ class Metrics:
 
         self.calls_started = self._count("calls_started", "Calls that were authorised.", "kind")
         self.calls_ended = self._count("calls_ended", "Ended calls.", "reason")
-        self.calls_recovered = self._count(
-            "calls_recovered", "Calls of a dead server, settled at start."
+        self._adopted = self._count(
+            "calls_adopted", "Calls taken over from other nodes, or earlier lives.", "how"
         )
         self.call_ring = self._seconds(
             "call_ring", "From a request to the first ring.", CALL_SECONDS
@@ -88,6 +88,9 @@ class Metrics:
     def job_done(self, name: str, outcome: str, seconds: float) -> None:
         self._jobs_done.labels(name, outcome).inc()
         self._jobs_seconds.labels(name).observe(seconds)
+
+    def call_adopted(self, how: str) -> None:
+        self._adopted.labels(how).inc()
 
     def code_sent(self, outcome: str) -> None:
         self._codes.labels(outcome).inc()

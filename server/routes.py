@@ -55,7 +55,7 @@ from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
-from signalling.calls.actions import Actions
+from signalling.calls.routed import RoutedActions
 from signalling.events import Event
 from storage.combiner import Combiner
 from storage.objects import Objects
@@ -90,7 +90,7 @@ class Parts:
     passwords: Passwords
     objects: Objects
     codes: CodeKey
-    actions: Actions
+    actions: RoutedActions
     settler: Settler
     sellers: Sellers
     gateways: list[Gateway]

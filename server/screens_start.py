@@ -32,7 +32,7 @@ def start_box(server: "Server") -> str:
         where = f"embedded PostgreSQL, data in {config.data_dir}"
     rows.add_row("Database", where)
     if server.recovered:
-        rows.add_row("Recovered", f"{server.recovered} calls of the last run settled")
+        rows.add_row("Recovered", f"{server.recovered} calls go on where they stood")
     if config.is_dev:
         for person in DEMO:
             what = f"{DEMO_BALANCE_MINOR} {config.currency} to spend at first"

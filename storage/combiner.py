@@ -13,19 +13,22 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from storage import authorise, calls, meters
+from storage import authorise, calls, meters, nodes
 from storage.errors import Conflict, Fenced, NotFound, Refusal, Unavailable
 from storage.lanes import Done, Item, Lanes, answer
 from storage.pool import LOST, Connection, Pool
+from storage.proof import Proof
 from storage.works import (
     Authorise,
     Authorised,
     Charge,
     Failed,
+    HandOver,
     Note,
     Outcome,
     Record,
@@ -66,6 +69,7 @@ STEPS: tuple[tuple[type[Work], Step], ...] = (
     (Charge, meters.charge),
     (Note, calls.note),
     (Record, _record),
+    (HandOver, nodes.hand_over),
     (Authorise, authorise.authorise),
 )
 
@@ -118,6 +122,7 @@ class Combiner:
         self._stopping = False
         self._failures = 0
         self._beat_due_s = 0.0
+        self.proof = Proof(self._loop.time)
 
     @property
     def waiting(self) -> int:
@@ -128,6 +133,10 @@ class Combiner:
     def healthy(self) -> bool:
         """The last slice was written, and the epoch is ours."""
         return self._failures == 0 and self._closed is None
+
+    def is_busy(self, call_id: UUID) -> bool:
+        """Whether a work of this call waits or is being done."""
+        return call_id in self._lanes
 
     async def start(self) -> None:
         """Prove the epoch with a first beat, then take work.
@@ -199,8 +208,8 @@ class Combiner:
                 await self._write(items)
                 self._failures = 0
             except Fenced as error:
-                self._close(error)
                 self._on_fenced()
+                self._close(error)
                 return
             except Exception as error:
                 await self._back_off(items, error)
@@ -292,6 +301,7 @@ class Combiner:
                 await transaction.rollback()
                 raise
             await transaction.commit()
+        self.proof.given(now_ms)
         self._on_slice(self._loop.time() - began_s, len(items))
         return [outcomes[item] for item in items]
 

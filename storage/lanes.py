@@ -98,6 +98,10 @@ class Lanes:
     def __len__(self) -> int:
         return self._count
 
+    def __contains__(self, call_id: UUID) -> bool:
+        """Whether anything of this call waits or is taken."""
+        return call_id in self._lanes
+
     def put(self, work: Work, done: Done, now_ms: int, after_s: float = 0.0) -> Item:
         """Add a work; it may take the place of the last ones of its lane.
 

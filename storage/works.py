@@ -122,6 +122,16 @@ class Settle(Work, frozen=True, gc=False, kw_only=True):
     callee_device: str | None = None
 
 
+class HandOver(Work, frozen=True, gc=False, kw_only=True):
+    """Leave a live call, with its whole `state`, for another node. The last work of a call here.
+
+    `now_ms` is this node's clock as the state knows it. Answer: HandedOver.
+    """
+
+    now_ms: int
+    state: bytes
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """Base of all answers. `available_minor` is what the payer may spend afterwards, of both."""
 
@@ -177,6 +187,12 @@ class Noted(Outcome, frozen=True, gc=False):
 
 class Recorded(Outcome, frozen=True, gc=False):
     pass
+
+
+class HandedOver(Outcome, frozen=True, gc=False):
+    """`left` is false when the call was not this node's any more."""
+
+    left: bool
 
 
 class Failed(Outcome, frozen=True, gc=False):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, Protocol
 from uuid import UUID
 
-from signalling.calls.opening import REST
 from signalling.commands import CallRequest, MediaWish
+from signalling.core.model import REST
 from signalling.events import Final, IceServer, Snapshot
 
 # The device of a party that acts by request and has no socket in the call.
@@ -25,7 +25,7 @@ class Opened(Protocol):
 
 
 class Engine(Protocol):
-    """All raise `Refused`. A call that this node no longer has in memory is `not_found`."""
+    """All raise `Refused`. A call that no node has in memory is `not_found`."""
 
     async def request(
         self,
@@ -37,9 +37,9 @@ class Engine(Protocol):
         connect_on: str,
     ) -> Opened: ...
 
-    def accept(self, user_id: UUID, call_id: UUID, *, media: MediaWish) -> Snapshot: ...
+    async def accept(self, user_id: UUID, call_id: UUID, *, media: MediaWish) -> Snapshot: ...
 
-    def reject(
+    async def reject(
         self,
         user_id: UUID,
         call_id: UUID,
@@ -50,8 +50,8 @@ class Engine(Protocol):
 
     async def end(self, user_id: UUID, call_id: UUID) -> Final: ...
 
-    def snapshot(self, user_id: UUID, call_id: UUID) -> Snapshot | None: ...
+    async def snapshot(self, user_id: UUID, call_id: UUID) -> Snapshot | None: ...
 
-    def live_call(self, user_id: UUID) -> Snapshot | None: ...
+    async def live_call(self, user_id: UUID) -> Snapshot | None: ...
 
-    def ice_servers(self, user_id: UUID, call_id: UUID) -> list[IceServer]: ...
+    async def ice_servers(self, user_id: UUID, call_id: UUID) -> list[IceServer]: ...

@@ -152,7 +152,7 @@ class HistoryRoutes:
                 live = await self._live_status(conn, user_id)
                 wanted = msgspec.structs.replace(wanted, live=live)
             rows, total = await call_history.list_calls(conn, user_id, query.limit, offset, wanted)
-        views = [self._view(row, user_id) for row in rows]
+        views = [await self._view(row, user_id) for row in rows]
         return reply(
             CallList(
                 items=views,
@@ -166,7 +166,7 @@ class HistoryRoutes:
 
     async def one(self, request: web.Request) -> web.Response:
         row, postings = await self._read(request)
-        fields = msgspec.structs.asdict(self._view(row, caller(request).user_id))
+        fields = msgspec.structs.asdict(await self._view(row, caller(request).user_id))
         return reply(
             CallDetailAnswer(call=CallDetail(**fields, billing_units=unit_views(postings)))
         )
@@ -182,7 +182,7 @@ class HistoryRoutes:
 
     async def events(self, request: web.Request) -> web.Response:
         row, postings = await self._read(request)
-        view = self._view(row, caller(request).user_id)
+        view = await self._view(row, caller(request).user_id)
         return reply(EventList(call_id=row.call_id, items=events_of(view, row, postings)))
 
     async def _read(self, request: web.Request) -> tuple[CallRow, list[UnitRow]]:
@@ -204,16 +204,16 @@ class HistoryRoutes:
     async def _live_status(self, conn: Connection, user_id: UUID) -> tuple[UUID, str] | None:
         """The call whose row may be behind, and its status as it is going to be shown."""
         row = await calls.live_call(conn, user_id)
-        return None if row is None else (row.call_id, self._view(row, user_id).status)
+        return None if row is None else (row.call_id, (await self._view(row, user_id)).status)
 
     def _view_of_row(self, row: CallRow, request: web.Request) -> CallView:
         """The stored call alone: its sums, times and units are of one moment."""
         return view_of_row(row, caller(request).user_id, self._clock())
 
-    def _view(self, row: CallRow, user_id: UUID) -> CallView:
+    async def _view(self, row: CallRow, user_id: UUID) -> CallView:
         """The engine knows a live call better than its row, which is written behind."""
         if row.state != State.ENDED:
-            snapshot = self._engine.snapshot(user_id, row.call_id)
+            snapshot = await self._engine.snapshot(user_id, row.call_id)
             if snapshot is not None:
                 return view_of_snapshot(snapshot, self._clock())
         return view_of_row(row, user_id, self._clock())

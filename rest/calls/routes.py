@@ -100,12 +100,12 @@ class CallRoutes:
 
     async def active(self, request: web.Request) -> web.Response:
         user_id = caller(request).user_id
-        snapshot = self._engine.live_call(user_id)
+        snapshot = await self._engine.live_call(user_id)
         if snapshot is not None:
             return reply(ActiveCall(call=view_of_snapshot(snapshot, self._clock())))
         async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
             row = await calls.live_call(conn, user_id)
-        view = None if row is None else self._view(row, user_id)
+        view = None if row is None else await self._view(row, user_id)
         # The row of a call that has just ended here may not say so yet.
         return reply(ActiveCall(call=None if view and view.state is State.ENDED else view))
 
@@ -114,7 +114,7 @@ class CallRoutes:
         media = MediaWish(audio=body.media.audio, video=body.media.video)
         user_id, call_id = caller(request).user_id, path_id(request)
         try:
-            snapshot = self._engine.accept(user_id, call_id, media=media)
+            snapshot = await self._engine.accept(user_id, call_id, media=media)
         except Refused as refused:
             await self._refuse(user_id, call_id, refused)
         return reply(CallAnswer(call=view_of_snapshot(snapshot, self._clock())))
@@ -123,7 +123,9 @@ class CallRoutes:
         body = await read_body(request, RejectBody, optional=True)
         user_id, call_id = caller(request).user_id, path_id(request)
         try:
-            snapshot = self._engine.reject(user_id, call_id, reason=body.reason, note=body.note)
+            snapshot = await self._engine.reject(
+                user_id, call_id, reason=body.reason, note=body.note
+            )
         except Refused as refused:
             await self._refuse(user_id, call_id, refused)
         return reply(CallAnswer(call=view_of_snapshot(snapshot, self._clock())))
@@ -131,7 +133,7 @@ class CallRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         user_id, call_id = caller(request).user_id, path_id(request)
         try:
-            snapshot = self._engine.snapshot(user_id, call_id)
+            snapshot = await self._engine.snapshot(user_id, call_id)
         except Refused as refused:
             await self._refuse(user_id, call_id, refused)
         if snapshot is not None and snapshot.state is not State.ENDED:
@@ -148,7 +150,7 @@ class CallRoutes:
     async def ice_servers(self, request: web.Request) -> web.Response:
         user_id, call_id = caller(request).user_id, path_id(request)
         try:
-            servers = self._engine.ice_servers(user_id, call_id)
+            servers = await self._engine.ice_servers(user_id, call_id)
         except Refused as refused:
             await self._refuse(user_id, call_id, refused)
         return reply(IceAnswer(ice_servers=servers))
@@ -188,24 +190,24 @@ class CallRoutes:
             if refused.code not in (Code.NOT_FOUND, Code.NOT_YOUR_CALL, Code.CALL_OVER):
                 raise
         else:
-            snapshot = self._engine.snapshot(user_id, call_id)
+            snapshot = await self._engine.snapshot(user_id, call_id)
             if snapshot is not None:
                 return view_of_snapshot(snapshot, self._clock())
         row = await self._read(user_id, call_id)
         if row is None:
             raise CALL_NOT_FOUND.problem()
         if row.state != State.ENDED:
-            raise Refused(Code.UNAVAILABLE, "The call is not on this node; try again.")
-        return self._view(row, user_id)
+            raise Refused(Code.UNAVAILABLE, "The call is on its way; ask again.")
+        return await self._view(row, user_id)
 
     async def _read(self, user_id: UUID, call_id: UUID) -> CallRow | None:
         async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
             return await calls.read_call(conn, user_id, call_id)
 
-    def _view(self, row: CallRow, user_id: UUID) -> CallView:
+    async def _view(self, row: CallRow, user_id: UUID) -> CallView:
         """The engine knows a live call better than its row, which is written behind."""
         if row.state != State.ENDED:
-            snapshot = self._engine.snapshot(user_id, row.call_id)
+            snapshot = await self._engine.snapshot(user_id, row.call_id)
             if snapshot is not None:
                 return view_of_snapshot(snapshot, self._clock())
         return view_of_row(row, user_id, self._clock())
@@ -219,7 +221,7 @@ class CallRoutes:
             raise CALL_NOT_FOUND.problem()
         if row.state == State.ENDED:
             raise CALL_OVER.problem()
-        raise Refused(Code.UNAVAILABLE, "The call is not on this node; try again.")
+        raise Refused(Code.UNAVAILABLE, "The call is on its way; ask again.")
 
 
 def _wish(body: CallBody, region: str | None) -> CallRequest:

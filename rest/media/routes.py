@@ -33,7 +33,7 @@ _decode = msgspec.json.Decoder(HookBody).decode
 
 
 class Engine(Protocol):
-    def media_hook(self, call_id: UUID, kind: Kind) -> State: ...
+    async def media_hook(self, call_id: UUID, kind: Kind) -> State: ...
 
 
 class MediaRoutes:
@@ -85,7 +85,7 @@ class MediaRoutes:
         if body.call_id not in (None, call_id):
             raise Problem(400, "INVALID_PAYLOAD", "Signed for another call.", {"field": "callId"})
         try:
-            state = self._engine.media_hook(call_id, kind)
+            state = await self._engine.media_hook(call_id, kind)
         except Refused as refused:
             if refused.code is Code.NOT_FOUND:
                 raise CALL_NOT_FOUND.problem() from None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from signalling.calls.circle import feed_quietly
 from signalling.calls.host import Host
 from signalling.calls.opening import Opened, Opener
 from signalling.calls.records import final_of
@@ -18,6 +19,7 @@ from signalling.core import inputs
 from signalling.core.model import Call, leg_of
 from signalling.core.views import snapshot
 from signalling.events import Final, IceServer, Snapshot
+from signalling.nodes.fanout import Fanout
 from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
 from signalling.turn import TurnTerms, ice_servers
@@ -46,6 +48,7 @@ class Actions:
         pool: Pool,
         registry: Registry,
         opener: Opener,
+        fanout: Fanout,
         hub: Hub,
         turn: TurnTerms,
         clock: Callable[[], int],
@@ -53,6 +56,7 @@ class Actions:
         self._pool = pool
         self._registry = registry
         self._opener = opener
+        self._fanout = fanout
         self._hub = hub
         self._turn = turn
         self._clock = clock
@@ -172,6 +176,10 @@ class Actions:
             return None
         return snapshot(ended, party, device, self._clock())
 
+    def has_ended(self, call_id: UUID) -> bool:
+        """Whether the call has ended on this node a moment ago."""
+        return self._registry.ended(call_id) is not None
+
     def live_call(self, user_id: UUID, device: str | None = None) -> Snapshot | None:
         host = self._registry.of_user(user_id)
         if host is None:
@@ -228,7 +236,7 @@ class Actions:
             return
         device.in_call = self._is_leg(host, device)
         if device.in_call:
-            host.feed(inputs.SocketBack(host.party(device.user_id), device.id))
+            feed_quietly(host, inputs.SocketBack(host.party(device.user_id), device.id))
 
     def socket_lost(self, device: Device, *, bye: bool) -> None:
         """A leg's device is gone; one that said `bye` is not waited for."""
@@ -236,14 +244,14 @@ class Actions:
         if host is None or not self._is_leg(host, device):
             return
         party = host.party(device.user_id)
-        host.feed(inputs.HungUp(party) if bye else inputs.SocketLost(party, device.id))
+        feed_quietly(host, inputs.HungUp(party) if bye else inputs.SocketLost(party, device.id))
 
     def closed(self, host: Host) -> None:
         """A call is over: its devices are idle again."""
         for party in Party:
             leg = leg_of(host.call, party)
             if leg.device is not None:
-                self._mark(leg.profile.user_id, leg.device, in_call=False)
+                self._fanout.mark(leg.profile.user_id, leg.device, in_call=False)
 
     def over(self, user_id: UUID, call_id: UUID) -> Refused:
         """The refusal for a call that is not live: call_over with its end, or not_found."""
@@ -268,11 +276,6 @@ class Actions:
         party = host.party(device.user_id)
         leg = leg_of(host.call, party)
         return leg.device == device.id
-
-    def _mark(self, user_id: UUID, device: str, *, in_call: bool) -> None:
-        known = self._hub.get(user_id, device)
-        if known is not None:
-            known.in_call = in_call
 
     async def _stored_final(self, user_id: UUID, call_id: UUID) -> Final:
         ended = self._registry.ended(call_id)

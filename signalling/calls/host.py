@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 # A correct step moves its deadline; more firings than this at one moment are our own mistake.
 FIRINGS_MAX = 16
+# Whoever wakes so late may have been asleep for long enough to lose the call to another node.
+STALL_MS = 5_000
+AGAIN_MS = 50
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +61,10 @@ class Performer(Protocol):
         self, host: "Host", effects: list[Effect], cause: Cause | None, now_ms: int
     ) -> None: ...
 
+    def is_proved_since(self, at_ms: int) -> bool:
+        """Whether this node's calls were still its own at that moment of its clock."""
+        ...
+
     @property
     def watcher(self) -> Watcher: ...
 
@@ -70,8 +77,12 @@ class Host:
         performer: Performer,
         clock: Callable[[], int],
         later: Later,
+        *,
+        claim: int = 0,
     ) -> None:
+        """`claim` is the number of owners that the call had before."""
         self.call = call
+        self.claim = claim
         self.id = call.id
         self.id_text = str(call.id).encode()  # in every event of the call
         self.accounts = accounts
@@ -84,6 +95,8 @@ class Host:
         self._due_of: Call | None = None
         self._due_ms: int | None = None
         self._busy = False
+        self._left = False
+        self._lost = False
         self._inbox: deque[tuple[Input, Cause | None]] = deque()
         self._when_told: list[Callable[[Final], None]] = []
 
@@ -112,18 +125,27 @@ class Host:
         self._perform(effects, cause, now_ms)
         self._work_off()
 
+    def go_on(self, effects: list[Effect]) -> None:
+        """As `begin`, for a call that has begun under another owner."""
+        self._perform(effects, None, self._clock())
+        self._work_off()
+
     def feed(self, given: Input, cause: Cause | None = None) -> None:
         """Give one input to the call.
 
         Raises:
             Refused: the call does not take it; nothing has changed. An input that arrives while
-                another is worked off waits its turn, and its refusal is dropped.
+                another is worked off waits its turn, and its refusal is dropped. Unavailable, if
+                this node has been asleep and does not know yet whether the call is still its own.
         """
+        if self._lost:
+            return
         if self._busy:
             self._inbox.append((given, cause))
             return
+        now_ms = self._fire_due()
         try:
-            self._step(given, cause, self._fire_due())
+            self._step(given, cause, now_ms)
         finally:
             self._work_off()
 
@@ -146,7 +168,16 @@ class Host:
         return await answer
 
     def close(self) -> None:
-        """Let go of the timer; the call is over for this node."""
+        """Let go of the timer; the call is over for this node. Only the books may still answer."""
+        self._left = True
+        self._disarm()
+
+    def abandon(self) -> None:
+        """Another node has taken the call: nothing is done or told here any more."""
+        self._lost = True
+        self.close()
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -191,8 +222,20 @@ class Host:
         return self._due_ms
 
     def _fire_due(self) -> int:
-        """Give the call the time that has passed; returns the time now."""
+        """Give the call the time that has passed; returns the time now.
+
+        Raises:
+            Refused: unavailable, this node has been asleep.
+        """
         now_ms = self._clock()
+        if self._left:
+            return now_ms
+        if self._overslept(now_ms):
+            raise Refused(
+                Code.UNAVAILABLE,
+                "The server is not sure of the call; ask again.",
+                retry_after_ms=500,
+            )
         for _ in range(FIRINGS_MAX):
             due_ms = self._deadline()
             if due_ms is None or due_ms > now_ms:
@@ -203,11 +246,17 @@ class Host:
         self._give_up()
         return now_ms
 
+    def _overslept(self, now_ms: int) -> bool:
+        due_ms = self._deadline()
+        if due_ms is None or now_ms - due_ms < STALL_MS:
+            return False
+        return not self._performer.is_proved_since(due_ms)
+
     def _arm(self) -> None:
         """One timer, armed anew only for an earlier moment; an early firing just arms again."""
-        due_ms = self._deadline()
+        due_ms = None if self._left else self._deadline()
         if due_ms is None:
-            self.close()
+            self._disarm()
             return
         if self._armed_ms is not None and self._armed_ms <= due_ms:
             return
@@ -221,11 +270,14 @@ class Host:
         self._armed_ms = None
         try:
             self._fire_due()
+        except Refused:
+            self._armed_ms = self._deadline()
+            self._timer = self._later(AGAIN_MS, self._fired)
+            return
         except Exception:
             log.exception("a call's timer failed", extra={"call_id": str(self.id)})
             self._give_up()
-        finally:
-            self._work_off()
+        self._work_off()
 
     def _give_up(self) -> None:
         """A call that cannot go on must not come back to its fault again and again."""

@@ -11,22 +11,26 @@ from uuid import UUID
 
 import msgspec
 
+from signalling.calls.asker import Asker
+from signalling.calls.circle import Circle
 from signalling.calls.host import Accounts, Cause, Host, Later, Performer
 from signalling.calls.performer import Books
 from signalling.calls.records import profile, snapshot_of
+from signalling.calls.refusing import Refuser
 from signalling.calls.registry import Registry
-from signalling.codes import By, Code, Party, Reason, Refused, State
+from signalling.codes import Code, Party, Reason, Refused, State
 from signalling.commands import CallRequest
 from signalling.core import inputs
 from signalling.core.admission import Admitted, Asked, Price, admit, check_caller, insufficient
 from signalling.core.call import BEFORE_ANSWER, open_call
+from signalling.core.model import REST
 from signalling.core.views import snapshot
-from signalling.events import CallRejected, Final, Snapshot
-from signalling.frames import encode_event
+from signalling.events import Snapshot
 from signalling.limits import CallLimits
-from signalling.nodes.fanout import Fanout
+from signalling.nodes.fanout import NOWHERE, Fanout
 from signalling.push import Push
 from storage import calls, works
+from storage.errors import Unavailable
 from storage.ids import new_id
 from storage.pool import Pool, within
 from storage.terms import Ask, KnownCall, Terms
@@ -34,8 +38,6 @@ from storage.terms import Ask, KnownCall, Terms
 log = logging.getLogger(__name__)
 
 READ_S = 4.0
-# What a party is called that acts by requests and has no socket in the call.
-REST = "rest"
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -64,6 +66,16 @@ class TermsSource(Protocol):
         """
 
 
+class Elsewhere(Protocol):
+    """What is asked of the nodes that run other calls. None: no other node runs it."""
+
+    async def look(self, user_id: UUID, call_id: UUID, device: str | None) -> Snapshot | None: ...
+
+    async def join(
+        self, call_id: UUID, user_id: UUID, *, device: str | None, video: bool, re: str | None
+    ) -> Snapshot | None: ...
+
+
 class Opener:
     def __init__(
         self,
@@ -74,12 +86,17 @@ class Opener:
         books: Books,
         performer: Performer,
         fanout: Fanout,
+        circle: Circle,
+        elsewhere: Elsewhere,
         push: Push,
         limits: CallLimits,
         house: House,
         clock: Callable[[], int],
         later: Later,
     ) -> None:
+        self._refuser = Refuser(books=books, performer=performer, fanout=fanout, clock=clock)
+        self._circle = circle
+        self._elsewhere = elsewhere
         self._pool = pool
         self._terms = terms
         self._registry = registry
@@ -120,12 +137,30 @@ class Opener:
         )
         if terms is None:
             raise Refused(Code.NOT_FOUND, "There is no such user.", field=named_by(wish))
-        asker = Asker(caller, device, request_id, connect_on, wish, terms)
+        places = await self._places(caller, terms.callee.user_id)
+        asker = Asker(caller, device, request_id, connect_on, wish, terms, *places)
         if terms.known is not None:
             return await self._again(asker, terms.known)
         return await self._start(asker)
 
-    async def _start(self, asker: "Asker") -> Opened:
+    async def _places(self, caller: UUID, callee: UUID) -> tuple[frozenset[str], frozenset[str]]:
+        """The other nodes on which the two have sockets.
+
+        Raises:
+            Refused: unavailable, nobody can say, and the callee is not here.
+        """
+        try:
+            return await self._circle.where(caller, callee)
+        except Unavailable:
+            if self._fanout.is_here(callee):
+                return NOWHERE, NOWHERE
+            raise Refused(
+                Code.UNAVAILABLE,
+                "Other servers cannot be reached; send the same request again.",
+                retry_after_ms=1_000,
+            ) from None
+
+    async def _start(self, asker: Asker) -> Opened:
         terms = asker.terms
         check_caller(terms.caller.status)
         merged = self._join_opposite(asker)
@@ -148,8 +183,8 @@ class Opener:
                 return await self._again(asker, first)
             case works.Short(required_minor=required, available_minor=available):
                 raise insufficient(required, available)
-            case works.SlotTaken(user_id=user_id):
-                merged = self._join_opposite(asker)
+            case works.SlotTaken(user_id=user_id, call_id=taken):
+                merged = self._join_opposite(asker) or await self._join_elsewhere(asker, taken)
                 if merged is not None:
                     return merged
                 if user_id == asker.caller:
@@ -162,7 +197,7 @@ class Opener:
                     retry_after_ms=1_000,
                 )
 
-    def _asked(self, asker: "Asker") -> Asked:
+    def _asked(self, asker: Asker) -> Asked:
         terms, house = asker.terms, self._house
         offer = terms.provider
         if offer is None:
@@ -199,14 +234,14 @@ class Opener:
             now_ms=self._clock(),
         )
 
-    def _has_device(self, asker: "Asker") -> bool:
-        return self._fanout.reachable(asker.terms.callee.user_id)
+    def _has_device(self, asker: Asker) -> bool:
+        return bool(asker.callee_nodes) or self._fanout.is_here(asker.terms.callee.user_id)
 
-    def _snapshot(self, host: Host, asker: "Asker") -> Snapshot:
+    def _snapshot(self, host: Host, asker: Asker) -> Snapshot:
         party = host.party(asker.caller)
         return snapshot(host.call, party, asker.device, self._clock())
 
-    def _join_opposite(self, asker: "Asker") -> Opened | None:
+    def _join_opposite(self, asker: Asker) -> Opened | None:
         """Glare: the callee is ringing the caller already, so both want the same call."""
         host = self._registry.of_user(asker.caller)
         if host is None or host.call.state not in BEFORE_ANSWER:
@@ -219,11 +254,24 @@ class Opener:
         host.feed(inputs.Accepted(device, True, asker.wish.kind == "video"), cause)
         return Opened(host.id, self._snapshot(host, asker), merged=True)
 
-    def _is_socket(self, asker: "Asker") -> bool:
+    async def _join_elsewhere(self, asker: Asker, call_id: UUID) -> Opened | None:
+        """As `_join_opposite`, for a call that another node runs."""
+        if self._circle.alone:
+            return None
+        view = await self._elsewhere.join(
+            call_id,
+            asker.caller,
+            device=asker.device if self._is_socket(asker) else None,
+            video=asker.wish.kind == "video",
+            re=asker.request_id,
+        )
+        return None if view is None else Opened(call_id, view, merged=True)
+
+    def _is_socket(self, asker: Asker) -> bool:
         return self._fanout.has_device(asker.caller, asker.device)
 
     async def _authorise(
-        self, asker: "Asker", admitted: Admitted, call_id: UUID
+        self, asker: Asker, admitted: Admitted, call_id: UUID
     ) -> works.Outcome | Host:
         """Slots, row and hold; the host is made in the very moment in which the answer comes."""
         terms, tariff = asker.terms, admitted.tariff
@@ -265,7 +313,7 @@ class Opener:
 
     def _open(
         self,
-        asker: "Asker",
+        asker: Asker,
         admitted: Admitted,
         call_id: UUID,
         accounts: Accounts,
@@ -295,19 +343,24 @@ class Opener:
         )
         host = Host(call, accounts, self._performer, self._clock, self._later)
         self._registry.add(host)
+        self._circle.opened(host, asker.caller_nodes, asker.callee_nodes)
         host.begin(effects, Cause(asker.caller, asker.device, asker.request_id))
         if not self._has_device(asker) and not self._push.can_wake(callee.user_id):
             # A call of the request-and-answer kind: whoever polls for it is being rung.
             host.feed(inputs.Rang(REST))
         return host
 
-    async def _again(self, asker: "Asker", known: KnownCall) -> Opened:
+    async def _again(self, asker: Asker, known: KnownCall) -> Opened:
         """The same request once more: the same call, whatever has become of it."""
         if known.caller_id != asker.caller or known.callee_id != asker.terms.callee.user_id:
             raise Refused(Code.BAD_FRAME, "This id belongs to another call.", field="data.callId")
         host = self._registry.find(known.call_id)
         if host is not None:
             return Opened(known.call_id, self._snapshot(host, asker))
+        if not self._circle.alone:
+            view = await self._elsewhere.look(asker.caller, known.call_id, asker.device)
+            if view is not None:
+                return Opened(known.call_id, view)
         row = await within(READ_S, self._read(asker.caller, known.call_id))
         if row is None or row.state != State.ENDED:
             raise Refused(
@@ -319,82 +372,11 @@ class Opener:
         async with self._pool.acquire() as conn:
             return await calls.read_call(conn, user_id, call_id)
 
-    async def _refuse(self, asker: "Asker", admitted: Admitted, reason: Reason) -> Opened:
-        """Record a call that ends before it rings, so that both histories show it."""
-        terms = asker.terms
-        now_ms = self._clock()
-        call_id = asker.wish.call_id or new_id()
-        work = works.Record(
-            call_id=call_id,
-            caller_id=asker.caller,
-            callee_id=terms.callee.user_id,
-            caller_device=asker.device,
-            request_id=asker.request_id,
-            kind=asker.wish.kind,
-            connect_on=asker.connect_on,
-            note=asker.wish.note,
-            tariff=msgspec.json.encode(admitted.tariff),
-            reason=reason.value,
-            ended_by=By.CALLEE.value,
-            created_ms=now_ms,
-        )
-        recorded: asyncio.Future[works.Outcome] = asyncio.get_running_loop().create_future()
-        self._books.put(work, recorded.set_result)
-        if not isinstance(await recorded, works.Recorded):
-            raise Refused(Code.UNAVAILABLE, "Send the same request again.", retry_after_ms=1_000)
-        row = calls.CallRow(
-            call_id=call_id,
-            caller=terms.caller,
-            callee=terms.callee,
-            kind=asker.wish.kind,
-            connect_on=asker.connect_on,
-            state=State.ENDED.value,
-            reason=reason.value,
-            ended_by=By.CALLEE.value,
-            caller_device=asker.device,
-            callee_device=None,
-            request_id=asker.request_id,
-            note=asker.wish.note,
-            tariff=work.tariff,
-            created_ms=now_ms,
-            ringing_ms=None,
-            accepted_ms=None,
-            connected_ms=None,
-            ended_ms=now_ms,
-            talk_ms=0,
-            billable_ms=0,
-            units=0,
-            charged_minor=0,
-            earned_minor=0,
-            hold_minor=0,
-        )
-        self._performer.watcher.refused(row)
-        # The reply comes first; the one terminal event follows it.
-        asyncio.get_running_loop().call_soon(self._tell_refused, asker, call_id, reason, now_ms)
-        return Opened(call_id, snapshot_of(row, Party.CALLER, asker.device))
-
-    def _tell_refused(self, asker: "Asker", call_id: UUID, reason: Reason, now_ms: int) -> None:
-        final = Final(ring_seconds=0, talk_seconds=0, billed_seconds=0, units=0, total=0)
-        here = CallRejected(reason=reason, by=By.CALLEE, elsewhere=False, final=final)
-        event = encode_event(here, now_ms, call=call_id, rev=1)
-        re = None if asker.request_id is None else (asker.device, asker.request_id)
-        self._fanout.to_user(asker.caller, event, only=asker.device, re=re)
-        elsewhere = msgspec.structs.replace(here, elsewhere=True)
-        event = encode_event(elsewhere, now_ms, call=call_id, rev=1)
-        self._fanout.to_user(asker.caller, event, but=asker.device)
+    async def _refuse(self, asker: Asker, admitted: Admitted, reason: Reason) -> Opened:
+        row = await self._refuser.record(asker, msgspec.json.encode(admitted.tariff), reason)
+        return Opened(row.call_id, snapshot_of(row, Party.CALLER, asker.device))
 
 
 def named_by(wish: CallRequest) -> str:
     """The field of a request that names the callee."""
     return "data.toPhone" if wish.to_user_id is None else "data.toUserId"
-
-
-class Asker(msgspec.Struct, frozen=True):
-    """One request on its way."""
-
-    caller: UUID
-    device: str
-    request_id: str | None
-    connect_on: str
-    wish: CallRequest
-    terms: Terms

@@ -6,13 +6,14 @@ Nothing here waits. What the ledger answers comes back to the call as an input.
 import logging
 from collections.abc import Callable
 from typing import Protocol
+from uuid import UUID
 
 from signalling.calls.host import Cause, Host
 from signalling.calls.watcher import Unwatched, Watcher
 from signalling.core import effects as made
 from signalling.core import inputs
 from signalling.events import IceServers
-from signalling.frames import encode_event, encode_raw
+from signalling.frames import Encoded, encode_event, encode_raw
 from signalling.nodes.fanout import Fanout
 from signalling.push import Push, Wake
 from signalling.turn import TurnTerms, ice_servers
@@ -39,13 +40,20 @@ class CallPerformer:
         *,
         closed: Callable[[Host], None],
         watcher: Watcher | None = None,
+        proved_ms: Callable[[], int] | None = None,
     ) -> None:
+        """`proved_ms` is the clock's time at which this node's epoch was last proved to hold;
+        without it the node is always sure of its calls."""
         self._fanout = fanout
         self._books = books
         self._push = push
         self._turn = turn
         self._closed = closed
+        self._proved_ms = proved_ms
         self.watcher = watcher or Unwatched()
+
+    def is_proved_since(self, at_ms: int) -> bool:
+        return self._proved_ms is None or self._proved_ms() >= at_ms
 
     def perform(
         self, host: Host, effects: list[made.Effect], cause: Cause | None, now_ms: int
@@ -68,7 +76,7 @@ class CallPerformer:
                     user_id = host.user(party)
                     servers = ice_servers(self._turn, user_id, host.id, now_ms)
                     event = encode_event(IceServers(ice_servers=servers), now_ms, call=host.id_text)
-                    self._fanout.to_user(user_id, event, only=device)
+                    self._send(host, user_id, event, only=device)
                 case made.Closed():
                     self._closed(host)
                 case _:
@@ -76,7 +84,7 @@ class CallPerformer:
 
     def _relay(self, host: Host, effect: made.Relay, now_ms: int) -> None:
         event = encode_raw("signal", effect.data, now_ms, call=host.id_text)
-        self._fanout.to_user(host.user(effect.party), event, only=effect.device)
+        self._send(host, host.user(effect.party), event, only=effect.device)
 
     def _tell(self, host: Host, effect: made.Tell, cause: Cause | None, now_ms: int) -> None:
         user_id = host.user(effect.party)
@@ -84,12 +92,27 @@ class CallPerformer:
         re: tuple[str, str] | None = None
         if cause is not None and cause.id is not None and cause.user_id == user_id:
             re = (cause.device, cause.id)
-        self._fanout.to_user(user_id, event, only=effect.only, but=effect.but, re=re)
+        self._send(host, user_id, event, only=effect.only, but=effect.but, re=re)
+
+    def _send(
+        self,
+        host: Host,
+        user_id: UUID,
+        event: Encoded,
+        *,
+        only: str | None = None,
+        but: str | None = None,
+        re: tuple[str, str] | None = None,
+    ) -> None:
+        self._fanout.to_user(
+            user_id, event, only=only, but=but, re=re, call=host.id, claim=host.claim
+        )
 
     def _wake(self, host: Host) -> None:
         call = host.call
         user_id = call.callee.profile.user_id
-        if self._fanout.reachable(user_id) or not self._push.can_wake(user_id):
+        connected = self._fanout.is_here(user_id) or self._fanout.nodes_of(user_id)
+        if connected or not self._push.can_wake(user_id):
             return
         self._push.wake(
             Wake(

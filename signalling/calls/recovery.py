@@ -1,4 +1,4 @@
-"""Calls that a dead server left behind: closed at the last moment it is proved to have seen.
+"""What the books say of calls whose owner is dead, and the end of those that nobody comes back to.
 
 A node's heartbeat is committed with its ledger work, so a beat proves that everything seen before
 it is in the books. A meter that was running then ran at least until the beat; what lies behind that
@@ -6,30 +6,54 @@ nobody can prove, and nobody pays for it.
 """
 
 import logging
-from collections.abc import Sequence
 
 import msgspec
 
 from signalling.codes import By, Reason
-from signalling.core.tariff import Tariff, cost, horizon, share, units
-from storage import nodes, works
-from storage.combiner import Combiner
-from storage.pool import Connection
+from signalling.core.revival import Remains, proved_ms
+from signalling.core.tariff import Tariff, cost, share, units
+from signalling.events import Profile
+from storage import works
+from storage.nodes import Orphan
 
 log = logging.getLogger(__name__)
 
 _tariff = msgspec.json.Decoder(Tariff)
 
 
-def closing(orphan: nodes.Orphan) -> works.Settle:
+def remains_of(orphan: Orphan) -> Remains:
+    return Remains(
+        claim=orphan.claim,
+        kind=orphan.kind,
+        connect_on=orphan.connect_on,
+        note=orphan.note,
+        caller=Profile(
+            user_id=orphan.caller_id, name=orphan.caller_name, avatar_url=orphan.caller_avatar
+        ),
+        callee=Profile(
+            user_id=orphan.callee_id, name=orphan.callee_name, avatar_url=orphan.callee_avatar
+        ),
+        caller_device=orphan.caller_device,
+        callee_device=orphan.callee_device,
+        tariff=_tariff.decode(orphan.tariff),
+        created_ms=orphan.created_ms,
+        ringing_ms=orphan.ringing_ms,
+        accepted_ms=orphan.accepted_ms,
+        connected_ms=orphan.connected_ms,
+        billable_ms=orphan.billable_ms,
+        asof_ms=orphan.asof_ms,
+        beat_ms=orphan.beat_ms,
+        running=orphan.running,
+        charged_minor=orphan.charged_minor,
+        hold_minor=orphan.hold_minor,
+        available_minor=orphan.available_minor,
+    )
+
+
+def closing(orphan: Orphan) -> works.Settle:
     """The settlement of a call whose owner is gone."""
-    tariff = _tariff.decode(orphan.tariff)
-    billable_ms = orphan.billable_ms
-    if orphan.running:
-        billable_ms += max(0, orphan.beat_ms - orphan.asof_ms)
-        funded_ms = horizon(tariff, orphan.charged_minor + orphan.hold_minor)
-        if funded_ms is not None:
-            billable_ms = max(orphan.billable_ms, min(billable_ms, funded_ms))
+    remains = remains_of(orphan)
+    tariff, billable_ms = remains.tariff, proved_ms(remains)
     target_minor = max(orphan.charged_minor, cost(tariff, billable_ms))
     ended_ms = max(
         orphan.beat_ms,
@@ -68,22 +92,3 @@ def tell(work: works.Settle) -> None:
             "talk_s": work.talk_ms // 1_000,
         },
     )
-
-
-async def recover(conn: Connection, combiner: Combiner, epoch: int) -> Sequence[works.Outcome]:
-    """Adopt and settle the calls of dead epochs; returns what became of each.
-
-    Safe to repeat, and beside another node that does the same: adopting is a compare-and-set.
-    """
-    left = await nodes.orphans(conn, epoch)
-    if not left:
-        return []
-    mine = set(await nodes.adopt(conn, [orphan.call_id for orphan in left], epoch))
-    outcomes = []
-    for orphan in left:
-        if orphan.call_id in mine:
-            work = closing(orphan)
-            outcomes.append(await combiner.do(work))
-            tell(work)
-    log.warning("calls of a dead server settled", extra={"calls": len(outcomes)})
-    return outcomes

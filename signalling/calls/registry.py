@@ -8,7 +8,6 @@ from signalling.calls.host import Host
 from signalling.codes import State
 from signalling.core.model import Call
 from signalling.limits import RECENT_CALLS_MS
-from signalling.nodes.bus import Routes
 
 RECENT_MAX = 5_000
 
@@ -16,10 +15,7 @@ RECENT_MAX = 5_000
 class Registry:
     """`changed(user_id)` is called when a user begins or ends to be in a live call."""
 
-    def __init__(
-        self, routes: Routes, clock: Callable[[], int], changed: Callable[[UUID], None]
-    ) -> None:
-        self._routes = routes
+    def __init__(self, clock: Callable[[], int], changed: Callable[[UUID], None]) -> None:
         self._clock = clock
         self._changed = changed
         self._hosts: dict[UUID, Host] = {}
@@ -34,7 +30,6 @@ class Registry:
 
     def add(self, host: Host) -> None:
         self._hosts[host.id] = host
-        self._routes.claim(host.id)
         for user_id in host.users():
             self._by_user[user_id] = host
             self._changed(user_id)
@@ -53,15 +48,21 @@ class Registry:
 
     def drop(self, host: Host) -> None:
         """The call is over and its books are closed; its users are free."""
+        self._let_go(host)
+        self._ended[host.id] = host.call
+        self._forget()
+
+    def release(self, host: Host) -> None:
+        """Another node runs the call from now on."""
+        self._let_go(host)
+
+    def _let_go(self, host: Host) -> None:
+        host.close()
+        self._hosts.pop(host.id, None)
         for user_id in host.users():
             if self._by_user.get(user_id) is host:
                 del self._by_user[user_id]
                 self._changed(user_id)
-        host.close()
-        if self._hosts.pop(host.id, None) is not None:
-            self._routes.drop(host.id)
-        self._ended[host.id] = host.call
-        self._forget()
 
     def _forget(self) -> None:
         old_ms = self._clock() - RECENT_CALLS_MS

@@ -94,6 +94,8 @@ def step(call: Call, given: inputs.Input, now_ms: int) -> tuple[Call, list[Effec
             return hang_up(call, party, now_ms)
         case inputs.SocketLost(party=party, device=device):
             return socket_lost(call, party, device, now_ms)
+        case inputs.SocketMoving(party=party, device=device):
+            return socket_moving(call, party, device, now_ms)
         case inputs.SocketBack(party=party, device=device):
             return socket_back(call, party, device, now_ms)
         case inputs.TimerFired():
@@ -223,6 +225,16 @@ def socket_lost(call: Call, party: Party, device: str, now_ms: int) -> tuple[Cal
     if call.state in TALKING:
         return talking.interrupt(call, party, "socket", now_ms)
     return call, []
+
+
+def socket_moving(call: Call, party: Party, device: str, now_ms: int) -> tuple[Call, list[Effect]]:
+    """Where nobody asks for evidence, a missing socket is all there is to go by."""
+    if call.state is not State.CONNECTED or call.connect_on == "answer":
+        return socket_lost(call, party, device, now_ms)
+    leg = leg_of(call, party)
+    if leg.device != device or not leg.here:
+        return call, []
+    return call.with_leg(party, replace(leg, here=False)), []
 
 
 def socket_back(call: Call, party: Party, device: str, now_ms: int) -> tuple[Call, list[Effect]]:

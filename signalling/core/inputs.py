@@ -96,6 +96,14 @@ class SocketLost(Input, frozen=True):
     device: str
 
 
+class SocketMoving(Input, frozen=True):
+    """The device's node goes away; it comes back on another one. Evidence says whether media
+    flows meanwhile."""
+
+    party: Party
+    device: str
+
+
 class SocketBack(Input, frozen=True):
     party: Party
     device: str

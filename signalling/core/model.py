@@ -11,6 +11,9 @@ from signalling.core.negotiation import Negotiation
 from signalling.events import Final, Profile
 from signalling.limits import CallLimits
 
+# What a party is called that acts by requests and has no socket in the call.
+REST = "rest"
+
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """One party's side. `device` is None until the callee answers, or for a leg without a socket.

@@ -19,13 +19,17 @@ class Verdict(Enum):
 
 
 class Negotiation(msgspec.Struct, frozen=True):
-    """`gen` 0 means that nobody has offered yet. `early` holds what came before the answer."""
+    """`gen` 0 means that nobody has offered yet. `early` holds what came before the answer.
+
+    `unknown`: what was negotiated so far is lost; the next offer says where the legs are.
+    """
 
     gen: int = 0
     offerer: Party | None = None
     answered: bool = False
     early: tuple[Signalled, ...] = ()
     early_bytes: int = 0
+    unknown: bool = False
 
 
 def judge(talk: Negotiation, given: Signalled) -> tuple[Negotiation, Verdict]:
@@ -37,6 +41,8 @@ def judge(talk: Negotiation, given: Signalled) -> tuple[Negotiation, Verdict]:
     """
     if given.kind == "offer":
         return _judge_offer(talk, given)
+    if talk.unknown:
+        return talk, Verdict.RELAY
     if given.gen > talk.gen:
         raise Refused(
             Code.BAD_FRAME,
@@ -55,6 +61,8 @@ def judge(talk: Negotiation, given: Signalled) -> tuple[Negotiation, Verdict]:
 
 
 def _judge_offer(talk: Negotiation, given: Signalled) -> tuple[Negotiation, Verdict]:
+    if talk.unknown:
+        return Negotiation(gen=given.gen, offerer=given.party), Verdict.RELAY
     if talk.gen == 0 and given.party is Party.CALLEE:
         raise Refused(Code.WRONG_STATE, "The caller offers first.", field="data.kind")
     crossing = given.gen == talk.gen and not talk.answered and given.party is not talk.offerer

@@ -16,7 +16,7 @@ from signalling.core.negotiation import is_relay, relay_only_sdp
 from signalling.core.views import snapshot
 from signalling.events import CallOk, Empty, EndOk, IceOk, Shape, SignalOk
 from signalling.handlers.context import Context
-from signalling.sockets.device import Device
+from signalling.handlers.sender import Sender
 from signalling.turn import ice_servers
 
 EMPTY = Empty()
@@ -28,11 +28,11 @@ _RELATED = regex.compile(r" raddr \S+ rport \d+")
 _FROM = {party: b',"from":"%b"}' % party.value.encode() for party in Party}
 
 
-def cause(device: Device, frame: commands.Frame) -> Cause:
+def cause(device: Sender, frame: commands.Frame) -> Cause:
     return Cause(device.user_id, device.id, frame.id)
 
 
-def find(context: Context, device: Device, frame: commands.Frame) -> tuple[Host, Party]:
+def find(context: Context, device: Sender, frame: commands.Frame) -> tuple[Host, Party]:
     """The live call of the frame and the sender's side in it.
 
     Raises:
@@ -49,7 +49,7 @@ def find(context: Context, device: Device, frame: commands.Frame) -> tuple[Host,
     return host, party
 
 
-def as_callee(context: Context, device: Device, frame: commands.Frame) -> Host:
+def as_callee(context: Context, device: Sender, frame: commands.Frame) -> Host:
     host, party = find(context, device, frame)
     if party is not Party.CALLEE:
         raise Refused(Code.FORBIDDEN, "Only the callee may do that.")
@@ -57,7 +57,7 @@ def as_callee(context: Context, device: Device, frame: commands.Frame) -> Host:
 
 
 def feed(
-    context: Context, host: Host, device: Device, frame: commands.Frame, given: inputs.Input
+    context: Context, host: Host, device: Sender, frame: commands.Frame, given: inputs.Input
 ) -> None:
     """Give the call what a frame says.
 
@@ -70,7 +70,7 @@ def feed(
 
 
 async def request(
-    context: Context, device: Device, frame: commands.Frame, wish: commands.CallRequest
+    context: Context, device: Sender, frame: commands.Frame, wish: commands.CallRequest
 ) -> Shape:
     opened = await context.actions.request(
         caller=device.user_id,
@@ -88,7 +88,7 @@ async def request(
 
 
 def ringing(
-    context: Context, device: Device, frame: commands.Frame, _: commands.CallRinging
+    context: Context, device: Sender, frame: commands.Frame, _: commands.CallRinging
 ) -> Shape:
     host = as_callee(context, device, frame)
     feed(context, host, device, frame, inputs.Rang(device.id))
@@ -96,16 +96,16 @@ def ringing(
 
 
 def accept(
-    context: Context, device: Device, frame: commands.Frame, data: commands.CallAccept
+    context: Context, device: Sender, frame: commands.Frame, data: commands.CallAccept
 ) -> Shape:
     host = as_callee(context, device, frame)
     given = inputs.Accepted(device.id, data.media.audio, data.media.video)
     feed(context, host, device, frame, given)
-    device.in_call = True
+    context.fanout.mark(device.user_id, device.id, in_call=True)
     return call_ok(context, host, device)
 
 
-def call_ok(context: Context, host: Host, device: Device) -> CallOk:
+def call_ok(context: Context, host: Host, device: Sender) -> CallOk:
     now_ms = context.clock()
     return CallOk(
         call=snapshot(host.call, host.party(device.user_id), device.id, now_ms),
@@ -114,7 +114,7 @@ def call_ok(context: Context, host: Host, device: Device) -> CallOk:
 
 
 def reject(
-    context: Context, device: Device, frame: commands.Frame, data: commands.CallReject
+    context: Context, device: Sender, frame: commands.Frame, data: commands.CallReject
 ) -> Shape:
     host = as_callee(context, device, frame)
     host.feed(inputs.Rejected(data.reason, data.note), cause(device, frame))
@@ -124,7 +124,7 @@ def reject(
 
 
 def end(
-    context: Context, device: Device, frame: commands.Frame, _: commands.Nothing
+    context: Context, device: Sender, frame: commands.Frame, _: commands.Nothing
 ) -> Coroutine[Any, Any, Shape] | None:
     """Answered as soon as everybody is told what the call came to."""
     if frame.call is None:
@@ -141,24 +141,22 @@ def end(
     return None
 
 
-async def stored_end(context: Context, device: Device, call_id: UUID) -> Shape:
+async def stored_end(context: Context, device: Sender, call_id: UUID) -> Shape:
     """Ending what ended before changes nothing and has the same answer."""
     return EndOk(call=call_id, final=await context.actions.end(device.user_id, call_id))
 
 
-def take(context: Context, device: Device, frame: commands.Frame, _: commands.Nothing) -> Shape:
+def take(context: Context, device: Sender, frame: commands.Frame, _: commands.Nothing) -> Shape:
     host, party = find(context, device, frame)
     before = leg_of(host.call, party).device
     feed(context, host, device, frame, inputs.Took(party, device.id))
     if before is not None and before != device.id:
-        older = context.hub.get(device.user_id, before)
-        if older is not None:
-            older.in_call = False
-    device.in_call = True
+        context.fanout.mark(device.user_id, before, in_call=False)
+    context.fanout.mark(device.user_id, device.id, in_call=True)
     return call_ok(context, host, device)
 
 
-def signal(context: Context, device: Device, frame: commands.Frame, data: commands.Signal) -> Shape:
+def signal(context: Context, device: Sender, frame: commands.Frame, data: commands.Signal) -> Shape:
     host, party = find(context, device, frame)
     limits = host.call.limits
     raw = bytes(frame.data)
@@ -250,7 +248,7 @@ def unrelated(text: str) -> str:
 
 
 def media_connected(
-    context: Context, device: Device, frame: commands.Frame, _: commands.MediaConnected
+    context: Context, device: Sender, frame: commands.Frame, _: commands.MediaConnected
 ) -> Shape:
     host, party = find(context, device, frame)
     feed(context, host, device, frame, inputs.MediaConnected(party, device.id))
@@ -258,7 +256,7 @@ def media_connected(
 
 
 def media_lost(
-    context: Context, device: Device, frame: commands.Frame, data: commands.MediaLost
+    context: Context, device: Sender, frame: commands.Frame, data: commands.MediaLost
 ) -> Shape:
     host, party = find(context, device, frame)
     host.feed(inputs.MediaLost(party, device.id, data.why), cause(device, frame))
@@ -266,7 +264,7 @@ def media_lost(
 
 
 def media_stats(
-    context: Context, device: Device, frame: commands.Frame, data: commands.MediaStats
+    context: Context, device: Sender, frame: commands.Frame, data: commands.MediaStats
 ) -> None:
     host, party = find(context, device, frame)
     host.feed(
@@ -275,7 +273,7 @@ def media_stats(
 
 
 def media_state(
-    context: Context, device: Device, frame: commands.Frame, data: commands.MediaState
+    context: Context, device: Sender, frame: commands.Frame, data: commands.MediaState
 ) -> Shape:
     host, party = find(context, device, frame)
     given = inputs.MediaState(party, device.id, data.audio, data.video, data.hold)
@@ -283,7 +281,7 @@ def media_state(
     return EMPTY
 
 
-def servers(context: Context, device: Device, frame: commands.Frame, _: commands.Nothing) -> Shape:
+def servers(context: Context, device: Sender, frame: commands.Frame, _: commands.Nothing) -> Shape:
     host, party = find(context, device, frame)
     leg = leg_of(host.call, party)
     if leg.device != device.id:

@@ -8,7 +8,7 @@ from signalling.codes import Code, Refused, State
 from signalling.events import Empty, Message, MessageOk, Shape
 from signalling.frames import Encoded, encode_event
 from signalling.handlers.context import Context
-from signalling.sockets.device import Device
+from signalling.handlers.sender import Sender
 from storage import blocks, chat
 from storage.ids import new_id
 from storage.pool import within
@@ -16,7 +16,7 @@ from storage.pool import within
 WRITE_S = 4.0
 
 
-def conversation(context: Context, device: Device, conversation_id: UUID) -> Host:
+def conversation(context: Context, device: Sender, conversation_id: UUID) -> Host:
     """The live call whose conversation this is; a call and its conversation share the id."""
     host = context.registry.find(conversation_id)
     if host is None or host.call.state is State.ENDED:
@@ -29,14 +29,14 @@ def conversation(context: Context, device: Device, conversation_id: UUID) -> Hos
     return host
 
 
-def tell(context: Context, host: Host, event: Encoded, sender: Device) -> None:
+def tell(context: Context, host: Host, event: Encoded, sender: Sender) -> None:
     for user_id in host.users():
         but = sender.id if user_id == sender.user_id else None
         context.fanout.to_user(user_id, event, but=but)
 
 
 async def send(
-    context: Context, device: Device, frame: commands.Frame, data: commands.ChatSend
+    context: Context, device: Sender, frame: commands.Frame, data: commands.ChatSend
 ) -> Shape:
     host = conversation(context, device, data.conversation)
     client_id = f"{device.id}/{frame.id}" if frame.id is not None else str(new_id())
@@ -50,7 +50,7 @@ async def send(
 
 
 async def store(
-    context: Context, host: Host, device: Device, client_id: str, text: str
+    context: Context, host: Host, device: Sender, client_id: str, text: str
 ) -> tuple[Message, bool]:
     async with context.pool.acquire() as conn, conn.transaction():
         if await blocks.is_between(conn, *host.users()):
@@ -68,7 +68,7 @@ async def store(
 
 
 async def read(
-    context: Context, device: Device, _: commands.Frame, data: commands.ChatRead
+    context: Context, device: Sender, _: commands.Frame, data: commands.ChatRead
 ) -> Shape:
     host = conversation(context, device, data.conversation)
     await within(WRITE_S, mark(context, device, data))
@@ -79,12 +79,12 @@ async def read(
     return Empty()
 
 
-async def mark(context: Context, device: Device, data: commands.ChatRead) -> None:
+async def mark(context: Context, device: Sender, data: commands.ChatRead) -> None:
     async with context.pool.acquire() as conn:
         await chat.mark_read(conn, data.conversation, device.user_id, data.message)
 
 
-def typing(context: Context, device: Device, _: commands.Frame, data: commands.ChatTyping) -> Shape:
+def typing(context: Context, device: Sender, _: commands.Frame, data: commands.ChatTyping) -> Shape:
     host = conversation(context, device, data.conversation)
     event = events.ChatTyping(
         conversation=data.conversation, user_id=device.user_id, typing=data.typing

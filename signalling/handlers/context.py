@@ -7,6 +7,7 @@ from signalling.calls.actions import Actions
 from signalling.calls.registry import Registry
 from signalling.events import IceServer
 from signalling.handlers.presence import PresenceBoard
+from signalling.handlers.visits import Visits
 from signalling.nodes.fanout import Fanout
 from signalling.sockets.hub import Hub
 from signalling.turn import TurnTerms, ice_servers
@@ -23,6 +24,7 @@ class Context:
         registry: Registry,
         actions: Actions,
         board: PresenceBoard,
+        visits: Visits,
         turn: TurnTerms,
         clock: Callable[[], int],
     ) -> None:
@@ -32,6 +34,7 @@ class Context:
         self.registry = registry
         self.actions = actions
         self.board = board
+        self.visits = visits
         self.turn = turn
         self.clock = clock
 

@@ -8,18 +8,28 @@ from collections import defaultdict
 from collections.abc import Callable
 from uuid import UUID
 
-from signalling.calls.registry import Registry
 from signalling.codes import Code, Refused
 from signalling.commands import PresenceWatch
 from signalling.events import PresenceUpdated
 from signalling.frames import encode_event
 from signalling.limits import SocketLimits
+from signalling.nodes.exchange import Exchange
+from signalling.nodes.parcels import Present, WhoIsPresent, encode
 from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
 
+# What counts when a provider's sockets on several nodes say different things.
+BUSIEST = ("busy", "online", "break")
+PROVIDERS_MAX = 1_000_000
+Word = tuple[str, str | None]
+
 
 class PresenceBoard:
-    """`set_by_hand` holds (availability, status message) of the providers that have sockets."""
+    """`set_by_hand` holds (availability, status message) of the providers that have sockets here.
+
+    Nodes tell each other what the providers with sockets on them are; of several sockets on
+    several nodes the busiest counts.
+    """
 
     def __init__(
         self,
@@ -29,16 +39,28 @@ class PresenceBoard:
         self._limits = limits
         self._clock = clock
         self._hub: Hub | None = None
-        self._registry: Registry | None = None
-        self._set_by_hand: dict[UUID, tuple[str, str | None]] = {}
-        self._told: dict[UUID, tuple[str, str | None]] = {}
+        self._in_call: Callable[[UUID], bool] = lambda _: False
+        self._exchange: Exchange | None = None
+        self._set_by_hand: dict[UUID, Word] = {}
+        # What this node has told the others of its own, and what they have told: user -> node.
+        self._mine: dict[UUID, Word] = {}
+        self._elsewhere: dict[UUID, dict[str, Word]] = {}
+        self._told: dict[UUID, Word] = {}
         self._watchers: defaultdict[UUID, set[Device]] = defaultdict(set)
         self._directory: set[Device] = set()
 
-    def connect(self, hub: Hub, registry: Registry) -> None:
-        """The hub and the registry need a board before they exist themselves."""
+    def connect(
+        self, hub: Hub, in_call: Callable[[UUID], bool], exchange: Exchange | None = None
+    ) -> None:
+        """The hub and the calls need a board before they exist themselves."""
         self._hub = hub
-        self._registry = registry
+        self._in_call = in_call
+        if exchange is None or exchange.bus.alone:
+            return
+        self._exchange = exchange
+        exchange.on(Present, self._present)
+        exchange.on(WhoIsPresent, lambda node, _: self._tell_mine(node))
+        exchange.on_nodes(joined=self._tell_mine, left=self._left, gap=self._gap)
 
     def learned(self, user_id: UUID, availability: str, message: str | None) -> None:
         """What a provider has set by hand, read when a socket opened or just written."""
@@ -47,15 +69,20 @@ class PresenceBoard:
 
     def of(self, user_id: UUID, availability: str | None = None) -> str:
         """online, busy, break or offline. `availability`: what is stored, if the caller knows."""
+        here = self._here(user_id, availability)
+        if availability == "offline" or user_id not in self._elsewhere:
+            return here
+        said = {here, *(presence for presence, _ in self._elsewhere[user_id].values())}
+        return next((presence for presence in BUSIEST if presence in said), "offline")
+
+    def _here(self, user_id: UUID, availability: str | None = None) -> str:
+        """As far as the sockets of this node say."""
         assert self._hub is not None
-        assert self._registry is not None
         known = self._set_by_hand.get(user_id)
         by_hand = availability or (known[0] if known is not None else "offline")
         if by_hand == "offline" or not self._hub.devices(user_id):
             return "offline"
-        if self._registry.of_user(user_id) is not None:
-            return "busy"
-        return by_hand
+        return "busy" if self._in_call(user_id) else by_hand
 
     def present(self) -> dict[UUID, str]:
         """All providers who are there, with their presence: what was told of them last."""
@@ -70,10 +97,25 @@ class PresenceBoard:
         known = self._set_by_hand.get(user_id)
         if known is None:
             return
-        now = (self.of(user_id), known[1])
         assert self._hub is not None
+        mine: Word | None = (self._here(user_id), known[1])
         if not self._hub.devices(user_id):
             del self._set_by_hand[user_id]
+            mine = None
+        if self._mine.get(user_id) != mine and self._exchange is not None:
+            parcel = Present(user_id, None) if mine is None else Present(user_id, *mine)
+            self._exchange.bus.post_all(encode(parcel))
+        if mine is None:
+            self._mine.pop(user_id, None)
+        else:
+            self._mine[user_id] = mine
+        self._announce(user_id, known[1])
+
+    def _announce(self, user_id: UUID, message: str | None) -> None:
+        """Tell who watches, if there is something to tell."""
+        now = (self.of(user_id), message)
+        gone = user_id not in self._mine and user_id not in self._elsewhere
+        if gone:
             self._told.pop(user_id, None)
         elif self._told.get(user_id) == now:
             return
@@ -87,6 +129,36 @@ class PresenceBoard:
             )
             for device in watchers:
                 device.send(event)
+
+    # -- other nodes
+
+    def _present(self, node: str, given: Present) -> None:
+        said = self._elsewhere.setdefault(given.user_id, {})
+        if given.presence is None:
+            said.pop(node, None)
+        elif given.user_id in self._told or len(self._told) < PROVIDERS_MAX:
+            said[node] = (given.presence, given.message)
+        if not said:
+            del self._elsewhere[given.user_id]
+        self._announce(given.user_id, given.message)
+
+    def _tell_mine(self, node: str) -> None:
+        assert self._exchange is not None
+        for user_id, (presence, message) in self._mine.items():
+            self._exchange.send(node, Present(user_id, presence, message))
+
+    def _left(self, node: str) -> None:
+        for user_id in [one for one, said in self._elsewhere.items() if node in said]:
+            message = self._elsewhere[user_id][node][1]
+            self._present(node, Present(user_id, None, message))
+
+    def _gap(self) -> None:
+        assert self._exchange is not None
+        self._exchange.bus.post_all(encode(WhoIsPresent()))
+        for node in self._exchange.bus.peers():
+            self._tell_mine(node)
+
+    # -- who watches
 
     def watch(self, device: Device, wish: PresenceWatch) -> None:
         """Replace what the device watches, and tell it what is so now."""
@@ -105,7 +177,7 @@ class PresenceBoard:
             self._directory.add(device)
         known = device.watching | (self._told.keys() if wish.directory else set())
         for user_id in known:
-            message = self._set_by_hand.get(user_id, ("", None))[1]
+            message = self._told.get(user_id, ("", None))[1]
             event = PresenceUpdated(
                 user_id=user_id, presence=self.of(user_id), status_message=message
             )

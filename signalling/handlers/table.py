@@ -14,16 +14,19 @@ import msgspec
 
 from signalling.calls.records import recent_of
 from signalling.codes import Code, Party, Refused
-from signalling.commands import Frame
+from signalling.commands import ChatRead, ChatSend, ChatTyping, Command, Frame
 from signalling.core.views import snapshot
 from signalling.events import RecentCall, Shape, Welcome, WelcomeLimits
 from signalling.frames import decode_data
 from signalling.handlers import calls, chat, watching
 from signalling.handlers.context import Context
+from signalling.handlers.remote import RemoteDevice
+from signalling.handlers.sender import Sender
+from signalling.handlers.visits import Visit
 from signalling.limits import RECENT_CALLS_MS, CallLimits, SocketLimits
 from signalling.nodes.bus import Presence
 from signalling.sockets.device import Device
-from signalling.sockets.hub import about, ids
+from signalling.sockets.hub import about
 from signalling.sockets.identity import Identity
 from storage import calls as stored
 from storage import providers
@@ -33,7 +36,7 @@ from storage.pool import LOST, within
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Context, Device, Frame, Any], Shape | Coroutine[Any, Any, Shape] | None]
+Handler = Callable[[Context, Any, Frame, Any], Shape | Coroutine[Any, Any, Shape] | None]
 
 TABLE: dict[str, Handler] = {
     "call_request": calls.request,
@@ -55,17 +58,21 @@ TABLE: dict[str, Handler] = {
     "presence_watch": watching.watch,
 }
 
+# Whatever call their frame may name.
+OF_THIS_NODE = frozenset({"call_request", "presence_set", "presence_watch"})
+IN_CHAT = (ChatSend, ChatRead, ChatTyping)
 READ_S = 4.0
 ENDED = "This session has been ended; log in again."
 TASKS_MAX = 5_000
 PROTOCOL = 1
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """What a welcome needs from the database."""
+class Prepared(msgspec.Struct):
+    """What a welcome needs from the database, and from the node that runs the user's call."""
 
     recent: list[RecentCall]
     presence: tuple[str, str | None] | None
+    visit: Visit | None = None
 
 
 class Doorman(Protocol):
@@ -107,11 +114,12 @@ class CallDesk:
     async def authenticate(self, token: str) -> Identity:
         return await self._doorman.authenticate(token)
 
-    async def prepare(self, identity: Identity) -> Prepared:
+    async def prepare(self, identity: Identity, device: str) -> Prepared:
         try:
             prepared = await within(READ_S, self._prepare(identity.user_id))
         except Unavailable as fault:
             raise Refused(Code.UNAVAILABLE, fault.message) from None
+        prepared.visit = await self._context.visits.attach(identity.user_id, device)
         # The hub closes the sockets of a session that ends, but does not know this one yet.
         if not self._doorman.is_live(identity.session_id):
             raise Refused(Code.UNAUTHORIZED, ENDED)
@@ -137,6 +145,8 @@ class CallDesk:
         context, limits = self._context, self._socket_limits
         now_ms = context.clock()
         live = context.actions.live_call(device.user_id, device.id)
+        if live is None and prepared.visit is not None:
+            live = prepared.visit.view
         # A new session watches nobody yet, so nothing comes before its welcome.
         context.board.unwatch(device)
         if prepared.presence is not None:
@@ -163,22 +173,51 @@ class CallDesk:
             recent=prepared.recent,
         )
 
-    def attached(self, device: Device) -> None:
+    def attached(self, device: Device, prepared: object) -> None:
+        assert isinstance(prepared, Prepared)
         context = self._context
+        if prepared.visit is not None:
+            context.visits.welcomed(device, prepared.visit)
         if len(context.hub.devices(device.user_id)) == 1:
             self._presence.arrived(device.user_id)
-        context.actions.socket_back(device)
+        if context.registry.of_user(device.user_id) is not None:
+            context.actions.socket_back(device)
+        else:
+            context.visits.back(device)
 
     def lost(self, device: Device, *, bye: bool) -> None:
         context = self._context
         context.board.unwatch(device)
         if not context.hub.devices(device.user_id):
             self._presence.left(device.user_id)
-        context.actions.socket_lost(device, bye=bye)
+        if context.registry.of_user(device.user_id) is not None:
+            context.actions.socket_lost(device, bye=bye)
+        else:
+            context.visits.lost(device, bye=bye)
         context.board.changed(device.user_id)
 
     def receive(self, device: Device, frame: Frame) -> None:
         data = decode_data(frame)
+        call_id = data.conversation if isinstance(data, IN_CHAT) else frame.call
+        if call_id is None or frame.type in OF_THIS_NODE or self.is_known(call_id):
+            self._apply(device, frame, data)
+            return
+        self._context.visits.forward(
+            device, frame, call_id, lambda: self._apply(device, frame, data)
+        )
+
+    def is_known(self, call_id: UUID) -> bool:
+        """Whether a call is this node's to speak of."""
+        context = self._context
+        if context.visits.alone or context.registry.find(call_id) is not None:
+            return True
+        return context.registry.ended(call_id) is not None
+
+    def receive_from_afar(self, device: RemoteDevice, frame: Frame) -> None:
+        """As `receive`, for a device of another node and a call of this one."""
+        self._apply(device, frame, decode_data(frame))
+
+    def _apply(self, device: Device | RemoteDevice, frame: Frame, data: Command) -> None:
         handler = TABLE.get(frame.type)
         if handler is None:  # hello, ping, ack and bye are the socket's own
             raise Refused(Code.WRONG_STATE, f"{frame.type} is not for now.", field="type")
@@ -200,7 +239,7 @@ class CallDesk:
         task.add_done_callback(self._tasks.discard)
 
     async def _finish(
-        self, device: Device, frame: Frame, answer: Coroutine[Any, Any, Shape]
+        self, device: Sender, frame: Frame, answer: Coroutine[Any, Any, Shape]
     ) -> None:
         try:
             shape = await answer
@@ -214,7 +253,7 @@ class CallDesk:
             incident = str(new_id())
             log.exception(
                 "a command failed",
-                extra={**ids(device), **about(frame), "incident": incident},
+                extra={**whose(device), **about(frame), "incident": incident},
             )
             device.fail(
                 frame.id,
@@ -228,7 +267,7 @@ class CallDesk:
             if frame.id is not None:
                 device.ok(frame.id, shape)
 
-    def _with_snapshot(self, device: Device, frame: Frame, refused: Refused) -> Refused:
+    def _with_snapshot(self, device: Sender, frame: Frame, refused: Refused) -> Refused:
         """A wrong_state carries the state that is right."""
         if refused.code is not Code.WRONG_STATE or frame.call is None:
             return refused
@@ -244,6 +283,10 @@ class CallDesk:
             await asyncio.wait(self._tasks, timeout=2.0)
         for task in self._tasks:
             task.cancel()
+
+
+def whose(device: Sender) -> dict[str, str]:
+    return {"user_id": str(device.user_id), "device_id": device.id}
 
 
 def unavailable() -> Refused:

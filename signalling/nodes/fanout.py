@@ -1,34 +1,92 @@
 """Events to a user's devices, wherever their sockets are. Encoded once, numbered per device."""
 
+from collections.abc import Callable, Iterable
 from uuid import UUID
-
-import msgspec
+from weakref import ref
 
 from signalling.frames import Encoded
-from signalling.nodes.bus import Bus, Presence
+from signalling.nodes import parcels
+from signalling.nodes.exchange import Exchange
+from signalling.nodes.parcels import InCall, Telling
 from signalling.sockets.hub import Hub
 
-
-class Parcel(msgspec.Struct, frozen=True, array_like=True):
-    """An event on its way to another node's devices of one user."""
-
-    user_id: UUID
-    head: bytes
-    tail: bytes
-    only: str | None = None
-    but: str | None = None
+HELD_MAX = 256
+NOWHERE: frozenset[str] = frozenset()
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Parcel).decode
+class Held:
+    """What came for a device while its welcome was being made; kept for as long as somebody holds
+    on to it."""
+
+    def __init__(self, user_id: UUID, device: str) -> None:
+        self.user_id = user_id
+        self.device = device
+        self.events: list[Telling] = []
+
+    def clear(self) -> None:
+        """What came so far is in the welcome."""
+        self.events.clear()
 
 
 class Fanout:
-    def __init__(self, hub: Hub, presence: Presence, bus: Bus) -> None:
+    """Users in a call that runs here are followed: the nodes that have their devices are known.
+
+    `admits(call, claim)` says whether an event of a call comes from its present owner.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        exchange: Exchange,
+        admits: Callable[[UUID, int], bool] = lambda _call, _claim: True,
+    ) -> None:
         self._hub = hub
-        self._presence = presence
-        self._bus = bus
-        bus.listen(self._received)
+        self._bus = exchange.bus
+        self._admits = admits
+        self._followed: dict[UUID, tuple[UUID, set[str]]] = {}
+        self._held: dict[UUID, list[ref[Held]]] = {}
+        exchange.on(Telling, self._telling)
+        exchange.on(InCall, self._in_call)
+
+    # -- who is where
+
+    def follow(self, user_id: UUID, call_id: UUID, nodes: Iterable[str]) -> None:
+        """The user is in a live call of this node, and has devices on these others."""
+        self._followed[user_id] = (call_id, set(nodes))
+
+    def unfollow(self, user_id: UUID, call_id: UUID) -> None:
+        followed = self._followed.get(user_id)
+        if followed is not None and followed[0] == call_id:
+            del self._followed[user_id]
+
+    def seen(self, user_id: UUID, node: str) -> bool:
+        """A followed user has a device on that node; true if that was not known."""
+        followed = self._followed.get(user_id)
+        if followed is None or node in followed[1]:
+            return False
+        followed[1].add(node)
+        return True
+
+    def gone(self, node: str) -> None:
+        """That node is not there any more."""
+        for _, nodes in self._followed.values():
+            nodes.discard(node)
+
+    def nodes_of(self, user_id: UUID) -> frozenset[str]:
+        """The other nodes on which a followed user has devices."""
+        followed = self._followed.get(user_id)
+        return NOWHERE if followed is None else frozenset(followed[1])
+
+    def has_device(self, user_id: UUID, device: str) -> bool:
+        """Whether this very device has a socket on this node."""
+        known = self._hub.get(user_id, device)
+        return known is not None and known.connected
+
+    def is_here(self, user_id: UUID) -> bool:
+        """Whether any device of the user has a socket on this node."""
+        return bool(self._hub.devices(user_id))
+
+    # -- telling
 
     def to_user(
         self,
@@ -38,25 +96,61 @@ class Fanout:
         only: str | None = None,
         but: str | None = None,
         re: tuple[str, str] | None = None,
+        call: UUID | None = None,
+        claim: int = 0,
     ) -> None:
         """Send to all of the user's devices, `only` one or all `but` one.
 
         `re` is (device, command id): that device is told which of its commands caused the event.
+        `call` and `claim` are given for an event of a call of this node.
         """
         if self._here(user_id, event, only, but, re):
             return  # The one device it is for is here.
-        for node in self._presence.elsewhere(user_id):
-            parcel = Parcel(user_id, event.head, event.tail, only, but)
-            self._bus.post(node, _encode(parcel))
+        if self._bus.alone:
+            return
+        followed = self._followed.get(user_id)
+        if followed is not None and not followed[1]:
+            return
+        parcel = parcels.encode(
+            Telling(user_id, event.head, event.tail, only, but, re, call, claim)
+        )
+        if followed is None:
+            self._bus.post_user(user_id, parcel)
+            return
+        for node in followed[1]:
+            self._bus.post(node, parcel)
 
-    def reachable(self, user_id: UUID) -> bool:
-        """Whether any device of the user has a socket."""
-        return bool(self._hub.devices(user_id)) or bool(self._presence.elsewhere(user_id))
+    def to_node(self, node: str, user_id: UUID, event: Encoded, *, call: UUID, claim: int) -> None:
+        """Send to the user's devices on one other node only."""
+        parcel = Telling(user_id, event.head, event.tail, call=call, claim=claim)
+        self._bus.post(node, parcels.encode(parcel))
 
-    def has_device(self, user_id: UUID, device: str) -> bool:
-        """Whether this very device has a socket on this node."""
+    def mark(self, user_id: UUID, device: str, *, in_call: bool) -> None:
+        """A device begins or ends to be a leg of a live call."""
         known = self._hub.get(user_id, device)
-        return known is not None and known.connected
+        if known is not None:
+            known.in_call = in_call
+        followed = self._followed.get(user_id)
+        if followed is not None:
+            parcel = parcels.encode(InCall(user_id, device, in_call))
+            for node in followed[1]:
+                self._bus.post(node, parcel)
+
+    def hold(self, user_id: UUID, device: str) -> Held:
+        """From now on, keep what other nodes send to a device that is not here yet."""
+        held = Held(user_id, device)
+        self._held[user_id] = [*self._holding(user_id), ref(held)]
+        return held
+
+    def release(self, held: Held) -> None:
+        """Send the device, which is here now, what was kept for it."""
+        events, held.events = held.events, []
+        for given in events:
+            event = Encoded(given.head, given.tail)
+            self._here(held.user_id, event, held.device, None, given.re)
+
+    def _holding(self, user_id: UUID) -> list["ref[Held]"]:
+        return [one for one in self._held.pop(user_id, ()) if one() is not None]
 
     def _here(
         self,
@@ -77,7 +171,29 @@ class Fanout:
                 device.send(event, re[1] if re is not None and re[0] == device.id else None)
         return False
 
-    def _received(self, _: str, parcel: bytes) -> None:
-        given = _decode(parcel)
+    # -- from other nodes
+
+    def _telling(self, _: str, given: Telling) -> None:
+        if given.call is not None and not self._admits(given.call, given.claim):
+            return
         event = Encoded(given.head, given.tail)
-        self._here(given.user_id, event, given.only, given.but, None)
+        self._here(given.user_id, event, given.only, given.but, given.re)
+        if given.user_id in self._held:
+            self._keep(given)
+
+    def _keep(self, given: Telling) -> None:
+        holding = self._holding(given.user_id)
+        if holding:
+            self._held[given.user_id] = holding
+        for one in holding:
+            held = one()
+            if held is None:
+                continue
+            wanted = given.only in (None, held.device) and given.but != held.device
+            if wanted and len(held.events) < HELD_MAX:
+                held.events.append(given)
+
+    def _in_call(self, _: str, given: InCall) -> None:
+        device = self._hub.get(given.user_id, given.device)
+        if device is not None:
+            device.in_call = given.in_call

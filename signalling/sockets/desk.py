@@ -19,8 +19,8 @@ class Desk(Protocol):
         """
         ...
 
-    async def prepare(self, identity: Identity) -> object:
-        """What the welcome needs from the database; handed to `welcome` as it is.
+    async def prepare(self, identity: Identity, device: str) -> object:
+        """What the welcome needs from the database; handed to `welcome` and `attached` as it is.
 
         Raises:
             Refused: unavailable, the socket is closed and the client comes back; unauthorized, the
@@ -33,7 +33,7 @@ class Desk(Protocol):
         queued, so no event can be missed or come first."""
         ...
 
-    def attached(self, device: Device) -> None:
+    def attached(self, device: Device, prepared: object) -> None:
         """The welcome is queued; events may follow."""
         ...
 

@@ -10,16 +10,13 @@ from signalling.codes import Code, Refused
 from signalling.events import Shape
 from signalling.frames import Encoded, encode_error, encode_ok, finish
 from signalling.limits import SocketLimits
+from signalling.sockets.answers import Answers
 from signalling.sockets.identity import Identity
 from signalling.sockets.throttle import TokenBucket
 
 RATE_OF = {"signal": "signal", "call_request": "call_request"} | {
     name: "chat" for name in commands.DATA if name.startswith("chat_")
 }
-# Refusals after which the same id may be tried again: nothing was applied.
-RETRIED = frozenset({Code.UNAVAILABLE, Code.RATE_LIMITED})
-# Command id -> (when it came, its answer once there is one), oldest first.
-Answers = dict[str, tuple[int, bytes | None]]
 
 
 class Link(Protocol):
@@ -85,7 +82,7 @@ class Device:
         self.watches_directory = False
         self._clock = clock
         self._limits = socket_limits
-        self._answers: Answers | None = None
+        self._answers = Answers(socket_limits, clock)
         self._buckets: dict[str, TokenBucket] | None = None
 
     @property
@@ -116,19 +113,21 @@ class Device:
 
     def ok(self, re: str | None, data: Shape) -> None:
         """The answer to the command `re`, sent to the present socket and kept for re-sends."""
-        answer = encode_ok(re, data)
-        self._keep(re, answer)
-        if self.link is not None:
-            self.link.send(answer)
+        self.answer(re, encode_ok(re, data))
 
     def fail(self, re: str | None, refused: Refused) -> None:
         """As `ok`, for a refusal. One that asks for a retry of the same id is not kept."""
-        if re is not None and refused.code in RETRIED:
-            if self._answers is not None:
-                self._answers.pop(re, None)
-        else:
-            self._keep(re, encode_error(re, refused))
-        self.refuse(re, refused)
+        self.answer(re, encode_error(re, refused), refused.code)
+
+    def answer(self, re: str | None, answer: bytes, code: Code | None = None) -> None:
+        """As `ok` or, with a `code`, as `fail`, for an answer that is a frame already."""
+        if re is not None:
+            self._answers.keep(re, answer, code)
+        link = self.link
+        if link is not None:
+            link.send(answer)
+            if code is not None:
+                link.erred(code)
 
     def refuse(self, re: str | None, refused: Refused) -> None:
         """An error for a frame that never became a command; what is kept of `re` stays."""
@@ -158,45 +157,17 @@ class Device:
 
     def repeated(self, command_id: str) -> bool:
         """True if this id was received before; its answer is sent again if there is one yet."""
-        if self._answers is None:
+        kept = self._answers.find(command_id)
+        if kept is None:
             return False
-        kept = self._answers.get(command_id)
-        if kept is None or self._clock() - kept[0] >= self._limits.answers_kept_ms:
-            return False
-        if kept[1] is not None and self.link is not None:
-            self.link.send(kept[1])
+        if kept[0] is not None and self.link is not None:
+            self.link.send(kept[0])
         return True
 
     def expect(self, command_id: str) -> None:
         """An answer to this id will come; until then a re-sent frame has no effect."""
-        now_ms = self._clock()
-        self.drop_answers(now_ms, room=1)
-        answers = self._answers
-        if answers is None:
-            answers = self._answers = {}
-        answers.pop(command_id, None)
-        answers[command_id] = (now_ms, None)
+        self._answers.expect(command_id)
 
-    def drop_answers(self, now_ms: int, room: int = 0) -> None:
-        """Forget what is too old, and the oldest beyond the number that is kept."""
-        answers = self._answers
-        if answers is None:
-            return
-        too_many = len(answers) + room - self._limits.answers_max
-        old_ms = now_ms - self._limits.answers_kept_ms
-        gone: list[str] = []
-        for command_id, (at_ms, _) in answers.items():
-            if len(gone) >= too_many and at_ms > old_ms:
-                break
-            gone.append(command_id)
-        for command_id in gone:
-            del answers[command_id]
-        if not answers:
-            self._answers = None
-
-    def _keep(self, re: str | None, answer: bytes) -> None:
-        if re is None or self._answers is None:
-            return
-        kept = self._answers.get(re)
-        if kept is not None and kept[1] is None:
-            self._answers[re] = (kept[0], answer)
+    def drop_answers(self, now_ms: int) -> None:
+        """Forget what is too old."""
+        self._answers.drop(now_ms)

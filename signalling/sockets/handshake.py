@@ -69,14 +69,14 @@ async def shake_hands(
             if token is None:
                 raise Breach(Close.UNAUTHORIZED, "no token")
             identity = await desk.authenticate(token)
-            prepared = await desk.prepare(identity)
+            prepared = await desk.prepare(identity, hello.device.id)
         if connection.gone:
             return False
         # No await from here to the end: what the snapshot says is true until events follow it.
         device = hub.attach(connection, identity, hello)
         connection.heard_ms = clock()
         device.send(encode_event(desk.welcome(device, prepared), clock()), hello_id)
-        desk.attached(device)
+        desk.attached(device, prepared)
     except TimeoutError:
         connection.close(Close.HELLO_TIMEOUT)
     except Breach as breach:

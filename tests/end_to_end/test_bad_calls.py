@@ -170,7 +170,7 @@ async def test_who_does_not_read_is_cut_off_and_nobody_waits_for_it(there: Runni
         lost = await phone.event("call_reconnecting")
         assert (lost["leg"], lost["why"]) == ("callee", "socket")
         await lives(phone)
-        assert there.server.hub.count == 1
+        assert there.server.live.hub.count == 1
         ended = await phone.ok("call_end", call)
         assert (ended["final"]["total"], ended["final"]["settled"]) == (120, True)
         transport.abort()

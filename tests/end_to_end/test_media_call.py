@@ -83,7 +83,7 @@ class Town:
     def cut(self, handset: Handset) -> None:
         """The network between this device and the server is gone, without a word."""
         wire = handset.phone.wire
-        device = self.there.server.hub.get(UUID(handset.user_id), wire.device_id)
+        device = self.there.server.live.hub.get(UUID(handset.user_id), wire.device_id)
         assert device is not None
         assert isinstance(device.link, Connection)
         device.link._transport.abort()

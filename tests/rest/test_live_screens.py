@@ -25,7 +25,7 @@ async def exchange(start: Start, node: Node) -> Exchange:
     pool, idempotency = node.pool, Idempotency(node.pool)
     rest = await start(
         routes_of(node),
-        HistoryRoutes(pool, node.actions, clock=node.time),
+        HistoryRoutes(pool, node.routed, clock=node.time),
         RefundRoutes(pool, idempotency=idempotency),
         WalletRoutes(pool, currency=CURRENCY),
         PayoutRoutes(

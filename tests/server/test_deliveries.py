@@ -20,12 +20,15 @@ class Ears:
         self.funded: list[tuple[UUID, int | None]] = []
         self.deliveries = Deliveries(
             tell=lambda user_id, event: self.told.append((user_id, event)),
-            funded=lambda user_id, bonus: self.funded.append((user_id, bonus)),
+            funded=self.fund,
         )
 
-    def hear(self, topic: str, **body: object) -> Event | None:
+    async def fund(self, user_id: UUID, bonus: int | None) -> None:
+        self.funded.append((user_id, bonus))
+
+    async def hear(self, topic: str, **body: object) -> Event | None:
         """What the devices are told."""
-        self.deliveries.deliver(topic, USER, body)
+        await self.deliveries.deliver(topic, USER, body)
         return self.told[-1][1] if self.told else None
 
 
@@ -34,32 +37,34 @@ def ears() -> Ears:
     return Ears()
 
 
-def test_a_top_up_is_told_with_the_balance_and_a_live_call_looks_at_it(ears: Ears) -> None:
+async def test_a_top_up_is_told_with_the_balance_and_a_live_call_looks_at_it(ears: Ears) -> None:
     body = {"paymentId": str(new_id()), "amount": 500, "currency": "PTS", "balance": 1_500}
-    heard = ears.hear(settlement.COMPLETED_TOPIC, **body)
+    heard = await ears.hear(settlement.COMPLETED_TOPIC, **body)
     assert heard == WalletUpdated(currency="PTS", reason="topup", balance=1_500)
     assert ears.told[0][0] == USER
     assert ears.funded == [(USER, None)]
 
 
-def test_a_payment_for_something_else_changes_no_wallet(ears: Ears) -> None:
-    assert ears.hear(settlement.COMPLETED_TOPIC, currency="PTS") is None
+async def test_a_payment_for_something_else_changes_no_wallet(ears: Ears) -> None:
+    assert await ears.hear(settlement.COMPLETED_TOPIC, currency="PTS") is None
     assert ears.funded == []
 
 
-def test_another_movement_is_told_with_its_reason(ears: Ears) -> None:
-    heard = ears.hear(wallet.CHANGED_TOPIC, currency="PTS", reason="adjustment", balance=7)
+async def test_another_movement_is_told_with_its_reason(ears: Ears) -> None:
+    heard = await ears.hear(wallet.CHANGED_TOPIC, currency="PTS", reason="adjustment", balance=7)
     assert heard == WalletUpdated(currency="PTS", reason="adjustment", balance=7)
     assert ears.funded == [(USER, None)]
 
 
-def test_a_live_call_hears_where_its_bonus_is(ears: Ears) -> None:
-    ears.hear(wallet.CHANGED_TOPIC, currency="PTS", reason="topup", balance=7, bonusAccount=12)
+async def test_a_live_call_hears_where_its_bonus_is(ears: Ears) -> None:
+    await ears.hear(
+        wallet.CHANGED_TOPIC, currency="PTS", reason="topup", balance=7, bonusAccount=12
+    )
     assert ears.funded == [(USER, 12)]
 
 
-def test_a_row_of_the_inbox_is_told_as_it_stands(ears: Ears) -> None:
-    heard = ears.hear(
+async def test_a_row_of_the_inbox_is_told_as_it_stands(ears: Ears) -> None:
+    heard = await ears.hear(
         notifications.TOPIC,
         id=str(ROW),
         type="MISSED_CALL",
@@ -79,12 +84,16 @@ def test_a_row_of_the_inbox_is_told_as_it_stands(ears: Ears) -> None:
 
 
 @pytest.mark.parametrize("topic", [notifications.TOPIC, wallet.CHANGED_TOPIC])
-def test_a_body_that_its_topic_does_not_promise_is_a_fault_of_ours(ears: Ears, topic: str) -> None:
+async def test_a_body_that_its_topic_does_not_promise_is_a_fault_of_ours(
+    ears: Ears, topic: str
+) -> None:
     with pytest.raises(msgspec.ValidationError):
-        ears.hear(topic, weather="fine")
+        await ears.hear(topic, weather="fine")
 
 
-def test_a_topic_nobody_knows_is_reported(ears: Ears, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_topic_nobody_knows_is_reported(
+    ears: Ears, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR):
-        assert ears.hear("weather", balance=1) is None
+        assert await ears.hear("weather", balance=1) is None
     assert "an outbox topic nobody knows" in caplog.text

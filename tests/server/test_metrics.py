@@ -94,7 +94,7 @@ async def test_requests_are_counted_by_template_and_gauges_read_when_asked(
     metrics.observe("GET", "/calls/{id}", 200, 0.004)
     metrics.observe("GET", "/calls/{id}", 200, 2.0)
     metrics.calls_ended.labels("hangup").inc()
-    metrics.calls_recovered.inc(2)
+    metrics.call_adopted("revived")
     size[0] = 5
     async with client.get("/metrics") as answer:
         text = await answer.text()
@@ -104,7 +104,7 @@ async def test_requests_are_counted_by_template_and_gauges_read_when_asked(
     assert f'talktime_http_request_seconds_bucket{{le="0.005",{labels}}} 1.0' in text
     assert "talktime_test_things 5.0" in text
     assert 'talktime_calls_ended_total{reason="hangup"} 1.0' in text
-    assert "talktime_calls_recovered_total 2.0" in text
+    assert 'talktime_calls_adopted_total{how="revived"} 1.0' in text
 
 
 def test_heartbeats_are_no_slices_and_questions_no_webhooks() -> None:
@@ -131,5 +131,7 @@ def test_the_version_that_runs_is_said() -> None:
 
 def test_several_servers_of_one_process_count_for_themselves() -> None:
     one, other = Metrics(), Metrics()
-    one.calls_recovered.inc()
-    assert other.registry.get_sample_value("talktime_calls_recovered_total") == 0
+    one.call_adopted("handed")
+    assert (
+        other.registry.get_sample_value("talktime_calls_adopted_total", {"how": "handed"}) is None
+    )

@@ -110,12 +110,12 @@ class Handset:
             roles=frozenset(),
             expires_ms=node.time() + 900_000,
         )
-        prepared = await desk.prepare(identity)
+        prepared = await desk.prepare(identity, self.name)
         self.link, self._taken = FakeLink(node.hub, node.time()), set()
         hello = Hello(device=DeviceNamed(id=self.name), protocol=1)
         device = node.hub.attach(self.link, identity, hello)
         device.send(encode_event(desk.welcome(device, prepared), node.time()))
-        desk.attached(device)
+        desk.attached(device, prepared)
         assert self.link.frames[0]["type"] == "welcome", "nothing comes before the welcome"
         welcome: Json = self.link.frames[0]["data"]
         return welcome

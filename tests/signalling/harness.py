@@ -18,18 +18,19 @@ from uuid import UUID
 
 from server.people import grant, make_provider
 from signalling.calls.actions import Actions
-from signalling.calls.host import Handle, Host
+from signalling.calls.claims import PgClaims
+from signalling.calls.host import Handle
 from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House, Opener
-from signalling.calls.performer import CallPerformer
 from signalling.calls.registry import Registry
+from signalling.calls.routed import RoutedActions
 from signalling.codes import Code, Refused
-from signalling.handlers.context import Context
 from signalling.handlers.presence import PresenceBoard
 from signalling.handlers.table import CallDesk
 from signalling.limits import CallLimits, SocketLimits
+from signalling.node import Ground, LiveNode
 from signalling.nodes.fanout import Fanout
-from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Space
+from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 from signalling.push import NoPush, Push
 from signalling.sockets.hub import Hub
 from signalling.sockets.identity import Identity
@@ -115,6 +116,9 @@ class Node:
     hub: Hub
     registry: Registry
     actions: Actions
+    routed: RoutedActions
+    live: LiveNode
+    bus: MemoryBus
     terms: TermsReader
     opener: Opener
     doorman: Logins
@@ -135,40 +139,31 @@ class Node:
         rate_minor: int = 0,
         now_ms: int = START_MS,
         name: str = "main",
+        space: Space | None = None,
+        time: FakeTime | None = None,
     ) -> "Node":
-        """`rate_minor` is what a minute with somebody who is no provider costs."""
+        """`rate_minor` is what a minute with somebody who is no provider costs. Nodes that share a
+        `space` make one deployment, and may share their `time`; without one a node is alone."""
         self = cls()
         limits = call_limits or CallLimits()
         socket_limits = socket_limits or SocketLimits()
-        self.pool, self.time = pool, FakeTime(now_ms)
+        self.pool, self.time = pool, time or FakeTime(now_ms)
         async with pool.acquire() as conn:
             self.claim = await nodes.claim_node(conn, name, self.time(), CURRENCY)
         self.combiner = Combiner(pool, epoch=self.claim.epoch, clock=self.time)
         await self.combiner.start()
-        space, push = Space(), push or NoPush()
-        presence = MemoryPresence(space, name)
-        self.board = PresenceBoard(socket_limits, self.time)
+        alone, space = space is None, space or Space()
+        self.bus = MemoryBus(space, self.claim.address, alone=alone)
         self.doorman = Logins()
-        self.desk = CallDesk(
-            doorman=self.doorman,
-            presence=presence,
-            socket_limits=socket_limits,
-            call_limits=limits,
-        )
-        self.hub = Hub(self.desk, socket_limits, self.time)
-        self.registry = Registry(MemoryRoutes(space, name), self.time, self.board.changed)
-        self.board.connect(self.hub, self.registry)
-        self.fanout = Fanout(self.hub, presence, MemoryBus(space, name))
         self.terms = TermsReader(pool)
-        self.opener = Opener(
+        ground = Ground(
             pool=pool,
             terms=CountedLookups(self.terms, limits),
-            registry=self.registry,
             books=self.combiner,
-            performer=CallPerformer(self.fanout, self.combiner, push, turn, closed=self._closed),
-            fanout=self.fanout,
-            push=push,
-            limits=limits,
+            claims=PgClaims(pool, self.claim, self.combiner.proof),
+            bus=self.bus,
+            presence=MemoryPresence(space, self.claim.address),
+            doorman=self.doorman,
             house=House(
                 tariff="minute",
                 rate_minor=rate_minor,
@@ -177,37 +172,23 @@ class Node:
             ),
             clock=self.time,
             later=self.time.later,
-        )
-        self.actions = Actions(
-            pool=pool,
-            registry=self.registry,
-            opener=self.opener,
-            hub=self.hub,
+            call_limits=limits,
+            socket_limits=socket_limits,
+            push=push or NoPush(),
             turn=turn,
-            clock=self.time,
         )
-        self.desk.connect(
-            Context(
-                pool=pool,
-                hub=self.hub,
-                fanout=self.fanout,
-                registry=self.registry,
-                actions=self.actions,
-                board=self.board,
-                turn=turn,
-                clock=self.time,
-            )
-        )
+        self.live = live = LiveNode(ground)
+        self.desk, self.hub, self.registry = live.desk, live.hub, live.registry
+        self.board, self.fanout, self.opener = live.board, live.fanout, live.opener
+        self.actions, self.routed = live.actions, live.routed
+        await self.bus.start()
         return self
 
     async def stop(self) -> None:
-        await self.desk.stop()
+        await self.live.stop()
+        await self.bus.stop()
         await self.terms.close()
         await self.combiner.stop()
-
-    def _closed(self, host: Host) -> None:
-        self.registry.drop(host)
-        self.actions.closed(host)
 
     async def person(
         self, name: str = "Ann", *, funds: int = 0, phone: str | None = None

@@ -36,9 +36,11 @@ async def test_an_orphan_is_found_as_it_was_committed_and_adopted_once(
             Note(call_id=call.call_id, state="accepted", ringing_ms=NOW_MS, callee_device="x")
         )
         await old.combiner.do(charge_of(call, 1, connected_ms=NOW_MS + 5))
-    assert await nodes.orphans(keeper, 1_000) == []
+    assert await nodes.orphaned(keeper, 1_000) == []
     claim = await nodes.claim_node(keeper, "main", NOW_MS)
-    [orphan] = await nodes.orphans(keeper, claim.epoch)
+    assert await nodes.orphaned(keeper, claim.epoch) == [call.call_id]
+    calls = [call.call_id, ended.call_id]
+    [orphan] = await nodes.adopt(keeper, calls, claim.epoch)
     assert orphan.call_id == call.call_id
     assert orphan.tariff == TARIFF
     assert (orphan.epoch, orphan.beat_ms) == (old.node.epoch, NOW_MS)
@@ -50,10 +52,9 @@ async def test_an_orphan_is_found_as_it_was_committed_and_adopted_once(
         "x",
     )
     assert orphan.available_minor == 760
-    calls = [call.call_id, ended.call_id]
-    assert await nodes.adopt(keeper, calls, claim.epoch) == [call.call_id]
+    assert (orphan.claim, orphan.left) == (1, None)
     assert await nodes.adopt(keeper, calls, claim.epoch) == []
-    assert await nodes.orphans(keeper, claim.epoch) == []
+    assert await nodes.orphaned(keeper, claim.epoch) == []
     async with make_world(pool, name="other") as stranger:
         refused = await stranger.combiner.do(charge_of(call, 2))
         assert refused == Charged(120, 84, 120, 760, True)

@@ -70,7 +70,7 @@ def tables_of(node: Node) -> tuple[Table, ...]:
     """All routes of calls."""
     return (
         routes_of(node),
-        HistoryRoutes(node.pool, node.actions, clock=node.time),
+        HistoryRoutes(node.pool, node.routed, clock=node.time),
         RefundRoutes(node.pool, idempotency=Idempotency(node.pool)),
     )
 
@@ -78,12 +78,12 @@ def tables_of(node: Node) -> tuple[Table, ...]:
 def routes_of(node: Node, *, is_dev: bool = True) -> CallRoutes:
     return CallRoutes(
         node.pool,
-        node.actions,
+        node.routed,
         idempotency=Idempotency(node.pool),
         clock=node.time,
         is_dev=is_dev,
         base_url=lambda: "https://talk.example.org/",
-        end_as_admin=node.actions.stop,
+        end_as_admin=node.routed.stop,
     )
 
 

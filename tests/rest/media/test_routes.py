@@ -64,7 +64,7 @@ async def studio(start: Start, node: Node) -> Studio:
     opened = await phone.ok("call_request", toUserId=str(kai.id))
     call = opened["call"]["id"]
     await desk.ok("call_accept", call=call)
-    rest = await start(MediaRoutes(node.actions, secret=SECRET, clock=node.time))
+    rest = await start(MediaRoutes(node.routed, secret=SECRET, clock=node.time))
     return Studio(rest, node, phone, desk, call)
 
 
@@ -205,7 +205,7 @@ async def test_a_body_beyond_the_limit_is_not_even_read(studio: Studio) -> None:
 
 
 async def test_without_a_secret_nobody_is_let_in(start: Start, studio: Studio) -> None:
-    studio.rest = await start(MediaRoutes(studio.node.actions, secret=b"", clock=studio.node.time))
+    studio.rest = await start(MediaRoutes(studio.node.routed, secret=b"", clock=studio.node.time))
     assert (await studio.hook("connected", secret=b"")).status == 401
 
 

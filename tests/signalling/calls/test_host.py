@@ -39,6 +39,7 @@ class Notes:
         self.effects: list[Effect] = []
         self.causes: list[Cause | None] = []
         self.watcher = Watched()
+        self.proved = True
         self.on: Callable[[Host, Effect], None] = lambda host, effect: None
 
     def perform(self, host: Host, effects: list[Effect], cause: Cause | None, now_ms: int) -> None:
@@ -46,6 +47,9 @@ class Notes:
             self.effects.append(effect)
             self.causes.append(cause)
             self.on(host, effect)
+
+    def is_proved_since(self, at_ms: int) -> bool:
+        return self.proved
 
     def of(self, kind: type[Effect]) -> list[Effect]:
         return [effect for effect in self.effects if isinstance(effect, kind)]

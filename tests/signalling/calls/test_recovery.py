@@ -9,11 +9,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from signalling.calls.recovery import closing, recover
+from signalling.calls.recovery import closing, tell
 from signalling.core.tariff import Tariff, minute, second, share
+from storage import nodes
+from storage.combiner import Combiner
 from storage.nodes import Orphan
-from storage.pool import Pool
-from storage.works import Authorise, Authorised, Charged, Settled
+from storage.pool import Connection, Pool
+from storage.works import Authorise, Authorised, Charged, Outcome, Settled
 from tests.storage.world import (
     NOW_MS,
     World,
@@ -45,6 +47,10 @@ def orphan(
         call_id=UUID(int=7),
         caller_id=UUID(int=1),
         callee_id=UUID(int=2),
+        caller_name="Ann",
+        caller_avatar=None,
+        callee_name="Kai",
+        callee_avatar=None,
         caller_device="phone",
         callee_device="desk",
         request_id=None,
@@ -59,6 +65,8 @@ def orphan(
         connected_ms=None if connected is None else START + connected,
         epoch=1,
         beat_ms=START + beat,
+        silent_ms=60_000,
+        claim=1,
         payer=1,
         bonus=4,
         payee=payee,
@@ -154,6 +162,15 @@ def test_a_call_does_not_end_before_what_is_known_of_it() -> None:
 
 
 # -- on the real database, in two lives of one node
+
+
+async def recover(conn: Connection, combiner: Combiner, epoch: int) -> list[Outcome]:
+    """Adopt what nobody runs, and settle it."""
+    outcomes = []
+    for left in await nodes.adopt(conn, await nodes.orphaned(conn, epoch), epoch):
+        outcomes.append(await combiner.do(closing(left)))
+        tell(closing(left))
+    return outcomes
 
 
 async def begin(world: World) -> Authorise:

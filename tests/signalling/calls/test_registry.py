@@ -12,7 +12,6 @@ from signalling.core.call import open_call
 from signalling.core.tariff import minute
 from signalling.events import Profile
 from signalling.limits import RECENT_CALLS_MS, CallLimits
-from signalling.nodes.memory import MemoryRoutes, Space
 from tests.signalling.calls.test_host import Notes, settled
 from tests.signalling.harness import FakeTime
 
@@ -21,9 +20,8 @@ ANN, KAI, LEA = UUID(int=1), UUID(int=2), UUID(int=3)
 
 class Rig:
     def __init__(self) -> None:
-        self.time, self.space, self.changed = FakeTime(), Space(), list[UUID]()
-        routes = MemoryRoutes(self.space, "main")
-        self.registry = Registry(routes, self.time, self.changed.append)
+        self.time, self.changed = FakeTime(), list[UUID]()
+        self.registry = Registry(self.time, self.changed.append)
 
     def call(self, number: int, caller: UUID, callee: UUID) -> Host:
         call, _ = open_call(
@@ -62,7 +60,6 @@ def test_a_call_is_found_by_its_id_and_by_both_users(rig: Rig) -> None:
     registry = rig.registry
     assert registry.find(host.id) is registry.of_user(ANN) is registry.of_user(KAI) is host
     assert (len(registry), registry.hosts(), registry.of_user(LEA)) == (1, [host], None)
-    assert rig.space.calls == {host.id: "main"}
     assert rig.changed == [ANN, KAI]
 
 
@@ -79,7 +76,7 @@ def test_a_dropped_call_is_remembered_as_ended_and_nothing_else_is_left(rig: Rig
     registry = rig.registry
     assert (registry.find(host.id), registry.of_user(KAI), len(registry)) == (None, None, 0)
     assert registry.ended(host.id) is host.call
-    assert (rig.space.calls, rig.time.armed) == ({}, [])
+    assert rig.time.armed == []
     assert rig.changed == [ANN, KAI, ANN, KAI]
 
 
@@ -105,3 +102,12 @@ def test_ended_calls_are_forgotten_after_ten_minutes(rig: Rig) -> None:
     rig.end(third)
     assert rig.registry.ended(first.id) is None
     assert rig.registry.ended(second.id) is second.call
+
+
+def test_a_call_that_another_node_runs_is_let_go_and_not_taken_for_ended(rig: Rig) -> None:
+    host = rig.call(1, ANN, KAI)
+    rig.registry.release(host)
+    registry = rig.registry
+    assert (registry.find(host.id), registry.of_user(ANN), registry.ended(host.id)) == (None,) * 3
+    assert rig.time.armed == []
+    assert rig.changed == [ANN, KAI, ANN, KAI]

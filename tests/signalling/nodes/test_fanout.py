@@ -1,5 +1,7 @@
 """Events to devices here and on other nodes."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from signalling.commands import Hello
 from signalling.events import Draining, Profile
 from signalling.frames import encode_event
 from signalling.limits import SocketLimits
+from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import Fanout
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 from signalling.sockets.desk import Desk
@@ -19,7 +22,7 @@ from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
 from signalling.sockets.identity import Identity
 
-ANN, KAI = UUID(int=1), UUID(int=2)
+ANN, KAI, CALL = UUID(int=1), UUID(int=2), UUID(int=9)
 EVENT = encode_event(Draining(retry_ms=1), 5)
 
 
@@ -54,11 +57,18 @@ class Link:
 class Site:
     """A node with nothing but its hub and its fan-out."""
 
-    def __init__(self, space: Space, name: str) -> None:
+    def __init__(
+        self,
+        space: Space,
+        name: str,
+        admits: Callable[[UUID, int], bool] = lambda _call, _claim: True,
+    ) -> None:
         desk: Desk = NoDesk()  # type: ignore[assignment]  # only `lost` is called
         self.hub = Hub(desk, SocketLimits(), lambda: 0)
         self.presence = MemoryPresence(space, name)
-        self.fanout = Fanout(self.hub, self.presence, MemoryBus(space, name))
+        self.bus = MemoryBus(space, name)
+        self.fanout = Fanout(self.hub, Exchange(self.bus), admits)
+        space.nodes[name] = self.bus
 
     def link(self, user_id: UUID, device: str) -> Link:
         identity = Identity(
@@ -107,25 +117,91 @@ def test_only_the_device_that_caused_the_event_is_told_by_re(
     assert tab.res == ([] if only else [None])
 
 
-def test_events_reach_the_devices_on_other_nodes_with_their_choice(space: Space) -> None:
+async def test_events_reach_the_devices_on_other_nodes_with_their_choice(space: Space) -> None:
     here, there = Site(space, "here"), Site(space, "there")
     phone, tab = here.link(ANN, "phone"), there.link(ANN, "tab")
     here.fanout.to_user(ANN, EVENT)
-    here.fanout.to_user(ANN, EVENT, only="tab")
+    here.fanout.to_user(ANN, EVENT, only="tab", re=("tab", "c1"))
     here.fanout.to_user(ANN, EVENT, but="tab")
+    await asyncio.sleep(0)
     assert [frame["seq"] for frame in phone.frames] == [1, 2]
     assert [frame["seq"] for frame in tab.frames] == [1, 2]
     assert tab.frames[0]["data"] == {"retryMs": 1}
+    assert tab.res == [None, "c1"]
 
 
-def test_a_user_is_reachable_where_a_socket_is_open(space: Space) -> None:
-    here, there = Site(space, "here"), Site(space, "there")
-    assert not here.fanout.reachable(ANN)
+async def test_of_a_user_in_a_call_of_this_node_only_the_known_nodes_are_told(space: Space) -> None:
+    here, known, other = Site(space, "here"), Site(space, "known"), Site(space, "other")
+    links = [site.link(ANN, site.bus.address) for site in (known, other)]
+    here.fanout.follow(ANN, CALL, ["known"])
+    here.fanout.to_user(ANN, EVENT, call=CALL)
+    await asyncio.sleep(0)
+    assert [len(link.frames) for link in links] == [1, 0]
+    assert here.fanout.seen(ANN, "other")
+    assert not here.fanout.seen(ANN, "other")
+    here.fanout.gone("known")
+    here.fanout.to_user(ANN, EVENT, call=CALL)
+    await asyncio.sleep(0)
+    assert [len(link.frames) for link in links] == [1, 1]
+    here.fanout.unfollow(ANN, UUID(int=8))
+    assert here.fanout.nodes_of(ANN) == {"other"}, "another call of the user has ended"
+    here.fanout.unfollow(ANN, CALL)
+    assert here.fanout.nodes_of(ANN) == frozenset()
+
+
+async def test_an_owner_that_is_no_more_tells_nobody(space: Space) -> None:
+    here, there = Site(space, "here"), Site(space, "there", admits=lambda _, claim: claim >= 2)
     link = there.link(ANN, "tab")
-    assert here.fanout.reachable(ANN)
+    here.fanout.to_user(ANN, EVENT, call=CALL, claim=1)
+    here.fanout.to_user(ANN, EVENT, call=CALL, claim=2)
+    here.fanout.to_user(ANN, EVENT)
+    await asyncio.sleep(0)
+    assert len(link.frames) == 2
+
+
+async def test_what_comes_while_a_welcome_is_made_follows_it(space: Space) -> None:
+    here, there = Site(space, "here"), Site(space, "there")
+    held = there.fanout.hold(ANN, "tab")
+    there.presence.arrived(ANN)
+    here.fanout.to_user(ANN, EVENT)
+    await asyncio.sleep(0)
+    held.clear()
+    here.fanout.to_user(ANN, EVENT, only="phone")
+    here.fanout.to_user(ANN, EVENT, but="tab")
+    here.fanout.to_user(ANN, EVENT, only="tab")
+    here.fanout.to_user(ANN, EVENT)
+    await asyncio.sleep(0)
+    link = there.link(ANN, "tab")
+    there.fanout.release(held)
+    there.fanout.release(held)
+    assert len(link.frames) == 2
+    del held
+    here.fanout.to_user(ANN, EVENT)
+    await asyncio.sleep(0)
+    assert len(link.frames) == 3
+
+
+async def test_a_leg_is_marked_wherever_it_is(space: Space) -> None:
+    here, there = Site(space, "here"), Site(space, "there")
+    tab, phone = there.link(ANN, "tab"), here.link(ANN, "phone")
+    assert tab.device is not None
+    assert phone.device is not None
+    here.fanout.follow(ANN, CALL, ["there"])
+    for device in ("tab", "phone"):
+        here.fanout.mark(ANN, device, in_call=True)
+    await asyncio.sleep(0)
+    assert (tab.device.in_call, phone.device.in_call) == (True, True)
+    here.fanout.mark(ANN, "tab", in_call=False)
+    await asyncio.sleep(0)
+    assert not tab.device.in_call
+
+
+def test_a_device_is_here_while_its_socket_is_open(space: Space) -> None:
+    here, there = Site(space, "here"), Site(space, "there")
+    link = there.link(ANN, "tab")
     assert there.fanout.has_device(ANN, "tab")
+    assert there.fanout.is_here(ANN)
     assert not here.fanout.has_device(ANN, "tab")
+    assert not here.fanout.is_here(ANN)
     there.hub.detach(link)
-    there.presence.left(ANN)
-    assert not here.fanout.reachable(ANN)
     assert not there.fanout.has_device(ANN, "tab"), "known, but without a socket"

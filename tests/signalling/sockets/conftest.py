@@ -108,7 +108,7 @@ class TableDesk:
             expires_ms=0,
         )
 
-    async def prepare(self, identity: Identity) -> object:
+    async def prepare(self, identity: Identity, device: str) -> object:
         if identity.user_id == user(503):
             raise Refused(Code.UNAVAILABLE, "No database.")
         return []
@@ -134,7 +134,7 @@ class TableDesk:
             recent=[],
         )
 
-    def attached(self, device: Device) -> None:
+    def attached(self, device: Device, prepared: object) -> None:
         self.attached_devices.append(device.id)
 
     def lost(self, device: Device, *, bye: bool) -> None:

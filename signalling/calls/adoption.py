@@ -1,0 +1,197 @@
+"""Taking calls over from other nodes: those of the dead, and those that were handed to us."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import msgspec
+
+from signalling.calls.circle import Circle, feed_quietly
+from signalling.calls.claims import Claims
+from signalling.calls.guests import Guests
+from signalling.calls.host import Accounts, Host, Later, Performer
+from signalling.calls.performer import Books
+from signalling.calls.recovery import closing, remains_of, tell
+from signalling.calls.registry import Registry
+from signalling.codes import Party
+from signalling.core import inputs, revival
+from signalling.core.effects import Effect
+from signalling.core.model import Call
+from signalling.limits import CallLimits
+from signalling.nodes.exchange import Exchange
+from signalling.nodes.fanout import NOWHERE, Fanout
+from signalling.nodes.parcels import Handed
+from storage.errors import Unavailable
+from storage.nodes import Orphan
+
+log = logging.getLogger(__name__)
+
+BATCH_MAX = 500
+TAKEN_S = 5.0
+
+
+class Adopter:
+    """`adopted(how)` is told of each call: handed, revived or settled.
+
+    What is adopted is in the registry when `take` returns, or is being settled.
+    """
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        registry: Registry,
+        guests: Guests,
+        circle: Circle,
+        fanout: Fanout,
+        exchange: Exchange,
+        books: Books,
+        performer: Performer,
+        limits: CallLimits,
+        clock: Callable[[], int],
+        later: Later,
+        adopted: Callable[[str], None] = lambda _how: None,
+    ) -> None:
+        self._claims = claims
+        self._registry = registry
+        self._guests = guests
+        self._circle = circle
+        self._fanout = fanout
+        self._books = books
+        self._performer = performer
+        self._limits = limits
+        self._clock = clock
+        self._later = later
+        self._adopted = adopted
+        self._open = True
+        self._fencing: asyncio.Task[int] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        exchange.on(Handed, self._handed)
+
+    async def sweep(self) -> bool:
+        """Fence the dead and take what they left; never True: there is no more at once.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        await self.fence_dead()
+        return await self.take_orphans()
+
+    async def take_orphans(self) -> bool:
+        if self._open:
+            left = await self._claims.orphaned()
+            for first in range(0, len(left), BATCH_MAX):
+                await self.take(left[first : first + BATCH_MAX])
+        return False
+
+    async def fence_dead(self) -> None:
+        """One look at a time serves all who ask."""
+        if self._fencing is None or self._fencing.done():
+            self._fencing = asyncio.create_task(self._claims.fence_dead(), name="fencing")
+        await asyncio.shield(self._fencing)
+
+    async def take(self, call_ids: Sequence[UUID]) -> None:
+        """Go on with those of these calls that nobody runs.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if not self._open:
+            return
+        orphans = await self._claims.adopt(call_ids)
+        places = await asyncio.gather(*[self._where(orphan) for orphan in orphans])
+        for orphan, (caller, callee) in zip(orphans, places, strict=True):
+            try:
+                self._begin(orphan, caller, callee)
+            except Exception:
+                # The books are open and ours: this node's next life finds the call again.
+                log.exception("a call cannot be gone on with", extra=about(orphan))
+
+    def close(self) -> None:
+        """Take nothing any more: this node goes away."""
+        self._open = False
+
+    async def stop(self) -> None:
+        self.close()
+        pending = [task for task in (*self._tasks, self._fencing) if task is not None]
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    def _handed(self, _: str, given: Handed) -> None:
+        task = asyncio.create_task(self._take_handed(given.calls))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_handed(self, call_ids: Sequence[UUID]) -> None:
+        try:
+            async with asyncio.timeout(TAKEN_S):
+                await self.take(call_ids)
+        except (Unavailable, TimeoutError):
+            log.warning("calls handed over could not be taken", extra={"calls": len(call_ids)})
+
+    async def _where(self, orphan: Orphan) -> tuple[frozenset[str], frozenset[str]]:
+        try:
+            return await self._circle.where(orphan.caller_id, orphan.callee_id)
+        except Unavailable:
+            return NOWHERE, NOWHERE  # Their devices ask after the call when they connect.
+
+    def _begin(self, orphan: Orphan, caller: frozenset[str], callee: frozenset[str]) -> None:
+        call = self._left(orphan)
+        if call is not None:
+            self._host(orphan, call, [], caller, callee, fresh=False)
+            self._adopted("handed")
+            return
+        if orphan.silent_ms > self._limits.grace_ms:
+            # Nobody can have waited for so long.
+            work = closing(orphan)
+            self._books.put(work, lambda _: tell(work))
+            self._adopted("settled")
+            return
+        call, effects = revival.revive(
+            orphan.call_id, remains_of(orphan), self._limits, self._clock()
+        )
+        self._host(orphan, call, effects, caller, callee, fresh=True)
+        self._adopted("revived")
+
+    def _left(self, orphan: Orphan) -> Call | None:
+        """The state as its owner left it, by our clock; None if there is none that we can read."""
+        if orphan.left is None:
+            return None
+        skew_ms = self._clock() - orphan.left_age_ms - orphan.left_now_ms
+        try:
+            return revival.decode(orphan.left, skew_ms)
+        except msgspec.DecodeError:
+            log.warning("a call was left in a way that cannot be read", extra=about(orphan))
+            return None
+
+    def _host(
+        self,
+        orphan: Orphan,
+        call: Call,
+        effects: list[Effect],
+        caller: frozenset[str],
+        callee: frozenset[str],
+        *,
+        fresh: bool,
+    ) -> None:
+        accounts = Accounts(orphan.payer, orphan.payee, orphan.platform, orphan.bonus)
+        host = Host(call, accounts, self._performer, self._clock, self._later, claim=orphan.claim)
+        self._registry.add(host)
+        self._guests.forget(host.id)
+        self._circle.opened(host, caller, callee, fresh=fresh)
+        for user_id, leg in zip(host.users(), (call.caller, call.callee), strict=True):
+            if leg.device is not None and self._fanout.has_device(user_id, leg.device):
+                party = Party.CALLER if leg is call.caller else Party.CALLEE
+                self._fanout.mark(user_id, leg.device, in_call=True)
+                if not fresh:
+                    feed_quietly(host, inputs.SocketBack(party, leg.device))
+        host.go_on(effects)
+        if not fresh:
+            # Money that came while the call was on its way has told nobody.
+            feed_quietly(host, inputs.Funded())
+
+
+def about(orphan: Orphan) -> dict[str, str]:
+    return {"call_id": str(orphan.call_id)}

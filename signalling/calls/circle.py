@@ -1,0 +1,209 @@
+"""The nodes on which the parties of this node's calls have devices: who is told, who may speak."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from uuid import UUID
+
+from signalling.calls.host import Host
+from signalling.calls.registry import Registry
+from signalling.codes import Close, Party, Refused, State
+from signalling.core import inputs
+from signalling.core.call import BEFORE_ANSWER
+from signalling.core.model import leg_of
+from signalling.core.views import snapshot
+from signalling.events import CallIncoming
+from signalling.frames import encode_event
+from signalling.nodes.bus import Presence
+from signalling.nodes.exchange import Exchange
+from signalling.nodes.fanout import NOWHERE, Fanout
+from signalling.nodes.parcels import Missed, Over, Owns, SocketNews
+from signalling.sockets.hub import Hub
+from storage.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+# Who connects while a call is being opened may be in neither the first look nor the books yet.
+LOOKS_S = (0.3, 1.0)
+
+
+class Circle:
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        fanout: Fanout,
+        presence: Presence,
+        hub: Hub,
+        registry: Registry,
+        clock: Callable[[], int],
+    ) -> None:
+        self._exchange = exchange
+        self._fanout = fanout
+        self._presence = presence
+        self._hub = hub
+        self._registry = registry
+        self._clock = clock
+        # Legs on other nodes: (user, device) -> node.
+        self._places: dict[tuple[UUID, str], str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        exchange.on(SocketNews, self._socket_news)
+        exchange.on_nodes(left=self.left, gap=self.gap)
+
+    @property
+    def alone(self) -> bool:
+        return self._exchange.bus.alone
+
+    async def where(self, caller: UUID, callee: UUID) -> tuple[frozenset[str], frozenset[str]]:
+        """The other nodes on which the two have devices.
+
+        Raises:
+            Unavailable: nobody can say now.
+        """
+        if self.alone:
+            return NOWHERE, NOWHERE
+        found = await self._presence.where([caller, callee])
+        return found[0], found[1]
+
+    def opened(
+        self, host: Host, caller: Iterable[str], callee: Iterable[str], *, fresh: bool = False
+    ) -> None:
+        """The call runs here from now on; to be called before anything is told of it.
+
+        `fresh`: what its legs had reported is not known here; they are made to say it again.
+        """
+        if self.alone:
+            if fresh:
+                self._ask_anew(host)
+            return
+        users = host.users()
+        for user_id, nodes in zip(users, (caller, callee), strict=True):
+            self._fanout.follow(user_id, host.id, nodes)
+        owns = Owns(host.id, users, host.claim, fresh)
+        for node in {*caller, *callee}:
+            self._exchange.send(node, owns)
+        if fresh:
+            self._ask_anew(host)
+        if host.call.state in BEFORE_ANSWER:
+            task = asyncio.create_task(self._look_again(host))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
+        """A device of a party has spoken from that node."""
+        self._places[user_id, device] = node
+        if self._fanout.seen(user_id, node):
+            self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+
+    def closed(self, host: Host) -> None:
+        """The call is over and its books are closed."""
+        if self.alone:
+            return
+        over = Over(host.id, host.claim)
+        for node in self._nodes(host):
+            self._exchange.send(node, over)
+        self.forget(host)
+
+    def forget(self, host: Host) -> None:
+        """The call is over for this node."""
+        for party in Party:
+            leg = leg_of(host.call, party)
+            self._fanout.unfollow(leg.profile.user_id, host.id)
+            if leg.device is not None:
+                self._places.pop((leg.profile.user_id, leg.device), None)
+
+    def left(self, node: str) -> None:
+        """A node is gone, and the sockets that it had."""
+        for host in self._registry.hosts():
+            for party in Party:
+                leg = leg_of(host.call, party)
+                user_id, device = leg.profile.user_id, leg.device
+                if device is None or self._places.get((user_id, device)) != node:
+                    continue
+                del self._places[user_id, device]
+                feed_quietly(host, inputs.SocketLost(party, device))
+        self._fanout.gone(node)
+
+    def gap(self) -> None:
+        """What was sent may not have come: the devices of other nodes must ask anew."""
+        for host in self._registry.hosts():
+            for node in self._nodes(host):
+                self._exchange.send(node, Missed(host.id))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _nodes(self, host: Host) -> frozenset[str]:
+        caller, callee = host.users()
+        return self._fanout.nodes_of(caller) | self._fanout.nodes_of(callee)
+
+    def _ask_anew(self, host: Host) -> None:
+        """Have the legs that are here connect anew: a welcome makes them report what is so."""
+        for party in Party:
+            leg = leg_of(host.call, party)
+            known = None if leg.device is None else self._hub.get(leg.profile.user_id, leg.device)
+            if known is not None and known.in_call:
+                known.close(Close.SERVICE_RESTART)
+
+    def _socket_news(self, node: str, given: SocketNews) -> None:
+        host = self._registry.find(given.call)
+        if host is None or given.user_id not in host.users():
+            return
+        party = host.party(given.user_id)
+        if given.news == "back":
+            self.heard(host, given.user_id, given.device, node)
+            feed_quietly(host, inputs.SocketBack(party, given.device))
+            return
+        if self._places.get((given.user_id, given.device), node) != node:
+            return  # It has come back on another node meanwhile.
+        leg = leg_of(host.call, party)
+        if leg.device != given.device:
+            return
+        match given.news:
+            case "bye":
+                feed_quietly(host, inputs.HungUp(party))
+            case "moving":
+                feed_quietly(host, inputs.SocketMoving(party, given.device))
+            case _:
+                feed_quietly(host, inputs.SocketLost(party, given.device))
+
+    async def _look_again(self, host: Host) -> None:
+        """Ring also where the callee has connected while the call was being opened."""
+        for wait_s in LOOKS_S:
+            await asyncio.sleep(wait_s)
+            if host.call.state not in BEFORE_ANSWER or self._registry.find(host.id) is not host:
+                return
+            try:
+                for user_id, nodes in zip(
+                    host.users(), await self.where(*host.users()), strict=True
+                ):
+                    self._introduce(host, user_id, nodes)
+            except Unavailable:
+                log.debug("nobody knows who is where", extra={"call_id": str(host.id)})
+
+    def _introduce(self, host: Host, user_id: UUID, nodes: Iterable[str]) -> None:
+        ringing = user_id == host.user(Party.CALLEE) and host.call.state in BEFORE_ANSWER
+        for node in nodes:
+            if not self._fanout.seen(user_id, node):
+                continue
+            self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+            call, now_ms = host.call, self._clock()
+            if ringing and call.expires_ms is not None:
+                view = snapshot(call, Party.CALLEE, None, now_ms)
+                event = CallIncoming(
+                    call=view, caller=call.caller.profile, expires_at=call.expires_ms
+                )
+                encoded = encode_event(event, now_ms, call=host.id_text, rev=call.rev)
+                self._fanout.to_node(node, user_id, encoded, call=host.id, claim=host.claim)
+
+
+def feed_quietly(host: Host, given: inputs.Input) -> None:
+    """Give a call news that nobody waits to be answered."""
+    if host.call.state is State.ENDED:
+        return
+    try:
+        host.feed(given)
+    except Refused as refused:
+        log.debug("news dropped", extra={"call_id": str(host.id), "code": refused.code})

@@ -1,0 +1,103 @@
+"""Who owns a live call, by the database: for a node that does not know it, or is to take over."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from storage import nodes
+from storage.nodes import Orphan, Standing
+from storage.pool import Pool, within
+
+READ_S = 3.0
+# A node is dead when it has not beaten for so long,
+LEASE_MS = 15_000
+# or for so long while nobody holds its name: then its process has ended.
+LOST_MS = 2_000
+# Only who has beaten without a gap all the while may judge others by their silence.
+STEADY_MS = 5_000
+NEVER_MS = 2**40
+# What was handed over to a node that does not take it is anybody's after so long.
+HANDED_MS = 2_000
+
+
+class Claims(Protocol):
+    """All raise `Unavailable` when the database does not answer."""
+
+    @property
+    def address(self) -> str:
+        """This node."""
+        ...
+
+    async def of_call(self, call_id: UUID) -> Standing | None:
+        """Who owns a call; None when it is not live."""
+        ...
+
+    async def of_user(self, user_id: UUID) -> Standing | None:
+        """The live call a user is in, and who owns it."""
+        ...
+
+    async def fence_dead(self) -> int:
+        """Take the calls from nodes that are dead; how many nodes there were."""
+        ...
+
+    async def orphaned(self) -> list[UUID]:
+        """Live calls that nobody runs."""
+        ...
+
+    async def adopt(self, call_ids: Sequence[UUID]) -> list[Orphan]:
+        """Make those of these calls ours that nobody runs."""
+        ...
+
+
+class Steady(Protocol):
+    @property
+    def steady_ms(self) -> int: ...
+
+
+class PgClaims:
+    """`proof` says for how long this node has beaten without a gap."""
+
+    def __init__(self, pool: Pool, claim: nodes.NodeClaim, proof: Steady) -> None:
+        self._pool = pool
+        self._epoch = claim.epoch
+        self._proof = proof
+        self.address = claim.address
+
+    async def of_call(self, call_id: UUID) -> Standing | None:
+        return await within(READ_S, self._of_call(call_id))
+
+    async def of_user(self, user_id: UUID) -> Standing | None:
+        return await within(READ_S, self._of_user(user_id))
+
+    async def fence_dead(self) -> int:
+        if self._proof.steady_ms < STEADY_MS:
+            return 0
+        return await within(READ_S, self._fence_dead())
+
+    async def orphaned(self) -> list[UUID]:
+        return await within(READ_S, self._orphaned())
+
+    async def adopt(self, call_ids: Sequence[UUID]) -> list[Orphan]:
+        return await within(READ_S, self._adopt(call_ids))
+
+    async def _of_call(self, call_id: UUID) -> Standing | None:
+        async with self._pool.acquire() as conn:
+            return await nodes.standing_of_call(conn, call_id)
+
+    async def _of_user(self, user_id: UUID) -> Standing | None:
+        async with self._pool.acquire() as conn:
+            return await nodes.standing_of_user(conn, user_id)
+
+    async def _fence_dead(self) -> int:
+        lease_ms = LEASE_MS if self._proof.steady_ms >= LEASE_MS else NEVER_MS
+        async with self._pool.acquire() as conn:
+            dead = await nodes.fence_dead(conn, self._epoch, lease_ms=lease_ms, lost_ms=LOST_MS)
+        return len(dead)
+
+    async def _orphaned(self) -> list[UUID]:
+        async with self._pool.acquire() as conn:
+            return await nodes.orphaned(conn, self._epoch, handed_ms=HANDED_MS)
+
+    async def _adopt(self, call_ids: Sequence[UUID]) -> list[Orphan]:
+        async with self._pool.acquire() as conn:
+            return await nodes.adopt(conn, call_ids, self._epoch)

@@ -1,0 +1,76 @@
+"""Calls that other nodes run and whose parties have devices here."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+
+from signalling.calls.registry import Registry
+from signalling.nodes.parcels import Owns
+
+# Far more than a node has devices.
+GUESTS_MAX = 100_000
+
+
+class Guest(msgspec.Struct, frozen=True):
+    """`node` is None while the call is on its way from one node to another."""
+
+    call_id: UUID
+    users: tuple[UUID, UUID]
+    node: str | None
+    claim: int
+
+
+class Guests:
+    """`changed(user_id)` is called when a user begins or ends to be in a call of another node."""
+
+    def __init__(self, registry: Registry, changed: Callable[[UUID], None]) -> None:
+        self._registry = registry
+        self._changed = changed
+        self._calls: dict[UUID, Guest] = {}
+        self._of_user: dict[UUID, Guest] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def all(self) -> list[Guest]:
+        return list(self._calls.values())
+
+    def find(self, call_id: UUID) -> Guest | None:
+        return self._calls.get(call_id)
+
+    def of_user(self, user_id: UUID) -> Guest | None:
+        return self._of_user.get(user_id)
+
+    def learn(self, node: str | None, owns: Owns) -> bool:
+        """A node says that the call is its own; false if a later owner is known."""
+        known = self._calls.get(owns.call)
+        if known is not None and known.claim > owns.claim:
+            return False
+        if self._registry.find(owns.call) is not None or len(self._calls) >= GUESTS_MAX:
+            return False
+        guest = Guest(owns.call, owns.users, node, owns.claim)
+        self._calls[owns.call] = guest
+        for user_id in owns.users:
+            self._of_user[user_id] = guest
+            if known is None:
+                self._changed(user_id)
+        return True
+
+    def forget(self, call_id: UUID, claim: int | None = None) -> None:
+        """The call is over, or this node's own; `claim` is that of whoever says so."""
+        guest = self._calls.get(call_id)
+        if guest is None or (claim is not None and claim < guest.claim):
+            return
+        del self._calls[call_id]
+        for user_id in guest.users:
+            if self._of_user.get(user_id) is guest:
+                del self._of_user[user_id]
+                self._changed(user_id)
+
+    def admits(self, call_id: UUID, claim: int) -> bool:
+        """Whether an event of this call comes from its present owner, as far as is known here."""
+        if self._registry.find(call_id) is not None:
+            return False
+        known = self._calls.get(call_id)
+        return known is None or claim >= known.claim

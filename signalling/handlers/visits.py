@@ -1,0 +1,237 @@
+"""Devices here whose calls are run by other nodes: their commands, their sockets, their welcome."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from signalling.calls.asking import away
+from signalling.calls.finder import Finder
+from signalling.calls.guests import Guest, Guests
+from signalling.calls.records import final_of
+from signalling.codes import Close, Code, Refused, State
+from signalling.commands import Frame
+from signalling.events import Snapshot
+from signalling.handlers.remote import Forwarder
+from signalling.nodes import parcels
+from signalling.nodes.exchange import Exchange
+from signalling.nodes.fanout import Fanout, Held
+from signalling.nodes.parcels import News, Over, Owns, SocketNews
+from signalling.sockets.device import Device
+from signalling.sockets.hub import Hub
+from storage import calls
+from storage.errors import Unavailable
+from storage.pool import Pool, within
+
+log = logging.getLogger(__name__)
+
+READ_S = 3.0
+ATTACH_S = 1.0
+ATTACHES_MAX = 3
+TASKS_MAX = 5_000
+
+_snapshots: msgspec.json.Decoder[Snapshot] = msgspec.json.Decoder(Snapshot)
+
+
+class Visit(msgspec.Struct):
+    """A live call of another node, as a device sees it, and what came of it since then."""
+
+    view: Snapshot
+    held: Held
+
+
+class Visits:
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        exchange: Exchange,
+        fanout: Fanout,
+        hub: Hub,
+        guests: Guests,
+        finder: Finder,
+        forwarder: Forwarder,
+        address: str,
+    ) -> None:
+        self._pool = pool
+        self._exchange = exchange
+        self._fanout = fanout
+        self._hub = hub
+        self._guests = guests
+        self._finder = finder
+        self._forwarder = forwarder
+        self._address = address
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.alone = exchange.bus.alone
+        # Sockets are closed because this node goes away.
+        self.moving = False
+        exchange.on(Owns, self._owns)
+        exchange.on(Over, self._over)
+        exchange.on_nodes(gap=self._gap)
+
+    # -- connecting
+
+    async def attach(self, user_id: UUID, device: str) -> Visit | None:
+        """The live call of the user, if another node runs it; that node tells us of it from now on.
+
+        Raises:
+            Refused: unavailable, it does not answer.
+        """
+        if self.alone:
+            return None
+        held = self._fanout.hold(user_id, device)
+        try:
+            for _ in range(ATTACHES_MAX):
+                found = await self._finder.of_user(user_id)
+                if found is None or found[1] == self._address:
+                    return None
+                call_id, node = found
+                view = await self._ask(node, parcels.Attach(call_id, user_id, device), held)
+                if view is not None:
+                    return None if view.state is State.ENDED else Visit(view, held)
+                self._guests.forget(call_id)
+        except Unavailable:
+            pass
+        raise away()
+
+    async def _ask(self, node: str, question: parcels.Attach, held: Held) -> Snapshot | None:
+        def heard(_: bytes) -> None:
+            held.clear()  # All that came before is in the snapshot.
+
+        try:
+            answer = await self._exchange.ask(node, question, timeout_s=ATTACH_S, heard=heard)
+        except (Refused, Unavailable):
+            return None  # It has passed the call on, or is gone.
+        return _snapshots.decode(answer)
+
+    def welcomed(self, device: Device, visit: Visit) -> None:
+        """The welcome is queued: what came meanwhile follows it."""
+        device.in_call = visit.view.you == "active"
+        self._fanout.release(visit.held)
+
+    def back(self, device: Device) -> None:
+        """A device has a socket again, or for the first time."""
+        self._tell(device, "back")
+
+    def lost(self, device: Device, *, bye: bool) -> None:
+        if bye:
+            self._tell(device, "bye")
+        elif device.in_call:
+            self._tell(device, "moving" if self.moving else "lost")
+
+    def _tell(self, device: Device, news: News) -> None:
+        guest = self._guests.of_user(device.user_id)
+        if guest is None:
+            return
+        parcel = SocketNews(device.user_id, device.id, guest.call_id, news)
+        if guest.node is not None:
+            self._exchange.send(guest.node, parcel)
+        else:
+            self._start(self._tell_later(guest, parcel))
+
+    async def _tell_later(self, guest: Guest, parcel: SocketNews) -> None:
+        try:
+            node = await self._finder.find(guest.call_id)
+        except Unavailable:
+            return  # Who takes the call over asks where its legs are.
+        if node is not None and node != self._address:
+            self._exchange.send(node, parcel)
+
+    # -- commands
+
+    def forward(
+        self, device: Device, frame: Frame, call_id: UUID, here: Callable[[], None]
+    ) -> None:
+        """Send a command to the node that runs its call; `here` does it if that is this one.
+
+        Raises:
+            Refused: unavailable.
+        """
+        frame = msgspec.structs.replace(frame, call=call_id)
+        guest = self._guests.find(call_id)
+        if guest is not None and guest.node is not None:
+            self._forwarder.forward(device, frame, guest.node)
+        elif len(self._tasks) >= TASKS_MAX:
+            raise away()
+        else:
+            self._start(self._seek(device, frame, call_id, here))
+
+    async def _seek(
+        self, device: Device, frame: Frame, call_id: UUID, here: Callable[[], None]
+    ) -> None:
+        try:
+            try:
+                node = await self._finder.find(call_id)
+            except Unavailable:
+                raise away() from None
+            if node is None:
+                over = await self._ended(device.user_id, call_id)
+                if over is not None and frame.type != "call_end":
+                    raise over
+            if node is None or node == self._address:
+                here()
+            else:
+                self._forwarder.forward(device, frame, node)
+        except Refused as refused:
+            device.fail(frame.id, refused)
+        except Exception:
+            log.exception("a command could not be passed on", extra={"call_id": str(call_id)})
+            device.fail(frame.id, away())
+
+    async def _ended(self, user_id: UUID, call_id: UUID) -> Refused | None:
+        """The refusal for a call that has ended on another node."""
+        try:
+            row = await within(READ_S, self._read(user_id, call_id))
+        except Unavailable:
+            raise away() from None
+        if row is None or row.state != State.ENDED:
+            return None
+        details: dict[str, object] = {
+            "reason": row.reason,
+            "by": row.ended_by,
+            "final": msgspec.to_builtins(final_of(row)),
+        }
+        return Refused(Code.CALL_OVER, "The call is over.", details=details)
+
+    async def _read(self, user_id: UUID, call_id: UUID) -> calls.CallRow | None:
+        async with self._pool.acquire() as conn:
+            return await calls.read_call(conn, user_id, call_id)
+
+    # -- what owners say
+
+    def _owns(self, node: str, given: Owns) -> None:
+        if not self._guests.learn(node, given):
+            return
+        for user_id in given.users:
+            for device in self._hub.devices(user_id):
+                if not device.in_call:
+                    continue
+                if given.fresh:
+                    device.close(Close.SERVICE_RESTART)
+                else:
+                    news = SocketNews(user_id, device.id, given.call, "back")
+                    self._exchange.send(node, news)
+
+    def _over(self, _: str, given: Over) -> None:
+        self._guests.forget(given.call, given.claim)
+
+    def _gap(self) -> None:
+        """What was told of calls elsewhere may be missing: their devices connect anew."""
+        for guest in self._guests.all():
+            for user_id in guest.users:
+                for device in self._hub.devices(user_id):
+                    device.close(Close.SERVICE_RESTART)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        self._forwarder.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
