@@ -1,67 +1,116 @@
 """The memory twins: several nodes of one process share a `Space`; a single node is alone in one."""
 
+import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from uuid import UUID
 
-from signalling.nodes.bus import Deliver
+from signalling.nodes.bus import Listener
+from storage.errors import Unavailable
 
 
 class Space:
-    """What the nodes of one process have in common."""
+    """What the nodes of one process have in common. `post` may be replaced: it carries a parcel."""
 
     def __init__(self) -> None:
-        self.listeners: dict[str, Deliver] = {}
+        self.nodes: dict[str, MemoryBus] = {}
         self.users: defaultdict[UUID, set[str]] = defaultdict(set)
-        self.calls: dict[UUID, str] = {}
+
+    def carry(self, sender: str, node: str, parcel: bytes) -> None:
+        """Bring a parcel to its node, later: a node's work is never done in the midst of
+        another's."""
+        asyncio.get_running_loop().call_soon(self.arrive, sender, node, parcel)
+
+    def arrive(self, sender: str, node: str, parcel: bytes) -> None:
+        bus = self.nodes.get(node)
+        if bus is not None:
+            bus.listener.parcel(sender, parcel)
+
+    def leave(self, node: str) -> None:
+        """A node is gone, with all its users."""
+        if self.nodes.pop(node, None) is None:
+            return
+        for user_id in [one for one, nodes in self.users.items() if node in nodes]:
+            self.forget(user_id, node)
+        for other in list(self.nodes.values()):
+            other.listener.left(node)
+
+    def forget(self, user_id: UUID, node: str) -> None:
+        nodes = self.users.get(user_id)
+        if nodes is not None:
+            nodes.discard(node)
+            if not nodes:
+                del self.users[user_id]
 
 
 class MemoryBus:
-    def __init__(self, space: Space, node: str) -> None:
-        self._space = space
-        self._node = node
+    """`alone`: no other node will ever come into this space."""
 
-    def listen(self, deliver: Deliver) -> None:
-        self._space.listeners[self._node] = deliver
+    def __init__(self, space: Space, address: str, *, alone: bool = False) -> None:
+        self._space = space
+        self.address = address
+        self.alone = alone
+        self.draining = False
+        self.listener: Listener
+
+    @property
+    def healthy(self) -> bool:
+        return True
+
+    def listen(self, listener: Listener) -> None:
+        self.listener = listener
+
+    async def start(self) -> None:
+        others = list(self._space.nodes.values())
+        self._space.nodes[self.address] = self
+        for other in others:
+            other.listener.joined(self.address)
+            self.listener.joined(other.address)
+
+    async def stop(self) -> None:
+        self._space.leave(self.address)
 
     def post(self, node: str, parcel: bytes) -> None:
-        deliver = self._space.listeners.get(node)
-        if deliver is not None:
-            deliver(self._node, parcel)
+        if node != self.address:
+            self._space.carry(self.address, node, parcel)
+
+    def post_all(self, parcel: bytes) -> None:
+        for node in self.peers():
+            self.post(node, parcel)
+
+    def post_user(self, user_id: UUID, parcel: bytes) -> None:
+        for node in self._space.users.get(user_id, ()):
+            self.post(node, parcel)
+
+    def peers(self) -> frozenset[str]:
+        return frozenset(self._space.nodes) - {self.address}
+
+    def successors(self) -> tuple[str, ...]:
+        return tuple(
+            node
+            for node, bus in self._space.nodes.items()
+            if node != self.address and not bus.draining
+        )
+
+    def drain(self) -> None:
+        self.draining = True
 
 
 class MemoryPresence:
-    def __init__(self, space: Space, node: str) -> None:
+    def __init__(self, space: Space, address: str) -> None:
         self._space = space
-        self._node = node
+        self._address = address
 
     def arrived(self, user_id: UUID) -> None:
-        self._space.users[user_id].add(self._node)
+        self._space.users[user_id].add(self._address)
 
     def left(self, user_id: UUID) -> None:
-        nodes = self._space.users.get(user_id)
-        if nodes is not None:
-            nodes.discard(self._node)
-            if not nodes:
-                del self._space.users[user_id]
+        self._space.forget(user_id, self._address)
 
-    def elsewhere(self, user_id: UUID) -> tuple[str, ...]:
-        nodes = self._space.users.get(user_id)
-        if nodes is None or (len(nodes) == 1 and self._node in nodes):
-            return ()
-        return tuple(node for node in nodes if node != self._node)
-
-
-class MemoryRoutes:
-    def __init__(self, space: Space, node: str) -> None:
-        self._space = space
-        self._node = node
-
-    def claim(self, call_id: UUID) -> None:
-        self._space.calls[call_id] = self._node
-
-    def drop(self, call_id: UUID) -> None:
-        if self._space.calls.get(call_id) == self._node:
-            del self._space.calls[call_id]
-
-    def owner(self, call_id: UUID) -> str | None:
-        return self._space.calls.get(call_id)
+    async def where(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
+        bus = self._space.nodes.get(self._address)
+        if bus is None:
+            raise Unavailable("this node has left")
+        return [
+            frozenset(self._space.users.get(user_id, ())) - {self._address} for user_id in user_ids
+        ]
