@@ -26,6 +26,7 @@ from storage.errors import Unavailable
 
 DEADLINE_S = 0.5
 CONNECT_S = 0.5
+REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
 class Misconfigured(Exception):
@@ -79,15 +80,9 @@ class Line:
                 return await self._connection.read_response()
         except NoScriptError:
             raise
-        except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
-            await self.close()
-            raise Misconfigured(
-                f"Redis at {self._server.name} refuses this node ({error}): "
-                "check the user and the password in REDIS_URL"
-            ) from None
         except (RedisError, OSError, TimeoutError) as error:
             await self.close()
-            raise Unavailable(f"Redis: {type(error).__name__}") from None
+            raise self._understood(error) from None
         except BaseException:  # Cancelled: an answer may still come, and it is for nobody else.
             await self.close()
             raise
@@ -98,6 +93,16 @@ class Line:
             return await self.call("EVALSHA", script.digest, 0, *arguments)
         except NoScriptError:
             return await self.call("EVAL", script.source, 0, *arguments)
+
+    def _understood(self, error: Exception) -> Misconfigured | Unavailable:
+        # While it connects, the client wraps what the server said.
+        for said in (error, error.__cause__):
+            if isinstance(said, REFUSALS):
+                return Misconfigured(
+                    f"Redis at {self._server.name} refuses this node ({said}): "
+                    "check the user and the password in REDIS_URL"
+                )
+        return Unavailable(f"Redis: {type(error).__name__}")
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -57,6 +57,7 @@ class RedisBus:
         self.parcels_received = 0
         self.parcels_dropped = 0
         self.gaps = 0
+        self.beats_failed = 0
         self.rtt_ms = 0.0
         self.outgoing = Outgoing()
         self.here: set[UUID] = set()
@@ -149,15 +150,21 @@ class RedisBus:
         """
         if monotonic() - self._beat_s > UNHEALTHY_S:
             raise Unavailable("Redis cannot be reached")
-        found: list[frozenset[str]] = []
         try:
             async with asyncio.timeout(DEADLINE_S), self._asking:
-                for start in range(0, len(user_ids), WHERE_USERS):
-                    asked = map(str, user_ids[start : start + WHERE_USERS])
-                    reply = await self._asker.run(_WHERE, self._prefix, self.address, *asked)
-                    found += [frozenset(node.decode() for node in nodes) for nodes in reply]
+                try:
+                    return await self._ask(user_ids)
+                except Unavailable:  # The connection may have been cut while nobody asked.
+                    return await self._ask(user_ids)
         except (TimeoutError, Misconfigured):
             raise Unavailable("Redis did not answer") from None
+
+    async def _ask(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
+        found: list[frozenset[str]] = []
+        for start in range(0, len(user_ids), WHERE_USERS):
+            asked = map(str, user_ids[start : start + WHERE_USERS])
+            reply = await self._asker.run(_WHERE, self._prefix, self.address, *asked)
+            found += [frozenset(node.decode() for node in nodes) for nodes in reply]
         return found
 
     def _post(self, kind: str, target: str, parcel: bytes) -> None:
@@ -229,6 +236,7 @@ class RedisBus:
         return True
 
     def _failed(self, why: str) -> None:
+        self.beats_failed += 1
         self._up.clear()
         if self._outage_s is None:
             self._outage_s = monotonic()

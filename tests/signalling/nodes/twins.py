@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from signalling.nodes.bus import Bus, Presence
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 from signalling.nodes.redis import RedisBus, RedisPresence
+from storage.errors import Unavailable
 
 DEADLINE_S = 15.0
 POLL_S = 0.01
@@ -75,10 +76,13 @@ class Node:
         bus.listen(self.heard)
 
     async def sees(self, user_id: UUID, *nodes: str) -> None:
-        """Wait until the user's other nodes are these."""
+        """Wait until the user's other nodes are these, and somebody can say so."""
 
         async def so() -> bool:
-            return await self.presence.where([user_id]) == [frozenset(nodes)]
+            try:
+                return await self.presence.where([user_id]) == [frozenset(nodes)]
+            except Unavailable:
+                return False
 
         await eventually(so)
 
