@@ -28,7 +28,7 @@ class Members:
         return frozenset(self._accepting)
 
     def successors(self) -> tuple[str, ...]:
-        return tuple(node for node, accepting in self._accepting.items() if accepting)
+        return tuple(sorted(node for node, accepting in self._accepting.items() if accepting))
 
     def spare_until(self, until_s: float) -> None:
         """Report nobody as gone before that time."""

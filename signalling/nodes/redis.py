@@ -9,7 +9,7 @@ Outages are waited out: nothing here raises but `where` and a `start` that can n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,6 @@ READ_ENTRIES = 100
 WHERE_USERS = 1_000
 
 _log = structlog.get_logger(__name__)
-
 
 _BEAT, _POST, _WHERE, _BYE = map(Script, ("beat", "post", "where", "bye"))
 
@@ -94,7 +93,9 @@ class RedisBus:
         """
         await self._beat()
         loops = (self._beats, self._writes, self._reads)
-        self._tasks = [asyncio.create_task(loop(), name=f"bus{loop.__name__}") for loop in loops]
+        self._tasks = [
+            asyncio.create_task(_for_ever(loop), name=f"bus{loop.__name__}") for loop in loops
+        ]
 
     async def stop(self) -> None:
         """Send what is left, say good-bye, and forget the users of this node."""
@@ -367,6 +368,16 @@ class RedisPresence:
 
     async def where(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
         return await self._bus.ask(user_ids)
+
+
+async def _for_ever(loop: Callable[[], Awaitable[None]]) -> None:
+    """A fault of ours in a loop is told, and is not its end."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            _log.exception("bus_loop_failed", loop=loop.__name__)
+            await asyncio.sleep(BACKOFF_MAX_S)
 
 
 def _backoff_s(failures: int) -> float:

@@ -230,6 +230,19 @@ async def test_a_mailbox_that_was_deleted_is_made_again_with_a_gap(nodes: Nodes)
     assert await west.heard.came(2) == [b"1", b"2"]
 
 
+async def test_mailboxes_of_another_run_of_redis_are_not_trusted(nodes: Nodes) -> None:
+    west, east = await nodes.start("west.1", "east.1")
+    west.presence.arrived(ANN)
+    await east.sees(ANN, "west.1")
+    await redis_says(nodes, "SET", f"{nodes.prefix}tt:run", "before")
+    await west.heard.until(lambda: west.heard.gaps == 1)
+    await east.heard.until(lambda: east.heard.gaps == 1)
+    await east.sees(ANN, "west.1")
+    east.bus.post("west.1", b"1")
+    assert await west.heard.came(1) == [b"1"]
+    assert west.heard.nodes == [("joined", "east.1")]
+
+
 async def test_a_mailbox_that_was_cut_before_it_was_read_makes_a_gap(nodes: Nodes) -> None:
     west, east = await nodes.start("west.1", "east.1")
     box = f"{nodes.prefix}tt:node:west.1"

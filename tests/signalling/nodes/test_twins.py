@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from storage.errors import Unavailable
 from tests.signalling.nodes.twins import ANN, KAI, LIV, Nodes, becomes
 
 
@@ -150,6 +151,16 @@ async def test_a_node_that_stops_has_left_with_its_users(nodes: Nodes) -> None:
     assert west.bus.successors() == ()
     await west.sees(ANN)
     assert west.heard.nodes == [("joined", "east.1"), ("left", "east.1")]
+
+
+async def test_a_node_that_has_stopped_cannot_say_where_anybody_is(nodes: Nodes) -> None:
+    west, east = await nodes.start("west.1", "east.1")
+    await east.bus.stop()
+    with pytest.raises(Unavailable):
+        await east.presence.where([ANN])
+    east.bus.post("west.1", b"too late")
+    east.presence.left(ANN)
+    assert await west.presence.where([ANN]) == [frozenset()]
 
 
 async def test_what_was_posted_before_the_good_bye_comes(nodes: Nodes) -> None:
