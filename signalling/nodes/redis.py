@@ -115,6 +115,7 @@ class RedisBus:
         except (Unavailable, Misconfigured, TimeoutError):
             pass  # The others find out by our silence.
         self._beat_s = float("-inf")
+        self._position = None
         for line in self._lines:
             await line.close()
 
@@ -149,7 +150,8 @@ class RedisBus:
         Raises:
             Unavailable: no answer within half a second.
         """
-        if monotonic() - self._beat_s > UNHEALTHY_S:
+        away = self._outage_s is not None and monotonic() - self._beat_s > UNHEALTHY_S
+        if away or self._position is None:
             raise Unavailable("Redis cannot be reached")
         try:
             async with asyncio.timeout(DEADLINE_S), self._asking:
