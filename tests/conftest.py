@@ -18,6 +18,8 @@ from server.embedded import EmbeddedPostgres
 from storage import pool as pools
 from storage.migrate import migrate
 from storage.pool import Connection, Pool
+from tests.valkey import redis_url as redis_url
+from tests.valkey import valkey as valkey
 
 MEMORY = Path("/dev/shm")
 MEMORY_WANTED_BYTES = 1 << 30

@@ -30,7 +30,7 @@ IMPURE = {"asyncio", "time", "random", "logging", "os", "secrets", "datetime"}
 # What only some may import; a path ending in "/" stands for everything below it.
 RESERVED = {
     "asyncpg": ("storage/",),
-    "redis": ("storage/redis.py", "signalling/nodes/redis.py"),
+    "redis": ("storage/redis.py", "signalling/nodes/line.py"),
     "aiortc": ("signalling/client/",),
     "av": ("signalling/client/",),
     "jwt": ("server/access.py", "rest/auth/tokens.py"),
