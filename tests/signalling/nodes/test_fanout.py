@@ -205,3 +205,12 @@ def test_a_device_is_here_while_its_socket_is_open(space: Space) -> None:
     assert not here.fanout.is_here(ANN)
     there.hub.detach(link)
     assert not there.fanout.has_device(ANN, "tab"), "known, but without a socket"
+
+
+def test_of_a_welcome_that_was_never_made_nothing_is_kept(space: Space) -> None:
+    here = Site(space, "here")
+    held = [here.fanout.hold(ANN, "phone"), here.fanout.hold(ANN, "tab")]
+    held.pop()
+    assert len(here.fanout._held[ANN]) == 1
+    held.clear()
+    assert here.fanout._held == {}
