@@ -44,8 +44,8 @@ class Circle:
         self._hub = hub
         self._registry = registry
         self._clock = clock
-        # Legs on other nodes: (user, device) -> node.
-        self._places: dict[tuple[UUID, str], str] = {}
+        # By call, the devices that have spoken from other nodes: (user, device) -> node.
+        self._places: dict[UUID, dict[tuple[UUID, str], str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(left=self.left, gap=self.gap)
@@ -91,7 +91,7 @@ class Circle:
 
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
-        self._places[user_id, device] = node
+        self._places.setdefault(host.id, {})[user_id, device] = node
         if self._fanout.seen(user_id, node):
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
 
@@ -106,22 +106,17 @@ class Circle:
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
-        for party in Party:
-            leg = leg_of(host.call, party)
-            self._fanout.unfollow(leg.profile.user_id, host.id)
-            if leg.device is not None:
-                self._places.pop((leg.profile.user_id, leg.device), None)
+        for user_id in host.users():
+            self._fanout.unfollow(user_id, host.id)
+        self._places.pop(host.id, None)
 
     def left(self, node: str) -> None:
         """A node is gone, and the sockets that it had."""
         for host in self._registry.hosts():
-            for party in Party:
-                leg = leg_of(host.call, party)
-                user_id, device = leg.profile.user_id, leg.device
-                if device is None or self._places.get((user_id, device)) != node:
-                    continue
-                del self._places[user_id, device]
-                feed_quietly(host, inputs.SocketLost(party, device))
+            places = self._places.get(host.id, {})
+            for user_id, device in [one for one, place in places.items() if place == node]:
+                del places[user_id, device]
+                feed_quietly(host, inputs.SocketLost(host.party(user_id), device))
         self._fanout.gone(node)
 
     def gap(self) -> None:
@@ -156,7 +151,8 @@ class Circle:
             self.heard(host, given.user_id, given.device, node)
             feed_quietly(host, inputs.SocketBack(party, given.device))
             return
-        if self._places.get((given.user_id, given.device), node) != node:
+        places = self._places.get(host.id, {})
+        if places.get((given.user_id, given.device), node) != node:
             return  # It has come back on another node meanwhile.
         leg = leg_of(host.call, party)
         if leg.device != given.device:
