@@ -170,6 +170,7 @@ class Visits:
             if node is None:
                 over = await self._ended(device.user_id, call_id)
                 if over is not None and frame.type != "call_end":
+                    over.field = "data.conversation" if frame.type.startswith("chat_") else None
                     raise over
             if node is None or node == self._address:
                 here()
