@@ -22,6 +22,7 @@ from signalling.limits import CallLimits
 from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import NOWHERE, Fanout
 from signalling.nodes.parcels import Handed
+from storage import works
 from storage.errors import Unavailable
 from storage.nodes import Orphan
 
@@ -145,8 +146,7 @@ class Adopter:
             return
         if orphan.silent_ms > self._limits.grace_ms:
             # Nobody can have waited for so long.
-            work = closing(orphan)
-            self._books.put(work, lambda _: tell(work))
+            self._settle(orphan)
             self._adopted("settled")
             return
         call, effects = revival.revive(
@@ -154,6 +154,18 @@ class Adopter:
         )
         self._host(orphan, call, effects, caller, callee, fresh=True)
         self._adopted("revived")
+
+    def _settle(self, orphan: Orphan) -> None:
+        work = closing(orphan)
+
+        def closed(_: works.Outcome) -> None:
+            tell(work)
+            self._circle.over_unheard(
+                orphan.call_id, (orphan.caller_id, orphan.callee_id), orphan.claim
+            )
+            self._guests.forget(orphan.call_id)
+
+        self._books.put(work, closed)
 
     def _left(self, orphan: Orphan) -> Call | None:
         """The state as its owner left it, by our clock; None if there is none that we can read."""

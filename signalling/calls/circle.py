@@ -17,7 +17,7 @@ from signalling.frames import encode_event
 from signalling.nodes.bus import Presence
 from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import NOWHERE, Fanout
-from signalling.nodes.parcels import Missed, Over, Owns, SocketNews
+from signalling.nodes.parcels import Missed, Over, Owns, SocketNews, encode
 from signalling.sockets.hub import Hub
 from storage.errors import Unavailable
 
@@ -103,6 +103,14 @@ class Circle:
         for node in self._nodes(host):
             self._exchange.send(node, over)
         self.forget(host)
+
+    def over_unheard(self, call_id: UUID, users: Iterable[UUID], claim: int) -> None:
+        """A call that nobody ran is over. Its devices were not told: they connect anew."""
+        for parcel in (Missed(call_id), Over(call_id, claim)):
+            self._exchange.bus.post_all(encode(parcel))
+        for user_id in users:
+            for device in self._hub.devices(user_id):
+                device.close(Close.SERVICE_RESTART)
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
