@@ -85,7 +85,10 @@ class Visits:
         held = self._fanout.hold(user_id, device)
         try:
             for _ in range(ATTACHES_MAX):
+                before = self._guests.of_user(user_id)
                 found = await self._finder.of_user(user_id)
+                if found is None and before is not None and self._is_still(before):
+                    self._guests.forget(before.call_id)  # Its end has not come here.
                 if found is None or found[1] == self._address:
                     return None
                 call_id, node = found
@@ -96,6 +99,9 @@ class Visits:
         except Unavailable:
             pass
         raise away()
+
+    def _is_still(self, guest: Guest) -> bool:
+        return self._guests.find(guest.call_id) is guest
 
     async def _ask(self, node: str, question: parcels.Attach, held: Held) -> Snapshot | None:
         def heard(_: bytes) -> None:
