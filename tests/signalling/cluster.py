@@ -35,7 +35,7 @@ ROUNDS_MAX = 200
 
 
 class Wires(Space):
-    """A space that counts what is on its way, and can be cut; `lose` says which parcels are lost."""
+    """A space that counts what is on its way; it can be cut, and `lose` says what is lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Cluster:
             before = self.space.carried, self._asked()
             for node in self.nodes:
                 await node.quiet()
-            while self.space.flying:
+            while self.space.flying:  # noqa: ASYNC110 - nothing tells when a parcel arrives
                 await asyncio.sleep(0)
             await self._settled()
             if before == (self.space.carried, self._asked()):
@@ -130,7 +130,7 @@ class Cluster:
     async def until(self, so: Callable[[], bool]) -> None:
         """Wait for what is done on its own time."""
         async with asyncio.timeout(WAIT_S):
-            while not so():
+            while not so():  # noqa: ASYNC110 - of any kind
                 await asyncio.sleep(0.005)
 
     # -- faults
@@ -275,6 +275,12 @@ class Apart(Pair):
         await self.phone.ok("media_connected", call=self.call)
         await self.tab.ok("media_connected", call=self.call)
         await self.cluster.quiet()
+
+    async def until_noted(self) -> None:
+        """The answer, which waits a moment for something to go along with, is in the books."""
+        async with asyncio.timeout(WAIT_S):
+            while not (await self.cluster.row(self.call))["accepted_at"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     async def hang_up(self, by: Handset) -> dict[str, Any]:
         """The final figures."""
