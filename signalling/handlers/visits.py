@@ -86,7 +86,7 @@ class Visits:
         try:
             for _ in range(ATTACHES_MAX):
                 before = self._guests.of_user(user_id)
-                found = await self._finder.of_user(user_id)
+                found = await self._finder.of_user(user_id, remember=True)
                 if found is None and before is not None and self._is_still(before):
                     self._guests.forget(before.call_id)  # Its end has not come here.
                 if found is None or found[1] == self._address:
