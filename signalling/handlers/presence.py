@@ -14,7 +14,7 @@ from signalling.events import PresenceUpdated
 from signalling.frames import encode_event
 from signalling.limits import SocketLimits
 from signalling.nodes.exchange import Exchange
-from signalling.nodes.parcels import Present, WhoIsPresent, encode
+from signalling.nodes.parcels import Present, SetByHand, WhoIsPresent, encode
 from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
 
@@ -59,13 +59,20 @@ class PresenceBoard:
             return
         self._exchange = exchange
         exchange.on(Present, self._present)
+        exchange.on(SetByHand, self._set_elsewhere)
         exchange.on(WhoIsPresent, lambda node, _: self._tell_mine(node))
         exchange.on_nodes(joined=self._tell_mine, left=self._left, gap=self._gap)
 
     def learned(self, user_id: UUID, availability: str, message: str | None) -> None:
-        """What a provider has set by hand, read when a socket opened or just written."""
+        """What a provider has set by hand, read when a socket opened."""
         self._set_by_hand[user_id] = (availability, message)
         self.changed(user_id)
+
+    def was_set(self, user_id: UUID, availability: str, message: str | None) -> None:
+        """As `learned`, for what was just written: other nodes may have read what was before."""
+        if self._exchange is not None:
+            self._exchange.bus.post_all(encode(SetByHand(user_id, availability, message)))
+        self.learned(user_id, availability, message)
 
     def of(self, user_id: UUID, availability: str | None = None) -> str:
         """online, busy, break or offline. `availability`: what is stored, if the caller knows."""
@@ -131,6 +138,10 @@ class PresenceBoard:
                 device.send(event)
 
     # -- other nodes
+
+    def _set_elsewhere(self, _: str, given: SetByHand) -> None:
+        if given.user_id in self._set_by_hand:
+            self.learned(given.user_id, given.availability, given.message)
 
     def _present(self, node: str, given: Present) -> None:
         said = self._elsewhere.setdefault(given.user_id, {})

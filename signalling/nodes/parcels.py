@@ -57,6 +57,14 @@ class Present(Parcel, frozen=True):
     message: str | None = None
 
 
+class SetByHand(Parcel, frozen=True):
+    """What a provider has just set: it counts wherever they have sockets."""
+
+    user_id: UUID
+    availability: str
+    message: str | None
+
+
 class WhoIsPresent(Parcel, frozen=True):
     """Please tell all that you know of providers with sockets on your node."""
 
@@ -211,6 +219,7 @@ AnyParcel = (
     | InCall
     | SessionEnded
     | Present
+    | SetByHand
     | WhoIsPresent
     | Owns
     | Over
