@@ -120,15 +120,16 @@ class Adopter:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
-    def _handed(self, _: str, given: Handed) -> None:
-        task = asyncio.create_task(self._take_handed(given.calls))
+    def _handed(self, node: str, given: Handed) -> None:
+        task = asyncio.create_task(self._take_handed(node, given.calls))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _take_handed(self, call_ids: Sequence[UUID]) -> None:
+    async def _take_handed(self, node: str, call_ids: Sequence[UUID]) -> None:
         try:
             async with asyncio.timeout(TAKEN_S):
                 await self.take(call_ids)
+            self._circle.taken(node, call_ids)
         except (Unavailable, TimeoutError):
             log.warning("calls handed over could not be taken", extra={"calls": len(call_ids)})
 

@@ -89,6 +89,17 @@ class Circle:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def taken(self, node: str, call_ids: Iterable[UUID]) -> None:
+        """Those of these calls that run here are ours: for the node that has handed them over, and
+        waits, whether devices are there or not."""
+        for call_id in call_ids:
+            host = self._registry.find(call_id)
+            if host is None:
+                continue
+            for user_id in host.users():
+                self._fanout.seen(user_id, node)
+            self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
         self._places.setdefault(host.id, {})[user_id, device] = node
