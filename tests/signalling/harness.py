@@ -236,22 +236,10 @@ class Node:
             async with asyncio.timeout(WAIT_S):
                 await self.combiner.do(self._nothing())
 
-    def _nothing(self) -> works.Settle:
-        """A work that changes nothing but is answered after what came before it."""
-        return works.Settle(
-            call_id=new_id(),
-            payer=self.claim.platform_account,
-            payee=None,
-            platform=self.claim.platform_account,
-            target_minor=0,
-            earned_minor=0,
-            billable_ms=0,
-            talk_ms=0,
-            units=0,
-            reason="admin",
-            ended_by="admin",
-            ended_ms=0,
-        )
+    def _nothing(self) -> works.HandOver:
+        """A work that changes nothing, and locks nothing, but is answered after what came before
+        it."""
+        return works.HandOver(call_id=new_id(), now_ms=0, state=b"")
 
     async def passes(self, ms: int) -> None:
         """Let time pass, deadline by deadline."""
