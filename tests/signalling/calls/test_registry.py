@@ -77,7 +77,7 @@ def test_a_dropped_call_is_remembered_as_ended_and_nothing_else_is_left(rig: Rig
     assert (registry.find(host.id), registry.of_user(KAI), len(registry)) == (None, None, 0)
     assert registry.ended(host.id) is host.call
     assert rig.time.armed == []
-    assert rig.changed == [ANN, KAI], "they are in it all the same"
+    assert rig.changed == [ANN, KAI, ANN, KAI]
 
 
 def test_dropping_an_old_call_does_not_free_the_user_from_a_newer_one(rig: Rig) -> None:
@@ -110,4 +110,4 @@ def test_a_call_that_another_node_runs_is_let_go_and_not_taken_for_ended(rig: Ri
     registry = rig.registry
     assert (registry.find(host.id), registry.of_user(ANN), registry.ended(host.id)) == (None,) * 3
     assert rig.time.armed == []
-    assert rig.changed == [ANN, KAI, ANN, KAI]
+    assert rig.changed == [ANN, KAI], "they are in it all the same"
