@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -98,8 +99,11 @@ class Adopter:
         Raises:
             Unavailable: the database does not answer.
         """
-        if not self._open:
-            return
+        if self._open:
+            # Who asks may give up in the midst of it; what is ours then must have its host.
+            await asyncio.shield(self._start(self._take(call_ids)))
+
+    async def _take(self, call_ids: Sequence[UUID]) -> None:
         orphans = await self._claims.adopt(call_ids)
         places = await asyncio.gather(*[self._where(orphan) for orphan in orphans])
         for orphan, (caller, callee) in zip(orphans, places, strict=True):
@@ -121,9 +125,13 @@ class Adopter:
         await asyncio.gather(*pending, return_exceptions=True)
 
     def _handed(self, node: str, given: Handed) -> None:
-        task = asyncio.create_task(self._take_handed(node, given.calls))
+        self._start(self._take_handed(node, given.calls))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _take_handed(self, node: str, call_ids: Sequence[UUID]) -> None:
         try:

@@ -152,6 +152,8 @@ class Node:
         self.pool, self.time = pool, time or FakeTime(now_ms)
         async with pool.acquire() as conn:
             self.claim = await nodes.claim_node(conn, name, self.time(), CURRENCY)
+            # The connection goes back to the pool: a node of these tests holds no name.
+            await conn.execute("select pg_advisory_unlock_all()")
         self.combiner = Combiner(
             pool, epoch=self.claim.epoch, clock=self.time, on_fenced=self._fenced
         )
