@@ -27,14 +27,14 @@ from server.background import (
     expired_sessions,
     old_notifications,
 )
-from server.call_watch import CallWatch
+from server.call_watch import CallWatch, relayed_legs
 from server.clock import node_clock
 from server.config import Config
 from server.deliveries import Deliveries
 from server.doorman import HANDSHAKES, Doorman
 from server.handlers import job_handlers
 from server.jobs import JobRunner
-from server.makers import make_gateways, make_objects, make_passwords
+from server.makers import make_gateways, make_objects, make_passwords, make_turn_sessions
 from server.metrics import Metrics
 from server.people import ensure_demo
 from server.poller import Poller
@@ -165,6 +165,8 @@ class Server:
         started.push_async_callback(self.after_calls.stop)
         await self.jobs.start()
         started.push_async_callback(self.jobs.stop)
+        await self.turn_sessions.start()
+        started.push_async_callback(self.turn_sessions.stop)
         await self.hub.start()
         started.push_async_callback(self.hub.stop)
         await self.revocations.start()
@@ -271,6 +273,7 @@ class Server:
             old_notifications(config.notification_days),
         ]
         self.housekeeping = Housekeeping(self.pool, chores)
+        self.turn_sessions = make_turn_sessions(config, self.pool, self.metrics)
         self.revocations = Revocations(
             self.pool, self.sessions, clock=self.clock, session_ended=self._end_session
         )
@@ -336,6 +339,11 @@ class Server:
         watch("talktime_devices_connected", "Devices with a socket.", lambda: self.hub.count)
         watch("talktime_calls_active", "Live calls on this node.", lambda: len(self.registry))
         watch(
+            "talktime_relayed_legs_active",
+            "Legs whose media goes through a TURN server.",
+            lambda: relayed_legs(host.call for host in self.registry.hosts()),
+        )
+        watch(
             "talktime_ledger_waiting",
             "Ledger works not yet written.",
             lambda: self.combiner.waiting,
@@ -347,6 +355,7 @@ class Server:
     def _closed(self, host: Host) -> None:
         self.registry.drop(host)
         self.actions.closed(host)
+        self.turn_sessions.kick()
         self.after_calls.kick()
 
     def _end_session(self, session_id: UUID) -> None:

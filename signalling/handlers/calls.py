@@ -250,10 +250,11 @@ def unrelated(text: str) -> str:
 
 
 def media_connected(
-    context: Context, device: Device, frame: commands.Frame, _: commands.MediaConnected
+    context: Context, device: Device, frame: commands.Frame, data: commands.MediaConnected
 ) -> Shape:
     host, party = find(context, device, frame)
-    feed(context, host, device, frame, inputs.MediaConnected(party, device.id))
+    given = inputs.MediaConnected(party, device.id, data.relay, data.ms)
+    feed(context, host, device, frame, given)
     return EMPTY
 
 
@@ -270,7 +271,9 @@ def media_stats(
 ) -> None:
     host, party = find(context, device, frame)
     host.feed(
-        inputs.MediaStats(party, device.id, data.in_bytes, data.rtt_ms, data.loss, data.jitter_ms)
+        inputs.MediaStats(
+            party, device.id, data.in_bytes, data.rtt_ms, data.loss, data.jitter_ms, data.relay
+        )
     )
 
 
