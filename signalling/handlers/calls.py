@@ -23,6 +23,8 @@ EMPTY = Empty()
 _candidate = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
+# What `RTCIceCandidate.toJSON()` has; an app that sends the whole object sends addresses besides.
+CANDIDATE_KEYS = ("candidate", "sdpMid", "sdpMLineIndex", "usernameFragment")
 # The object that is relayed says whose it is; unknown keys were refused, so none can be there yet.
 _RELATED = regex.compile(r" raddr \S+ rport \d+")
 _FROM = {party: b',"from":"%b"}' % party.value.encode() for party in Party}
@@ -240,7 +242,8 @@ def relay_candidates(candidates: list[msgspec.Raw]) -> list[dict[str, object]]:
         candidate = _candidate.decode(raw)
         line = _text.decode(candidate.get("candidate", b'""'))
         if is_relay(line):
-            kept.append({**candidate, "candidate": unrelated(line)})
+            named = {key: value for key, value in candidate.items() if key in CANDIDATE_KEYS}
+            kept.append({**named, "candidate": unrelated(line)})
     return kept
 
 

@@ -1,4 +1,4 @@
-"""A real coturn on the loopback address, run with the configuration that is shipped in `deploy/`."""
+"""A real coturn on the loopback address, run with the configuration shipped in `deploy/`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from aioice.turn import TurnTransport, create_turn_endpoint
 
 from signalling.turn import TurnTerms
 from tests.end_to_end.driver import ROOT, Json
+from tests.signalling.client.waiting import until
 
 SHIPPED = ROOT / "deploy" / "coturn.conf"
 HOST = "127.0.0.1"
@@ -54,10 +55,8 @@ class Coturn:
         return [line for line in lines if re.search(pattern, line)]
 
     async def says(self, pattern: str, times: int = 1) -> list[str]:
-        async with asyncio.timeout(STEP_S):
-            while len(found := self.said(pattern)) < times:
-                await asyncio.sleep(0.02)
-        return found
+        await until(lambda: len(self.said(pattern)) >= times)
+        return self.said(pattern)
 
     async def allocate(self, server: Json) -> Allocation:
         """A relay made with one entry of `iceServers`, refreshed for as long as the server lets it.
@@ -78,10 +77,15 @@ class Coturn:
         try:
             made = await self.allocate(server)
         except stun.TransactionFailed as failed:
-            code: int = failed.response.error_code
-            return code
+            return failed.response.error_code or -1
         await made.close()
         return 0
+
+    async def until_over(self, server: Json) -> None:
+        """The time in these credentials has come."""
+        async with asyncio.timeout(STEP_S):
+            while await self.refusal(server) != 401:  # noqa: ASYNC110 (it has no event for that)
+                await asyncio.sleep(0.1)
 
     async def let_go(self) -> None:
         for each in self._held:
