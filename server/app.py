@@ -26,7 +26,7 @@ from server.background import (
     expired_sessions,
     old_notifications,
 )
-from server.call_watch import CallWatch
+from server.call_watch import CallWatch, relayed_legs
 from server.clock import node_clock
 from server.cluster import make_cluster
 from server.config import Config
@@ -34,7 +34,13 @@ from server.deliveries import Deliveries
 from server.doorman import HANDSHAKES, Doorman
 from server.handlers import job_handlers
 from server.jobs import JobRunner
-from server.makers import make_gateways, make_objects, make_passwords, make_turn
+from server.makers import (
+    make_gateways,
+    make_objects,
+    make_passwords,
+    make_turn,
+    make_turn_sessions,
+)
 from server.metrics import Metrics
 from server.people import ensure_demo
 from server.poller import Poller
@@ -45,7 +51,7 @@ from server.sms_settings import make_sms
 from server.watching import Watching
 from server.web_app import make_web_app
 from signalling.calls.claims import PgClaims
-from signalling.calls.host import Later
+from signalling.calls.host import Host, Later
 from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House
 from signalling.codes import Close
@@ -160,6 +166,8 @@ class Server:
         started.push_async_callback(self.after_calls.stop)
         await self.jobs.start()
         started.push_async_callback(self.jobs.stop)
+        await self.turn_sessions.start()
+        started.push_async_callback(self.turn_sessions.stop)
         await self.live.hub.start()
         started.push_async_callback(self.live.hub.stop)
         await self.revocations.start()
@@ -205,7 +213,7 @@ class Server:
                 turn=make_turn(config),
                 watcher=CallWatch(self.metrics),
                 proved_ms=lambda: self.combiner.proof.at_ms,
-                closed=lambda _: self.after_calls.kick(),
+                closed=self._closed,
                 adopted=self.metrics.call_adopted,
                 session_ended=self.sessions.revoke,
             )
@@ -228,6 +236,7 @@ class Server:
             old_notifications(config.notification_days),
         ]
         self.housekeeping = Housekeeping(self.pool, chores)
+        self.turn_sessions = make_turn_sessions(config, self.pool, self.metrics)
         self.revocations = Revocations(
             self.pool, self.sessions, clock=self.clock, session_ended=self.live.close_session
         )
@@ -295,6 +304,11 @@ class Server:
         watch("talktime_devices_connected", "Devices with a socket.", lambda: self.live.hub.count)
         watch("talktime_calls_active", "Live calls on this node.", lambda: len(self.live.registry))
         watch(
+            "talktime_relayed_legs_active",
+            "Legs whose media goes through a TURN server.",
+            lambda: relayed_legs(host.call for host in self.live.registry.hosts()),
+        )
+        watch(
             "talktime_ledger_waiting",
             "Ledger works not yet written.",
             lambda: self.combiner.waiting,
@@ -302,6 +316,10 @@ class Server:
         watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
 
     # -- what the parts ask of each other
+
+    def _closed(self, _: Host) -> None:
+        self.turn_sessions.kick()
+        self.after_calls.kick()
 
     def _fenced(self) -> None:
         """Other nodes have taken this one's calls: it must not go on with them."""

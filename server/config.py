@@ -75,6 +75,8 @@ Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
 StunUrls = Annotated[tuple[StunUrl, ...], NoDecode, BeforeValidator(_split)]
 Region = Annotated[str | None, BeforeValidator(region_code)]
 Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_split)]
+HostPort = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[1-9]\d{0,4}$")]
+HostPorts = Annotated[tuple[HostPort, ...], NoDecode, BeforeValidator(_split)]
 TurnUrls = Annotated[tuple[TurnUrl, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -226,6 +228,9 @@ class Config(BaseSettings):
     turn_urls: TurnUrls = ()
     turn_secret: Secret = None
     turn_ttl_s: int = _number(600, 60, 3_600)
+    # The consoles of the TURN servers, spoken to in plain text: in a private network only.
+    turn_console: HostPorts = ()
+    turn_console_password: Secret = None
 
     @classmethod
     def load(cls, *, dev: bool = False, **given: Any) -> Self:

@@ -25,6 +25,7 @@ SECRETS = (
     "jwt_secret",
     "sandbox_webhook_secret",
     "turn_secret",
+    "turn_console_password",
     "metrics_token",
     "media_hook_secret",
     "otp_secret",
@@ -61,6 +62,11 @@ def relations(config: Config) -> Iterable[Fault]:
         yield "buffered_bytes_max", f"must be at least {setting_name('sdp_bytes_max')}"
     if bool(config.turn_urls) != bool(config.turn_secret):
         yield "turn_urls", f"and {setting_name('turn_secret')} belong together: set both or none"
+    if bool(config.turn_console) != bool(config.turn_console_password):
+        other = setting_name("turn_console_password")
+        yield "turn_console", f"and {other} belong together: set both or none"
+    if config.turn_console and not config.turn_urls:
+        yield "turn_console", f"needs {setting_name('turn_urls')}"
     s3 = (config.objects_url, config.objects_access_key, config.objects_secret_key)
     if any(s3) != all(s3) or (config.objects_endpoint and not config.objects_url):
         names = [setting_name(f"objects_{each}_key") for each in ("access", "secret")]

@@ -50,6 +50,15 @@ class Metrics:
         self.call_setup = self._seconds(
             "call_setup", "From a request to both legs' media.", CALL_SECONDS
         )
+        self.media_legs = self._count(
+            "media_legs", "Legs that had media, or had it again.", "route"
+        )
+        self.media_setup = self._seconds(
+            "media_setup", "From a leg's offer or answer to its media.", CALL_SECONDS, "route"
+        )
+        self._turn_sessions = self._count(
+            "turn_sessions_ended", "Sessions of ended calls that the TURN server was told to end."
+        )
         self.ticks = self._count("meter_ticks", "Billed slices of calls that were posted and told.")
         self.drift = self._seconds(
             "meter_drift",
@@ -106,6 +115,9 @@ class Metrics:
             self._webhooks.labels(gateway, outcome).inc()
         if outcome == "completed":
             self._payments.labels(gateway).inc()
+
+    def relays_ended(self, count: int) -> None:
+        self._turn_sessions.inc(count)
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A gauge whose value is asked for when Prometheus comes."""

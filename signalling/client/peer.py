@@ -54,6 +54,7 @@ class Peer:
         sink: Sink,
         ice_servers: Sequence[Json] = (),
         gen: int = 0,
+        relay_only: bool = False,
     ) -> None:
         self.gen = gen
         self.polite = polite
@@ -65,6 +66,7 @@ class Peer:
         self._source = source
         self._sink = sink
         self._ice_servers = ice_servers_of(ice_servers)
+        self._relay_only = relay_only
         self._link: Link | None = None
         self._offering = False
         self._answered = False
@@ -214,7 +216,7 @@ class Peer:
 
     async def _new_link(self, gen: int) -> Link:
         await self._drop_link()
-        link = Link(gen, self._ice_servers, self._source)
+        link = Link(gen, self._ice_servers, self._source, relay_only=self._relay_only)
         self._link, self.gen = link, gen
         self._apply()
 

@@ -25,7 +25,7 @@ class Phone:
     """`async with Wire(...) as wire, Phone(wire) as phone:` answers to events from then on.
 
     `audio` makes the sound to send, anew for every call; `record` is a WAV for the sound that
-    comes. `on_change` is called after every event, with the event.
+    comes. `on_change` is called with every event. `relay_only` is for TURN and nothing else.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Phone:
         record: Path | None = None,
         on_change: Callable[[Event], None] = lambda _: None,
         stats_s: float = STATS_S,
+        relay_only: bool = False,
     ) -> None:
         self.wire = wire
         self.call: CallView | None = None
@@ -48,6 +49,7 @@ class Phone:
         self._record = record
         self.on_change = on_change
         self._stats_s = stats_s
+        self._relay_only = relay_only
         self._source: Source | None = None
         self._calls: dict[str, CallView] = {}
         self._signals: list[tuple[str, Json]] = []
@@ -305,6 +307,7 @@ class Phone:
             sink=self.sink,
             ice_servers=ice_servers,
             gen=gen,
+            relay_only=self._relay_only,
         )
         if gen or call.role == "caller":
             self.peer.offer()

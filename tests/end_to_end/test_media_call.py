@@ -27,11 +27,19 @@ STEP_S = 15.0
 class Handset:
     """A phone of somebody with all events it has had, in order."""
 
-    def __init__(self, api: Api, wire: Wire, user_id: str, hz: int) -> None:
+    def __init__(
+        self, api: Api, wire: Wire, user_id: str, hz: int, *, relay_only: bool = False
+    ) -> None:
         self.api = api
         self.user_id = user_id
         self.events: list[Event] = []
-        self.phone = Phone(wire, audio=lambda: Tone(hz), stats_s=0.3, on_change=self.events.append)
+        self.phone = Phone(
+            wire,
+            audio=lambda: Tone(hz),
+            stats_s=0.3,
+            on_change=self.events.append,
+            relay_only=relay_only,
+        )
 
     @property
     def call(self) -> CallView:
@@ -70,13 +78,15 @@ class Town:
         self.there = there
         self._open = contextlib.AsyncExitStack()
 
-    async def handset(self, email: str, device: str, hz: int) -> Handset:
+    async def handset(
+        self, email: str, device: str, hz: int, *, relay_only: bool = False
+    ) -> Handset:
         url = self.there.site.url
         api = await self._open.enter_async_context(Api(url))
         user = await api.login(email, PASSWORD)
         wire = Wire(url, api.token, device_id=device, backoff=SOON, refresh=api.refresh)
         await self._open.enter_async_context(wire)
-        handset = Handset(api, wire, user.id, hz)
+        handset = Handset(api, wire, user.id, hz, relay_only=relay_only)
         await self._open.enter_async_context(handset.phone)
         return handset
 
