@@ -44,6 +44,7 @@ from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
 from server.watching import Watching
 from server.web_app import make_web_app
+from server.webhooks import Webhooks
 from signalling.calls.actions import Actions
 from signalling.calls.host import Host, Later
 from signalling.calls.lookups import CountedLookups
@@ -152,6 +153,9 @@ class Server:
         self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
         self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
         await self.sessions.load(self._claim_conn)
+        self.webhooks = Webhooks(self.pool, self.metrics, strict=not config.is_dev)
+        await self.webhooks.start()
+        started.push_async_callback(self.webhooks.stop)
         self._make_signalling(claim.platform_account)
         started.push_async_callback(self.desk.stop)
         app = await self._make_app(started)
@@ -213,7 +217,7 @@ class Server:
             push,
             turn,
             closed=self._closed,
-            watcher=CallWatch(self.metrics),
+            watcher=self.webhooks.beside(CallWatch(self.metrics)),
         )
         opener = Opener(
             pool=self.pool,
@@ -262,10 +266,14 @@ class Server:
         self.relay = OutboxRelay(self.pool, deliveries.deliver)
         money = partial(spell, currency=config.currency, exponent=config.currency_exponent)
         self.after_calls = AfterCalls(
-            self.pool, partial(after_call, money=money), told=self.relay.kick
+            self.pool,
+            partial(after_call, money=money),
+            told=self.relay.kick,
+            also=self.webhooks.ended,
         )
         chores = [
             *CHORES,
+            *self.webhooks.chores(),
             expired_sessions(self.clock),
             earnings_chore(config.release_after_s),
             old_notifications(config.notification_days),
@@ -312,12 +320,14 @@ class Server:
             session_ended=self._end_session,
             tell=self._tell,
             draining=lambda: self.draining,
+            webhooks_changed=self.webhooks.changed,
         )
         asker = Asker(self.pool, gateways, parts.settler)
         self.asking = Poller("payments", asker.ask_due, poll_s=30.0)
         handlers = job_handlers(
             parts, sms=sms, otp_sent=self.metrics.code_sent, kick=self.relay.kick
         )
+        handlers |= self.webhooks.handlers()
         self.jobs = JobRunner(self._dsn, handlers, observe=self.metrics.job_done)
         self.routes = all_routes(parts)
         endpoint = SocketEndpoint(
