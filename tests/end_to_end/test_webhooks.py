@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 
 from storage.webhooks import new_secret
-from tests.end_to_end.conftest import FastServer
-from tests.end_to_end.driver import ROOT, Json, Site, connect_call
+from tests.end_to_end.conftest import FastServer, Start
+from tests.end_to_end.driver import ROOT, Json, Site, connect_call, site
 from tests.end_to_end.test_killed_server import assert_books_hold
 from tests.end_to_end.test_paid_call import pair
 from tests.server.receiver import Got, receiving
@@ -136,3 +136,34 @@ async def test_a_call_that_nobody_could_take_has_an_end_and_no_books(fast: FastS
         assert missed.data["callId"] == answer["call"]["id"]
         assert (missed.data["rev"], missed.data["reason"]) == (0, "busy")
         assert missed.data["callerId"] == noah.user_id
+
+
+async def test_the_end_of_a_call_survives_its_server_and_is_told_once(
+    processes: Start, dsn: str
+) -> None:
+    first = await processes()
+    async with receiving() as receiver:
+        async with site(first.url) as there:
+            await add_endpoint(there, receiver.url, events=["call.ended", "call.settled"])
+            mia, kai = (
+                await there.login("mia@demo.talktime"),
+                await there.login("kai@demo.talktime"),
+            )
+            caller, callee = await there.device(mia, "a"), await there.device(kai, "b")
+            call = await connect_call(caller, callee)
+            await first.kill()
+            await caller.closed()
+        second = await processes()
+        await receiver.times(2)
+        await second.kill()
+        third = await processes()
+        async with site(third.url) as there:
+            ada = await there.login("ada@demo.talktime")
+            listed = await there.get(ada, f"/webhooks/deliveries?callId={call}")
+        assert {each["type"] for each in listed["items"]} == {"call.ended", "call.settled"}
+        assert {each["eventId"] for each in listed["items"]} == {each.id for each in receiver.got}
+        told = {each.body["type"]: each.data for each in receiver.got}
+        assert (told["call.ended"]["reason"], told["call.ended"]["rev"]) == ("server_error", 0)
+        books = told["call.settled"]
+        assert (books["charged"], books["earned"]) == await in_the_ledger(dsn, call)
+        assert books["charged"] == 120
