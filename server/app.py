@@ -50,6 +50,7 @@ from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
 from server.watching import Watching
 from server.web_app import make_web_app
+from server.webhooks import Webhooks
 from signalling.calls.claims import PgClaims
 from signalling.calls.host import Host, Later
 from signalling.calls.lookups import CountedLookups
@@ -146,6 +147,9 @@ class Server:
         self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
         self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
         await self.sessions.load(self._claim_conn)
+        self.webhooks = Webhooks(self.pool, self.metrics, strict=not config.is_dev)
+        await self.webhooks.start()
+        started.push_async_callback(self.webhooks.stop)
         self.cluster = make_cluster(config, claim.address)
         self.live = self._make_node(claim)
         started.push_async_callback(self.live.stop)
@@ -211,7 +215,7 @@ class Server:
                 call_limits=limits,
                 socket_limits=config.socket_limits(),
                 turn=make_turn(config),
-                watcher=CallWatch(self.metrics),
+                watcher=self.webhooks.beside(CallWatch(self.metrics)),
                 proved_ms=lambda: self.combiner.proof.at_ms,
                 closed=self._closed,
                 adopted=self.metrics.call_adopted,
@@ -227,10 +231,14 @@ class Server:
         self.relay = OutboxRelay(self.pool, deliveries.deliver)
         money = partial(spell, currency=config.currency, exponent=config.currency_exponent)
         self.after_calls = AfterCalls(
-            self.pool, partial(after_call, money=money), told=self.relay.kick
+            self.pool,
+            partial(after_call, money=money),
+            told=self.relay.kick,
+            also=self.webhooks.ended,
         )
         chores = [
             *CHORES,
+            *self.webhooks.chores(),
             expired_sessions(self.clock),
             earnings_chore(config.release_after_s),
             old_notifications(config.notification_days),
@@ -278,6 +286,7 @@ class Server:
             session_ended=self.live.end_session,
             tell=self.live.tell,
             draining=lambda: self.draining,
+            webhooks_changed=self.webhooks.changed,
         )
         asker = Asker(self.pool, gateways, parts.settler)
         self.sweep = Poller("orphans", self.live.adopter.sweep, poll_s=self.cluster.sweep_s)
@@ -286,6 +295,7 @@ class Server:
         handlers = job_handlers(
             parts, sms=sms, otp_sent=self.metrics.code_sent, kick=self.relay.kick
         )
+        handlers |= self.webhooks.handlers()
         self.jobs = JobRunner(self._dsn, handlers, observe=self.metrics.job_done)
         self.routes = all_routes(parts)
         endpoint = SocketEndpoint(

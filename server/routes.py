@@ -30,6 +30,7 @@ from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
 from rest.operators.routes import OperatorRoutes
+from rest.operators.webhook_routes import WebhookRoutes
 from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.sandbox import SandboxGateway
 from rest.payments.gateways.sandbox_pages import SandboxPages
@@ -75,6 +76,7 @@ TAGS = {
     "settings": "What one wants to be told of, and what the app must know.",
     "user": "One's own profile, others' public one, and the block list.",
     "wallet": "Balances, entries, purchases, usage, earnings and payouts.",
+    "webhooks": "For operators: servers of theirs that are told of calls.",
 }
 
 
@@ -103,6 +105,7 @@ class Parts:
     session_ended: Callable[[UUID], None]
     tell: Callable[[UUID, Event], None]
     draining: Callable[[], bool]
+    webhooks_changed: Callable[[], None]
 
 
 def all_routes(parts: Parts) -> list[Route]:
@@ -209,6 +212,7 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *(media if hook_secret else []),
         *OperatorRoutes(pool).table(),
+        *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
         *HealthRoutes(
             pool,
             version=parts.version,

@@ -193,6 +193,7 @@ class CallPerformer:
             accepted_ms=call.accepted_ms,
             connected_ms=call.connected_ms,
             callee_device=call.callee.device,
+            rev=call.rev,
         )
 
         def answered(outcome: works.Outcome) -> None:
