@@ -42,6 +42,7 @@ from server.makers import (
     make_turn_sessions,
 )
 from server.metrics import Metrics
+from server.name_keeper import NameKeeper
 from server.people import ensure_demo
 from server.poller import Poller
 from server.presence import PresenceReader
@@ -60,7 +61,7 @@ from signalling.node import Ground, LiveNode
 from signalling.sockets.endpoint import SocketEndpoint
 from storage import ledger, nodes
 from storage.combiner import Combiner
-from storage.pool import Connection, Pool, close_pool, connect, create_pool
+from storage.pool import Pool, close_pool, create_pool
 from storage.selling import Sellers
 from storage.terms import TermsReader
 
@@ -126,12 +127,10 @@ class Server:
         )
         self.pool: Pool = await create_pool(self._dsn, min_size=2, max_size=config.db_pool_max)
         started.push_async_callback(close_pool, self.pool)
-        self._claim_conn: Connection = await connect(self._dsn, application_name="talktime claim")
-        started.push_async_callback(self._claim_conn.close)
-        claim = await nodes.claim_node(
-            self._claim_conn, config.node_name, self.clock(), config.currency
-        )
-        await ledger.ensure_partitions(self._claim_conn)
+        keeper = NameKeeper(self._dsn, config.node_name)
+        claim = await keeper.claim(self.clock(), config.currency)
+        started.push_async_callback(keeper.stop, claim.epoch)
+        await ledger.ensure_partitions(keeper.conn)
         self.combiner = Combiner(
             self.pool,
             epoch=claim.epoch,
@@ -146,11 +145,11 @@ class Server:
         started.push_async_callback(self.terms.close)
         self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
         self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
-        await self.sessions.load(self._claim_conn)
+        await self.sessions.load(keeper.conn)
         self.webhooks = Webhooks(self.pool, self.metrics, strict=not config.is_dev)
         await self.webhooks.start()
         started.push_async_callback(self.webhooks.stop)
-        self.cluster = make_cluster(config, claim.address)
+        self.cluster = make_cluster(config, claim.address, self.metrics)
         self.live = self._make_node(claim)
         started.push_async_callback(self.live.stop)
         app = await self._make_app(started)
@@ -194,7 +193,7 @@ class Server:
                 pool=self.pool,
                 terms=CountedLookups(self.terms, limits),
                 books=self.combiner,
-                claims=PgClaims(self.pool, claim, self.combiner.proof),
+                claims=PgClaims(self.pool, claim, self.combiner.proof, lease_ms=config.lease_ms),
                 bus=self.cluster.bus,
                 presence=self.cluster.presence,
                 doorman=Doorman(
@@ -286,6 +285,7 @@ class Server:
             session_ended=self.live.end_session,
             tell=self.live.tell,
             draining=lambda: self.draining,
+            bus=self.cluster.bus,
             webhooks_changed=self.webhooks.changed,
         )
         asker = Asker(self.pool, gateways, parts.settler)

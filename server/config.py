@@ -111,7 +111,10 @@ class Config(BaseSettings):
     # TLS to a database on another host may be left out inside a private network, said so here.
     database_private_network: bool = False
     db_pool_max: int = _number(20, 4, 500)
+    # Not set: this process is the only node of its database.
     redis_url: Secret = Field(None, validation_alias="REDIS_URL")
+    # Keeps several deployments on one Redis apart.
+    redis_prefix: str = Field("", pattern=r"^[A-Za-z0-9_:-]{0,32}$")
     lease_ms: int = _number(15_000, 1_000, 300_000)
     beat_ms: int = _number(1_000, 50, 10_000)
 

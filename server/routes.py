@@ -58,6 +58,7 @@ from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.routed import RoutedActions
 from signalling.events import Event
+from signalling.nodes.bus import Bus
 from storage.combiner import Combiner
 from storage.objects import Objects
 from storage.pool import Pool
@@ -105,6 +106,7 @@ class Parts:
     session_ended: Callable[[UUID], None]
     tell: Callable[[UUID, Event], None]
     draining: Callable[[], bool]
+    bus: Bus
     webhooks_changed: Callable[[], None]
 
 
@@ -220,6 +222,7 @@ def all_routes(parts: Parts) -> list[Route]:
             waiting=lambda: parts.combiner.waiting,
             healthy=lambda: parts.combiner.healthy,
             draining=parts.draining,
+            bus=parts.bus,
         ).table(),
     ]
 

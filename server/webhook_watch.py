@@ -67,6 +67,9 @@ class WebhookWatch:
             # The call must go on, whatever is wrong with its news.
             _log.exception("webhook_news_failed", call_id=str(call.id))
 
+    def flows(self, relay: bool | None, ms: int) -> None:
+        """Nobody is told."""
+
     def refused(self, row: CallRow) -> None:
         """Its end is told like any other's, out of the queue of ended calls."""
 
@@ -130,6 +133,10 @@ class Both:
     def moved(self, before: Call | None, call: Call, now_ms: int) -> None:
         self._one.moved(before, call, now_ms)
         self._other.moved(before, call, now_ms)
+
+    def flows(self, relay: bool | None, ms: int) -> None:
+        self._one.flows(relay, ms)
+        self._other.flows(relay, ms)
 
     def refused(self, row: CallRow) -> None:
         self._one.refused(row)
