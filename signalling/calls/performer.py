@@ -89,7 +89,7 @@ class CallPerformer:
     def _wake(self, host: Host) -> None:
         call = host.call
         user_id = call.callee.profile.user_id
-        if self._fanout.reachable(user_id) or not self._push.can_wake(user_id):
+        if not self._push.enabled:
             return
         self._push.wake(
             Wake(
@@ -98,6 +98,7 @@ class CallPerformer:
                 caller_name=call.caller.profile.name,
                 kind=call.kind,
                 expires_at=call.expires_ms or call.created_ms,
+                connected=self._fanout.connected(user_id),
             )
         )
 

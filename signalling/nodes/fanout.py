@@ -53,6 +53,10 @@ class Fanout:
         """Whether any device of the user has a socket."""
         return bool(self._hub.devices(user_id)) or bool(self._presence.elsewhere(user_id))
 
+    def connected(self, user_id: UUID) -> frozenset[str]:
+        """The user's devices with a socket on this node; those on other nodes are not known."""
+        return frozenset(device.id for device in self._hub.devices(user_id))
+
     def has_device(self, user_id: UUID, device: str) -> bool:
         """Whether this very device has a socket on this node."""
         known = self._hub.get(user_id, device)
