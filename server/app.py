@@ -39,6 +39,7 @@ from server.metrics import Metrics
 from server.people import ensure_demo
 from server.poller import Poller
 from server.presence import PresenceReader
+from server.push_settings import make_push
 from server.revocations import Revocations
 from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
@@ -52,6 +53,7 @@ from signalling.calls.performer import CallPerformer
 from signalling.calls.recovery import recover
 from signalling.calls.registry import Registry
 from signalling.codes import By, Close
+from signalling.core.call import BEFORE_ANSWER
 from signalling.events import Event
 from signalling.frames import encode_event
 from signalling.handlers.context import Context
@@ -59,7 +61,6 @@ from signalling.handlers.presence import PresenceBoard
 from signalling.handlers.table import CallDesk
 from signalling.nodes.fanout import Fanout
 from signalling.nodes.memory import MemoryBus, MemoryPresence, MemoryRoutes, Space
-from signalling.push import NoPush
 from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
 from signalling.turn import TurnTerms
@@ -163,6 +164,8 @@ class Server:
         started.push_async_callback(self.relay.stop)
         await self.after_calls.start()
         started.push_async_callback(self.after_calls.stop)
+        await self.push.start()
+        started.push_async_callback(self.push.stop)
         await self.jobs.start()
         started.push_async_callback(self.jobs.stop)
         await self.hub.start()
@@ -188,7 +191,10 @@ class Server:
             secret=config.secret("turn_secret"),
             ttl_ms=config.turn_ttl_s * 1_000,
         )
-        space, name, push = Space(), config.node_name, NoPush()
+        space, name = Space(), config.node_name
+        self.push = push = make_push(
+            config, self.pool, self.clock, self._later, self.metrics.push_went, self._is_ringing
+        )
         presence = MemoryPresence(space, name)
         self.board = PresenceBoard(self.socket_limits, self.clock)
         self.desk = CallDesk(
@@ -348,6 +354,10 @@ class Server:
         self.registry.drop(host)
         self.actions.closed(host)
         self.after_calls.kick()
+
+    def _is_ringing(self, call_id: UUID) -> bool:
+        host = self.registry.find(call_id)
+        return host is not None and host.call.state in BEFORE_ANSWER
 
     def _end_session(self, session_id: UUID) -> None:
         self.hub.close_session(session_id, Close.REVOKED)

@@ -125,7 +125,10 @@ def test_a_user_is_reachable_where_a_socket_is_open(space: Space) -> None:
     assert here.fanout.reachable(ANN)
     assert there.fanout.has_device(ANN, "tab")
     assert not here.fanout.has_device(ANN, "tab")
-    assert (here.fanout.connected(ANN), there.fanout.connected(ANN)) == (frozenset(), {"tab"})
+    assert (here.fanout.connected(ANN), there.fanout.connected(ANN)) == (
+        frozenset[str](),
+        frozenset({"tab"}),
+    )
     there.hub.detach(link)
     there.presence.left(ANN)
     assert not here.fanout.reachable(ANN)
