@@ -52,6 +52,13 @@ def public_text(key: EllipticCurvePrivateKey) -> str:
     return base64.urlsafe_b64encode(point_of(key)).rstrip(b"=").decode()
 
 
+def origin_of(endpoint: str) -> str:
+    """Scheme, host and a port that is not the usual one (RFC 6454)."""
+    parts = urlsplit(endpoint)
+    port = f":{parts.port}" if parts.port not in (None, 443) else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
 class WebPush:
     name = "webpush"
 
@@ -88,10 +95,9 @@ class WebPush:
             )
         except ValueError:
             return Said(Outcome.GONE)  # Keys that nobody has.
-        parts = urlsplit(to.target)
         token = vapid_token(
             self._key,
-            audience=f"{parts.scheme}://{parts.netloc}",
+            audience=origin_of(to.target),
             contact=self._contact,
             now_s=self._clock() // 1_000,
         )

@@ -22,7 +22,10 @@ __all__ = ["clean_environment"]
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 VAPID = base64.urlsafe_b64encode(EC_KEY.private_numbers().private_value.to_bytes(32)).decode()
-WEBHOOK = {"push_webhook_url": "https://ops.example/push", "push_webhook_secret": SECRET}
+WEBHOOK: dict[str, Any] = {
+    "push_webhook_url": "https://ops.example/push",
+    "push_webhook_secret": SECRET,
+}
 WEBPUSH = {"webpush_vapid_private_key": VAPID, "webpush_contact": "mailto:ops@talk.example"}
 
 

@@ -53,8 +53,7 @@ async def test_a_voip_push_has_the_headers_that_apple_wants() -> None:
     assert msgspec.json.decode(request.body) == {"aps": {}} | PAYLOAD
     scheme, _, token = request.headers["authorization"].partition(" ")
     assert (scheme, jwt.get_unverified_header(token)["kid"]) == ("bearer", "KEY1234567")
-    options = {"verify_iat": False}
-    claims = jwt.decode(token, EC_KEY.public_key(), ["ES256"], options=options)
+    claims = jwt.decode(token, EC_KEY.public_key(), ["ES256"], options={"verify_iat": False})
     assert claims == {"iss": "TEAM123456", "iat": START_MS // 1_000}
 
 

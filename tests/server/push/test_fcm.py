@@ -93,7 +93,7 @@ async def test_a_message_is_data_of_high_priority_for_as_long_as_it_rings() -> N
 
 async def test_one_token_is_asked_for_with_a_signed_assertion_and_kept() -> None:
     async with google(says(200, {})) as (there, adapter):
-        assert await asyncio.gather(send(adapter), send(adapter)) == [SENT, SENT]
+        assert set(await asyncio.gather(send(adapter), send(adapter))) == {SENT}
         assert await send(adapter) == SENT
     [(_, form)] = [each for each in there.here.seen if each[0].path == "/token"]
     given = parse_qs(form.decode())

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from server.push.addresses import public_socket
 from server.push.ece import point_of
 from server.push.port import SENT, Outcome, Said
-from server.push.webpush import WebPush, public_text, read_vapid_key
+from server.push.webpush import WebPush, origin_of, public_text, read_vapid_key
 from server.push.wire import Wire
 from storage.devices import Registered
 from tests.rest.auth.sms.companies import Answer, company, never, says
@@ -103,6 +103,11 @@ async def test_an_endpoint_that_is_not_trusted_is_never_asked() -> None:
     assert (await send(replace(subscribed("https://push.example/"), auth=None))).outcome is (
         Outcome.REFUSED
     )
+
+
+def test_an_origin_names_no_usual_port() -> None:
+    assert origin_of("https://push.example:443/send?a=b") == "https://push.example"
+    assert origin_of("http://127.0.0.1:8080/send") == "http://127.0.0.1:8080"
 
 
 async def test_keys_that_no_browser_has_are_gone() -> None:
