@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
+from uuid import UUID
 
 from aiohttp import web
 
@@ -46,6 +47,7 @@ from server.name_keeper import NameKeeper
 from server.people import ensure_demo
 from server.poller import Poller
 from server.presence import PresenceReader
+from server.push_settings import make_push
 from server.revocations import Revocations
 from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
@@ -57,6 +59,7 @@ from signalling.calls.host import Host, Later
 from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House
 from signalling.codes import Close
+from signalling.core.call import BEFORE_ANSWER
 from signalling.node import Ground, LiveNode
 from signalling.sockets.endpoint import SocketEndpoint
 from storage import ledger, nodes
@@ -167,6 +170,8 @@ class Server:
         started.push_async_callback(self.relay.stop)
         await self.after_calls.start()
         started.push_async_callback(self.after_calls.stop)
+        await self.push.start()
+        started.push_async_callback(self.push.stop)
         await self.jobs.start()
         started.push_async_callback(self.jobs.stop)
         await self.turn_sessions.start()
@@ -188,6 +193,9 @@ class Server:
     def _make_node(self, claim: nodes.NodeClaim) -> LiveNode:
         config = self.config
         limits = config.call_limits()
+        self.push = make_push(
+            config, self.pool, self.clock, self._later, self.metrics.push_went, self._is_ringing
+        )
         return LiveNode(
             Ground(
                 pool=self.pool,
@@ -213,6 +221,7 @@ class Server:
                 later=self._later,
                 call_limits=limits,
                 socket_limits=config.socket_limits(),
+                push=self.push,
                 turn=make_turn(config),
                 watcher=self.webhooks.beside(CallWatch(self.metrics)),
                 proved_ms=lambda: self.combiner.proof.at_ms,
@@ -330,6 +339,10 @@ class Server:
     def _closed(self, _: Host) -> None:
         self.turn_sessions.kick()
         self.after_calls.kick()
+
+    def _is_ringing(self, call_id: UUID) -> bool:
+        host = self.live.registry.find(call_id)
+        return host is not None and host.call.state in BEFORE_ANSWER
 
     def _fenced(self) -> None:
         """Other nodes have taken this one's calls: it must not go on with them."""

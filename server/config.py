@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.config_rules import PLAIN_NAMES, PREFIX, production_faults, relations, setting_name
+from server.push_settings import WEBPUSH_HOSTS
 from server.secrets import development_secrets
 from server.sms_settings import region_code
 from signalling.limits import CallLimits, SocketLimits
@@ -67,6 +68,9 @@ def _blank_is_none(value: object) -> object:
 WEB_URL = r"^(https?://[^\s/]\S*)?$"
 VERSION = r"^(\d{1,6}(\.\d{1,6}){0,3})?$"
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
+File = Annotated[Path | None, BeforeValidator(_blank_is_none)]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+Hosts = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
 StunUrl = Annotated[str, Field(pattern=r"^stuns?:[^\s,]+$")]
 TurnUrl = Annotated[str, Field(pattern=r"^turns?:[^\s,]+$")]
@@ -149,6 +153,20 @@ class Config(BaseSettings):
     twilio_auth_token: Secret = None
     # A number of the account's, or one of its messaging services.
     twilio_sender: str = Field("", pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-f]{32})?$")
+
+    # What wakes sleeping phones: each kind is on when its settings are there.
+    push_webhook_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+    push_webhook_secret: Secret = None
+    fcm_credentials_file: File = None
+    apns_key_file: File = None
+    apns_key_id: str = Field("", pattern=r"^([A-Z0-9]{10})?$")
+    apns_team_id: str = Field("", pattern=r"^([A-Z0-9]{10})?$")
+    apns_bundle_id: str = Field("", pattern=r"^[A-Za-z0-9.-]{0,155}$")
+    apns_sandbox: bool = False  # For builds of development.
+    webpush_vapid_private_key: Secret = None
+    webpush_contact: str = Field("", pattern=r"^((mailto:|https://)[^\s<>]+)?$")
+    # Push services that endpoints may belong to, with all hosts below them.
+    webpush_hosts: Hosts = WEBPUSH_HOSTS
 
     # Lets Prometheus in from other hosts; without it /metrics answers this host alone.
     metrics_token: Secret = None

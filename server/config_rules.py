@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from server.gateway_settings import gateway_faults, production_gateway_faults
+from server.push_settings import push_faults, push_production_faults
 from server.secrets import weaknesses
 from server.sms_settings import sms_faults, sms_production_faults
 
@@ -30,6 +31,7 @@ SECRETS = (
     "media_hook_secret",
     "otp_secret",
     "sms_http_secret",
+    "push_webhook_secret",
 )
 # The embedded server has 100 connections; the queue, migrations and tools need a few of them.
 EMBEDDED_POOL_MAX = 80
@@ -74,6 +76,7 @@ def relations(config: Config) -> Iterable[Fault]:
     if config.relay_only and not config.turn_urls:
         yield "relay_only", f"needs {setting_name('turn_urls')}"
     yield from sms_faults(config)
+    yield from push_faults(config)
     if config.sentry_dsn is not None:
         if not re.fullmatch(r"https?://\w+@[^/\s?#]+/\d+", config.secret("sentry_dsn")):
             yield "sentry_dsn", "must look like https://key@host/1"
@@ -112,6 +115,7 @@ def production_faults(config: Config) -> list[Fault]:
     if not config.public_url.startswith("https://"):
         found.append(("public_url", "must be set, and begin with https://"))
     found += sms_production_faults(config)
+    found += push_production_faults(config)
     if config.database_url is not None:
         found += _remote_faults(config)
     return found

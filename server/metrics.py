@@ -85,6 +85,7 @@ class Metrics:
         self.outbox_waiting = self._gauge("outbox_waiting", "Notices that are not told yet.")
 
         self._codes = self._count("otp_sent", "One-time codes.", "outcome")
+        self._pushes = self._count("pushes", "Pushes to sleeping phones.", "adapter", "outcome")
         self._webhooks = self._count("webhooks", "News from gateways.", "gateway", "outcome")
         self._payments = self._count("payments_completed", "Payments that came in.", "gateway")
 
@@ -103,6 +104,9 @@ class Metrics:
 
     def code_sent(self, outcome: str) -> None:
         self._codes.labels(outcome).inc()
+
+    def push_went(self, adapter: str, outcome: str) -> None:
+        self._pushes.labels(adapter, outcome).inc()
 
     def slice_written(self, seconds: float, works: int) -> None:
         """A transaction without work was a heartbeat."""

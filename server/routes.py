@@ -24,6 +24,7 @@ from rest.auth.tokens import TokenKeys
 from rest.calls.history_routes import HistoryRoutes
 from rest.calls.refund_routes import RefundRoutes as CallRefundRoutes
 from rest.calls.routes import CallRoutes
+from rest.devices.routes import DeviceRoutes
 from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
@@ -54,6 +55,7 @@ from server.documents import Documents
 from server.health import HealthRoutes
 from server.makers import avatar_settings
 from server.metrics import Metrics
+from server.push_settings import push_terms
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.routed import RoutedActions
@@ -67,6 +69,7 @@ from storage.selling import Sellers
 TAGS = {
     "auth": "Sign-up, log-in, one-time codes, tokens and sessions.",
     "calls": "Calls by request, with the engine of the socket; history and receipts.",
+    "devices": "Which of one's devices can be woken for a call.",
     "media hooks": "What an operator's media server tells of calls.",
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
@@ -155,6 +158,7 @@ def all_routes(parts: Parts) -> list[Route]:
             pool, parts.objects, Pictures(), clock=clock, settings=avatar_settings(config)
         ).table(),
         *BlockRoutes(pool).table(),
+        *DeviceRoutes(pool, push_terms(config)).table(),
         *ProviderRoutes(pool, shown, present=parts.present).table(),
         *OwnProfileRoutes(
             pool,

@@ -125,6 +125,10 @@ class Fanout:
         parcel = Telling(user_id, event.head, event.tail, call=call, claim=claim)
         self._bus.post(node, parcels.encode(parcel))
 
+    def connected(self, user_id: UUID) -> frozenset[str]:
+        """The user's devices with a socket on this node; those on other nodes are not known."""
+        return frozenset(device.id for device in self._hub.devices(user_id))
+
     def mark(self, user_id: UUID, device: str, *, in_call: bool) -> None:
         """A device begins or ends to be a leg of a live call."""
         known = self._hub.get(user_id, device)

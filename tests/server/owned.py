@@ -17,6 +17,7 @@ from signalling.core.tariff import minute
 from storage import (
     avatars,
     credentials,
+    devices,
     ledger,
     notifications,
     payments,
@@ -68,6 +69,7 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
     return {
         "/auth/sessions/{id}": {"id": str(await _session(conn, owner))},
         "/calls/{id}": {"id": call},
+        "/devices/push/{id}": {"id": str(await _push_device(conn, owner))},
         "/jobs/{id}": {"id": "1"},
         "/media/avatars/{user}/{name}": {"user": user, "name": name},
         "/notifications/{id}": {"id": str(await _notification(conn, owner))},
@@ -130,6 +132,11 @@ async def _payout(conn: Connection, owner: UUID, currency: str) -> UUID:
         note=None,
     )
     return payout.id
+
+
+async def _push_device(conn: Connection, owner: UUID) -> UUID:
+    wish = devices.Wish(device_id="phone", platform="ios", provider="webhook", target="olgas")
+    return (await devices.register(conn, owner, await _session(conn, owner), wish)).id
 
 
 async def _session(conn: Connection, owner: UUID) -> UUID:

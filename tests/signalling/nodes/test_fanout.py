@@ -203,5 +203,9 @@ def test_a_device_is_here_while_its_socket_is_open(space: Space) -> None:
     assert there.fanout.is_here(ANN)
     assert not here.fanout.has_device(ANN, "tab")
     assert not here.fanout.is_here(ANN)
+    assert (here.fanout.connected(ANN), there.fanout.connected(ANN)) == (
+        frozenset[str](),
+        frozenset({"tab"}),
+    )
     there.hub.detach(link)
     assert not there.fanout.has_device(ANN, "tab"), "known, but without a socket"
