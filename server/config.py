@@ -6,7 +6,7 @@ separated by commas. Messages name the setting and the rule, never the value.
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -97,6 +97,13 @@ class Config(BaseSettings):
     node_name: str = Field("main", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     host: str = Field("127.0.0.1", min_length=1)
     port: int = _number(8080, 0, 65_535)
+    # Share the port with other processes of this host (SO_REUSEPORT).
+    reuse_port: bool = False
+    # A second port, for this host only, on which this very process answers; 0: none.
+    own_port: int = _number(0, 0, 65_535)
+    # Told by whoever starts this process: the pipe to say on that it listens; no box at the start.
+    ready_fd: int = _number(-1, -1, 1_000_000)
+    quiet: bool = False
     public_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
     cors_origins: Origins = ()
     # Networks of proxies whose X-Forwarded-For is believed.
@@ -120,7 +127,7 @@ class Config(BaseSettings):
     # Keeps several deployments on one Redis apart.
     redis_prefix: str = Field("", pattern=r"^[A-Za-z0-9_:-]{0,32}$")
     lease_ms: int = _number(15_000, 1_000, 300_000)
-    beat_ms: int = _number(1_000, 50, 10_000)
+    beat_ms: int = _number(1_000, 50, 1_000)
 
     jwt_secret: Secret = None
     access_ttl_s: int = _number(900, 10, 900)
@@ -353,6 +360,11 @@ class Config(BaseSettings):
     def _shared_with(self, kind: type[msgspec.Struct]) -> dict[str, Any]:
         names = set(kind.__struct_fields__) & set(type(self).model_fields)
         return {name: getattr(self, name) for name in names}
+
+
+def child_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with these settings instead of its own."""
+    return {**os.environ, **given}
 
 
 def _field_of(location: tuple[int | str, ...]) -> str:

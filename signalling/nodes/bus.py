@@ -13,6 +13,10 @@ from uuid import UUID
 Deliver = Callable[[str, bytes], None]
 
 
+class Misconfigured(Exception):
+    """What lies between nodes refuses this one, and will go on to; the message says what to set."""
+
+
 class Listener(Protocol):
     """What a node does with what the bus has for it. Called on the loop; must not wait or raise."""
 

@@ -16,8 +16,8 @@ from uuid import UUID
 
 import structlog
 
-from signalling.nodes.bus import Listener
-from signalling.nodes.line import DEADLINE_S, Line, Misconfigured, Script, Server
+from signalling.nodes.bus import Listener, Misconfigured
+from signalling.nodes.line import DEADLINE_S, Line, Script, Server
 from signalling.nodes.members import Members
 from signalling.nodes.outgoing import TO_ALL, TO_NODE, TO_USER, Outgoing
 from storage.errors import Unavailable
