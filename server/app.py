@@ -27,7 +27,7 @@ from server.background import (
     expired_sessions,
     old_notifications,
 )
-from server.call_watch import CallWatch, relayed_legs
+from server.call_watch import CallWatch, hold_age_s, relayed_legs
 from server.clock import node_clock
 from server.cluster import make_cluster
 from server.config import Config
@@ -227,6 +227,7 @@ class Server:
                 proved_ms=lambda: self.combiner.proof.at_ms,
                 closed=self._closed,
                 adopted=self.metrics.call_adopted,
+                fenced=self.metrics.nodes_fenced,
                 session_ended=self.sessions.revoke,
             )
         )
@@ -326,6 +327,11 @@ class Server:
             "talktime_relayed_legs_active",
             "Legs whose media goes through a TURN server.",
             lambda: relayed_legs(host.call for host in self.live.registry.hosts()),
+        )
+        watch(
+            "talktime_hold_age_seconds",
+            "Since when money has been held for the oldest live call of this node.",
+            lambda: hold_age_s((host.call for host in self.live.registry.hosts()), self.clock()),
         )
         watch(
             "talktime_ledger_waiting",

@@ -62,6 +62,11 @@ class CallWatch:
         )
 
 
+def hold_age_s(calls: Iterable[Call], now_ms: int) -> float:
+    """For how long money has been held for the oldest of these calls; 0 if there are none."""
+    return max((now_ms - call.created_ms for call in calls), default=0) / 1_000
+
+
 def relayed_legs(calls: Iterable[Call]) -> int:
     """Legs whose media goes through a TURN server, by what they last said."""
     return sum(leg.relay is True for call in calls for leg in (call.caller, call.callee))

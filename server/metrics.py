@@ -44,6 +44,7 @@ class Metrics:
         self._adopted = self._count(
             "calls_adopted", "Calls taken over from other nodes, or earlier lives.", "how"
         )
+        self._fenced = self._count("nodes_fenced", "Other nodes that this one found dead.")
         self.call_ring = self._seconds(
             "call_ring", "From a request to the first ring.", CALL_SECONDS
         )
@@ -101,6 +102,9 @@ class Metrics:
 
     def call_adopted(self, how: str) -> None:
         self._adopted.labels(how).inc()
+
+    def nodes_fenced(self, count: int) -> None:
+        self._fenced.inc(count)
 
     def code_sent(self, outcome: str) -> None:
         self._codes.labels(outcome).inc()
