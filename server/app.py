@@ -291,7 +291,7 @@ class Server:
             base_url=lambda: self.base_url,
             presence_of=self.live.board.of,
             present=self.live.board.present,
-            presence_changed=PresenceReader(self.pool, self.live.board.learned).changed,
+            presence_changed=PresenceReader(self.pool, self.live.board.set).changed,
             session_ended=self.live.end_session,
             tell=self.live.tell,
             draining=lambda: self.draining,

@@ -100,6 +100,7 @@ class LiveNode:
             presence=ground.presence,
             hub=self.hub,
             registry=self.registry,
+            claims=ground.claims,
             clock=clock,
         )
         self.performer = CallPerformer(

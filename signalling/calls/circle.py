@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 from uuid import UUID
 
+from signalling.calls.claims import Claims
 from signalling.calls.host import Host
 from signalling.calls.registry import Registry
 from signalling.codes import Close, Party, Refused, State
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 
 # Who connects while a call is being opened may be in neither the first look nor the books yet.
 LOOKS_S = (0.3, 1.0)
+# A node that cannot be reached is asked after for so long: the others fence it when it is dead.
+DEAD_LOOK_S = 0.5
+DEAD_LOOKS = 60
 
 
 class Circle:
@@ -36,6 +41,7 @@ class Circle:
         presence: Presence,
         hub: Hub,
         registry: Registry,
+        claims: Claims,
         clock: Callable[[], int],
     ) -> None:
         self._exchange = exchange
@@ -43,6 +49,7 @@ class Circle:
         self._presence = presence
         self._hub = hub
         self._registry = registry
+        self._claims = claims
         self._clock = clock
         # Legs on other nodes: (user, device) -> node.
         self._places: dict[tuple[UUID, str], str] = {}
@@ -85,9 +92,7 @@ class Circle:
         if fresh:
             self._ask_anew(host)
         if host.call.state in BEFORE_ANSWER:
-            task = asyncio.create_task(self._look_again(host))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._look_again(host))
 
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
@@ -113,22 +118,46 @@ class Circle:
                 self._places.pop((leg.profile.user_id, leg.device), None)
 
     def left(self, node: str) -> None:
-        """A node is gone, and the sockets that it had."""
+        """A node has gone, or cannot be reached: whether media flows is for the evidence to say.
+        If it is dead, so are the sockets that it had."""
+        self._missing(node, inputs.SocketMoving)
+        self._start(self._watch_missing(node))
+
+    async def _watch_missing(self, node: str) -> None:
+        for _ in range(DEAD_LOOKS):
+            await asyncio.sleep(DEAD_LOOK_S)
+            if node in self._exchange.bus.peers():
+                return  # It is back, and says of itself what is so.
+            try:
+                dead = await self._claims.is_dead(node)
+            except Unavailable:
+                continue
+            if dead:
+                self._missing(node, inputs.SocketLost)
+                self._places = {key: at for key, at in self._places.items() if at != node}
+                self._fanout.gone(node)
+                return
+
+    def _missing(
+        self, node: str, news: type[inputs.SocketLost] | type[inputs.SocketMoving]
+    ) -> None:
         for host in self._registry.hosts():
             for party in Party:
                 leg = leg_of(host.call, party)
                 user_id, device = leg.profile.user_id, leg.device
-                if device is None or self._places.get((user_id, device)) != node:
-                    continue
-                del self._places[user_id, device]
-                feed_quietly(host, inputs.SocketLost(party, device))
-        self._fanout.gone(node)
+                if device is not None and self._places.get((user_id, device)) == node:
+                    feed_quietly(host, news(party, device))
 
     def gap(self) -> None:
         """What was sent may not have come: the devices of other nodes must ask anew."""
         for host in self._registry.hosts():
             for node in self._nodes(host):
                 self._exchange.send(node, Missed(host.id))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
         for task in self._tasks:

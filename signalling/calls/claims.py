@@ -40,6 +40,10 @@ class Claims(Protocol):
         """Take the calls from nodes that are dead; how many nodes there were."""
         ...
 
+    async def is_dead(self, address: str) -> bool:
+        """Whether this life of a node was found dead; one that ended in order was not."""
+        ...
+
     async def orphaned(self) -> list[UUID]:
         """Live calls that nobody runs."""
         ...
@@ -77,6 +81,9 @@ class PgClaims:
             return 0
         return await within(READ_S, self._fence_dead())
 
+    async def is_dead(self, address: str) -> bool:
+        return await within(READ_S, self._is_dead(int(address.rpartition(".")[2])))
+
     async def orphaned(self) -> list[UUID]:
         return await within(READ_S, self._orphaned())
 
@@ -97,6 +104,10 @@ class PgClaims:
         async with self._pool.acquire() as conn:
             dead = await nodes.fence_dead(conn, self._epoch, lease_ms=lease_ms, lost_ms=LOST_MS)
         return len(dead)
+
+    async def _is_dead(self, epoch: int) -> bool:
+        async with self._pool.acquire() as conn:
+            return await nodes.is_dead(conn, epoch)
 
     async def _orphaned(self) -> list[UUID]:
         async with self._pool.acquire() as conn:

@@ -219,7 +219,8 @@ def hang_up(call: Call, party: Party, now_ms: int) -> tuple[Call, list[Effect]]:
 
 def socket_lost(call: Call, party: Party, device: str, now_ms: int) -> tuple[Call, list[Effect]]:
     leg = leg_of(call, party)
-    if leg.device != device or not leg.here:
+    # Without its socket in a connected call it was moving: now it is known not to come.
+    if leg.device != device or not (leg.here or call.state is State.CONNECTED):
         return call, []
     call = call.with_leg(party, replace(leg, here=False))
     if call.state in BEFORE_ANSWER and party is Party.CALLER:

@@ -216,7 +216,14 @@ class Visits:
                     self._exchange.send(node, news)
 
     def _over(self, _: str, given: Over) -> None:
+        guest = self._guests.find(given.call)
         self._guests.forget(given.call, given.claim)
+        if guest is None or self._guests.find(given.call) is not None:
+            return
+        for user_id in guest.users:
+            if self._guests.of_user(user_id) is None:
+                for device in self._hub.devices(user_id):
+                    device.in_call = False
 
     def _gap(self) -> None:
         """What was told of calls elsewhere may be missing: their devices connect anew."""

@@ -57,6 +57,14 @@ class Present(Parcel, frozen=True):
     message: str | None = None
 
 
+class Word(Parcel, frozen=True):
+    """What a provider has just set by hand, for the nodes that have sockets of theirs."""
+
+    user_id: UUID
+    availability: str
+    message: str | None
+
+
 class WhoIsPresent(Parcel, frozen=True):
     """Please tell all that you know of providers with sockets on your node."""
 
@@ -209,6 +217,7 @@ AnyParcel = (
     | SessionEnded
     | Present
     | WhoIsPresent
+    | Word
     | Owns
     | Over
     | Missed
