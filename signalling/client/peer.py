@@ -84,6 +84,16 @@ class Peer:
         """Make a new connection and offer it as the next generation."""
         self._inbox.put_nowait(self._offer)
 
+    def restart(self, above: int) -> None:
+        """As `offer`, in a generation beyond `above` too, which the server knows of."""
+        self._inbox.put_nowait(lambda: self._offer(above))
+
+    def reset(self, gen: int, *, offer: bool) -> None:
+        """Go back to `gen`: what was offered since has never reached anybody."""
+        self._inbox.put_nowait(lambda: self._reset(gen))
+        if offer:
+            self.offer()
+
     def expect_offer(self, wait_s: float = OFFER_WAIT_S) -> None:
         """The other leg will offer again; when it does not in time, we do."""
         self._cancel_later()
@@ -140,9 +150,15 @@ class Peer:
     def _fault(self, fault: Exception) -> None:
         self.faults.append(f"{type(fault).__name__}: {fault}")
 
-    async def _offer(self) -> None:
+    async def _reset(self, gen: int) -> None:
         self._cancel_later()
-        gen = self.gen + 1
+        await self._drop_link()
+        self.gen = gen
+        self._offering = self._answered = self._ignoring = False
+
+    async def _offer(self, above: int = 0) -> None:
+        self._cancel_later()
+        gen = max(self.gen, above) + 1
         link = await self._new_link(gen)
         await link.pc.setLocalDescription()
         self._offering, self._answered = True, False

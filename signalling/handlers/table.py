@@ -137,14 +137,12 @@ class CallDesk:
         context, limits = self._context, self._socket_limits
         now_ms = context.clock()
         live = context.actions.live_call(device.user_id, device.id)
-        # A new session watches nobody yet, so nothing comes before its welcome.
-        context.board.unwatch(device)
-        if prepared.presence is not None:
-            context.board.learned(device.user_id, *prepared.presence)
+        if not device.resumed:
+            context.board.unwatch(device)  # A new session watches nobody yet.
         return Welcome(
             session=device.session,
             secret=device.secret,
-            resumed=False,
+            resumed=device.resumed,
             protocol=PROTOCOL,
             features=[],
             now=now_ms,
@@ -161,21 +159,27 @@ class CallDesk:
             ),
             call=msgspec.UNSET if live is None else live,
             recent=prepared.recent,
+            replay_to=device.seq if device.resumed else msgspec.UNSET,
         )
 
-    def attached(self, device: Device) -> None:
+    def attached(self, device: Device, prepared: object) -> None:
+        assert isinstance(prepared, Prepared)
         context = self._context
+        if prepared.presence is not None:
+            context.board.learned(device.user_id, *prepared.presence)
         if len(context.hub.devices(device.user_id)) == 1:
             self._presence.arrived(device.user_id)
         context.actions.socket_back(device)
 
     def lost(self, device: Device, *, bye: bool) -> None:
         context = self._context
-        context.board.unwatch(device)
         if not context.hub.devices(device.user_id):
             self._presence.left(device.user_id)
         context.actions.socket_lost(device, bye=bye)
         context.board.changed(device.user_id)
+
+    def ended(self, device: Device) -> None:
+        self._context.board.unwatch(device)
 
     def receive(self, device: Device, frame: Frame) -> None:
         data = decode_data(frame)

@@ -75,8 +75,8 @@ async def shake_hands(
         # No await from here to the end: what the snapshot says is true until events follow it.
         device = hub.attach(connection, identity, hello)
         connection.heard_ms = clock()
-        device.send(encode_event(desk.welcome(device, prepared), clock()), hello_id)
-        desk.attached(device)
+        device.greet(encode_event(desk.welcome(device, prepared), clock()), hello_id)
+        desk.attached(device, prepared)
     except TimeoutError:
         connection.close(Close.HELLO_TIMEOUT)
     except Breach as breach:

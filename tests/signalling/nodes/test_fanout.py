@@ -27,6 +27,9 @@ class NoDesk:
     def lost(self, device: Device, *, bye: bool) -> None:
         return
 
+    def ended(self, device: Device) -> None:
+        return
+
 
 class Link:
     def __init__(self) -> None:
@@ -55,7 +58,7 @@ class Site:
     """A node with nothing but its hub and its fan-out."""
 
     def __init__(self, space: Space, name: str) -> None:
-        desk: Desk = NoDesk()  # type: ignore[assignment]  # only `lost` is called
+        desk: Desk = NoDesk()  # type: ignore[assignment]  # only of losses
         self.hub = Hub(desk, SocketLimits(), lambda: 0)
         self.presence = MemoryPresence(space, name)
         self.fanout = Fanout(self.hub, self.presence, MemoryBus(space, name))

@@ -82,6 +82,7 @@ class TableDesk:
         self.received: list[tuple[str, str, str | None]] = []
         self.lost_devices: list[tuple[str, bool]] = []
         self.attached_devices: list[str] = []
+        self.ended_devices: list[str] = []
         self.changed = asyncio.Condition()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -118,7 +119,7 @@ class TableDesk:
         return Welcome(
             session=device.session,
             secret=device.secret,
-            resumed=False,
+            resumed=device.resumed,
             protocol=1,
             features=[],
             now=0,
@@ -132,13 +133,17 @@ class TableDesk:
             ),
             call=msgspec.UNSET,
             recent=[],
+            replay_to=device.seq if device.resumed else msgspec.UNSET,
         )
 
-    def attached(self, device: Device) -> None:
+    def attached(self, device: Device, prepared: object) -> None:
         self.attached_devices.append(device.id)
 
     def lost(self, device: Device, *, bye: bool) -> None:
         self.lost_devices.append((device.id, bye))
+
+    def ended(self, device: Device) -> None:
+        self.ended_devices.append(device.id)
 
     def receive(self, device: Device, frame: Frame) -> None:
         self.received.append((device.id, frame.type, frame.id))
