@@ -91,10 +91,12 @@ class Media:
                     peer.expect_offer()
                 else:
                     peer.restart(gen)
+            elif resumed:
+                return
             elif gen < peer.gen:
-                # The server has lost what was offered; nobody has media from it yet.
+                # It may have lost what was offered, and nobody has media from it yet.
                 peer.reset(gen, offer=call.role == "caller" or gen > 0)
-            elif state not in BEFORE_ANSWER and not resumed and gen > 0:
+            elif state not in BEFORE_ANSWER and gen > 0:
                 peer.restart(gen)  # An answer or candidates may have been lost on the way.
 
     async def confirm(self, call: CallView) -> None:

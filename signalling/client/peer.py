@@ -68,6 +68,7 @@ class Peer:
         self._link: Link | None = None
         self._offering = False
         self._answered = False
+        self._taken = 0  # the newest offer of ours that the server has taken
         self._ignoring = False
         self._held: list[Json] = []
         self._total = PeerStats()
@@ -89,10 +90,10 @@ class Peer:
         self._inbox.put_nowait(lambda: self._offer(above))
 
     def reset(self, gen: int, *, offer: bool) -> None:
-        """Go back to `gen`: what was offered since has never reached anybody."""
-        self._inbox.put_nowait(lambda: self._reset(gen))
-        if offer:
-            self.offer()
+        """The server knows of `gen` only: go back to it, and offer anew. An offer that was under
+        way, and that the server takes meanwhile, stands."""
+        taken = self._taken
+        self._inbox.put_nowait(lambda: self._reset(gen, taken, offer=offer))
 
     def expect_offer(self, wait_s: float = OFFER_WAIT_S) -> None:
         """The other leg will offer again; when it does not in time, we do."""
@@ -150,11 +151,15 @@ class Peer:
     def _fault(self, fault: Exception) -> None:
         self.faults.append(f"{type(fault).__name__}: {fault}")
 
-    async def _reset(self, gen: int) -> None:
+    async def _reset(self, gen: int, taken: int, *, offer: bool) -> None:
+        if self._taken > taken:
+            return
         self._cancel_later()
         await self._drop_link()
-        self.gen = gen
+        self.gen = self._taken = gen
         self._offering = self._answered = self._ignoring = False
+        if offer:
+            await self._offer()
 
     async def _offer(self, above: int = 0) -> None:
         self._cancel_later()
@@ -168,6 +173,7 @@ class Peer:
         if answer.get("stale") or answer.get("superseded"):
             self.expect_offer()  # The other leg's offer is on its way to us.
             return
+        self._taken = gen
         await self._send({"kind": "end", "gen": gen})
 
     async def _signal(self, signal: Json) -> None:
