@@ -95,6 +95,36 @@ async def test_a_call_is_set_up_while_both_lose_their_sockets(town: Town) -> Non
         assert_nothing_is_missing(handset)
 
 
+async def test_a_call_is_set_up_and_held_while_both_lose_their_sessions(town: Town) -> None:
+    mia = await town.handset(MIA, "phone", MIA_HZ)
+    kai = await town.handset(KAI, "desk", KAI_HZ)
+    await mia.phone.place(kai.user_id)
+    await town.forget(mia)
+    await town.forget(kai)
+    await kai.phone.until(lambda: kai.phone.call is not None, STEP_S)
+    await mia.until_state("ringing")
+    await kai.phone.accept()
+    await town.forget(mia)
+    await town.forget(kai)
+    for handset in (mia, kai):
+        await handset.until_state("connected")
+    await hear_each_other(mia, kai, MIA_HZ, KAI_HZ)
+    peers = mia.phone.peer, kai.phone.peer
+    for handset in (mia, kai):
+        count = len(handset.all("welcome"))
+        connected = len(mia.all("call_connected"))
+        await town.forget(handset)
+        welcome = await handset.until_event("welcome", count + 1)
+        assert welcome.data["resumed"] is False
+        await mia.until_event("call_connected", connected + 1)
+    assert (mia.phone.peer, kai.phone.peer) == peers, "sound needs no socket"
+    await hear_each_other(mia, kai, MIA_HZ, KAI_HZ)
+    ended = await mia.phone.hang_up()
+    await kai.until_state("ended")
+    assert ended.final["total"] == kai.call.final["total"] == 120
+    assert mia.phone.faults == []
+
+
 async def test_a_call_that_ends_while_a_phone_is_away_has_ended_for_it_too(town: Town) -> None:
     mia = await town.handset(MIA, "phone", MIA_HZ)
     kai = await town.handset(KAI, "desk", KAI_HZ)

@@ -90,6 +90,17 @@ class Town:
         assert isinstance(device.link, Connection)
         device.link._transport.abort()
 
+    async def forget(self, handset: Handset) -> None:
+        """As `cut`, and the server keeps nothing for this device to resume."""
+        hub = self.there.server.hub
+        device = hub.get(UUID(handset.user_id), handset.phone.wire.device_id)
+        assert device is not None
+        session = device.session
+        self.cut(handset)
+        await until(lambda: device.link is None or device.session != session)
+        if device.session == session:
+            hub._end_session(device)
+
     async def kill(self, handset: Handset) -> None:
         """The app dies: its socket breaks without a bye and its media stops."""
         wire = handset.phone.wire
