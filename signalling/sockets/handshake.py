@@ -72,6 +72,8 @@ async def shake_hands(
             prepared = await desk.prepare(identity)
         if connection.gone:
             return False
+        if hub.outrun(connection, identity, hello):
+            raise Breach(Close.REPLACED, "there is a newer socket of this device")
         # No await from here to the end: what the snapshot says is true until events follow it.
         device = hub.attach(connection, identity, hello)
         connection.heard_ms = clock()

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -50,7 +51,9 @@ class Hub:
         self._clock = clock
         self._sockets_max = sockets_max
         self._users: dict[UUID, dict[str, Device]] = {}
-        self._sockets: set[Socket] = set()
+        # Each with a number that says which of them were there first.
+        self._sockets: dict[Link, int] = {}
+        self._numbers = itertools.count(1)
         self._addresses: dict[str, int] = {}
         self._connected = 0
         self._rings = Rings(limits)
@@ -153,13 +156,13 @@ class Hub:
         return None
 
     def opened(self, socket: Socket, address: str) -> None:
-        self._sockets.add(socket)
+        self._sockets[socket] = next(self._numbers)
         self._addresses[address] = self._addresses.get(address, 0) + 1
 
     def ended(self, socket: Socket, address: str) -> None:
         """The handler of this socket is done: the last word about it."""
         self.detach(socket)
-        self._sockets.discard(socket)
+        self._sockets.pop(socket, None)
         left = self._addresses.get(address, 0) - 1
         if left > 0:
             self._addresses[address] = left
@@ -167,6 +170,17 @@ class Hub:
             self._addresses.pop(address, None)
         if not self._sockets and self._emptied is not None:
             self._emptied.set()
+
+    def outrun(self, socket: Socket, identity: Identity, hello: Hello) -> bool:
+        """Whether the device has a socket that was opened after this one, and was welcomed first:
+        who has it has given this one up."""
+        device = self.get(identity.user_id, hello.device.id)
+        if device is None or device.link is None:
+            return False
+        return self._number(device.link) > self._number(socket)
+
+    def _number(self, link: Link) -> int:
+        return self._sockets.get(link, 0)
 
     def attach(self, socket: Socket, identity: Identity, hello: Hello) -> Device:
         """Make this the socket of its device; an older one of the same device is closed 4503.

@@ -57,6 +57,7 @@ async def talk(talker: Talker, phone: Phone) -> AsyncIterator[Peer]:
             await until(lambda: phone.peer is not None and phone.peer.flowing)
     await talker.event("call_connected", {"connectedAt": 1, "meter": METER}, call=CALL, rev=4)
     await talker.frame("media_connected")
+    await phone.until(lambda: phone.call is not None and phone.call.rev == 4, 5)
     yield far
     await far.close()
 

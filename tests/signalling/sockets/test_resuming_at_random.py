@@ -24,8 +24,10 @@ def cut(rig: Rig, wire: Wire, dice: Random) -> None:
             link._transport.abort()
         case 1 if link is not None:
             link.close(1001)
-        case _ if wire._socket is not None:
-            wire._socket._response.close()
+        case _ if wire._socket is not None and wire._socket._conn is not None:
+            transport = wire._socket._conn.transport
+            if transport is not None:
+                transport.abort()
 
 
 async def flow(rig: Rig, wire: Wire, dice: Random) -> int:
@@ -59,7 +61,9 @@ async def test_nothing_is_missing_doubled_or_out_of_order(rig: Rig, seed: int) -
     async with Wire(rig.url, "user:1", device_id="phone", backoff=AT_ONCE) as wire:
         listener = asyncio.create_task(listen(wire))
         sent = await flow(rig, wire, dice)
-        await rig.until(lambda: bool(seen) and seen[-1].data.get("n") == sent)
+        await rig.until(lambda: wire.stopped or any(e.data.get("n") == sent for e in seen))
+        assert wire.stopped is None
+        await wire.connected.wait()
         listener.cancel()
     events = [event for event in seen if event.type == "call_tick"]
     assert [event.data["n"] for event in events] == list(range(1, sent + 1))
