@@ -132,3 +132,19 @@ def test_a_user_is_reachable_where_a_socket_is_open(space: Space) -> None:
     there.presence.left(ANN)
     assert not here.fanout.reachable(ANN)
     assert not there.fanout.has_device(ANN, "tab"), "known, but without a socket"
+
+
+def test_a_device_without_socket_keeps_events_and_is_not_taken_for_reachable(space: Space) -> None:
+    here, there = Site(space, "here"), Site(space, "there")
+    phone = here.link(ANN, "phone")
+    here.hub.detach(phone)
+    here.presence.left(ANN)
+    assert not here.fanout.reachable(ANN)
+    assert not here.fanout.has_device(ANN, "phone")
+    here.fanout.to_user(ANN, EVENT)
+    moved = there.link(ANN, "phone")
+    here.fanout.to_user(ANN, EVENT, only="phone")
+    assert [frame["seq"] for frame in moved.frames] == [1], "it may be elsewhere by now"
+    device = here.hub.get(ANN, "phone")
+    assert device is not None
+    assert (device.seq, here.hub.rings) == (2, 1)

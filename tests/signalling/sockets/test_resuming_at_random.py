@@ -61,7 +61,9 @@ async def test_nothing_is_missing_doubled_or_out_of_order(rig: Rig, seed: int) -
     async with Wire(rig.url, "user:1", device_id="phone", backoff=AT_ONCE) as wire:
         listener = asyncio.create_task(listen(wire))
         sent = await flow(rig, wire, dice)
-        await rig.until(lambda: wire.stopped or any(e.data.get("n") == sent for e in seen))
+        await rig.until(
+            lambda: wire.stopped is not None or any(e.data.get("n") == sent for e in seen)
+        )
         assert wire.stopped is None
         await wire.connected.wait()
         listener.cancel()
