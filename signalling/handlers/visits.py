@@ -41,6 +41,7 @@ class Visit(msgspec.Struct):
 
     view: Snapshot
     held: Held
+    resumed: bool = False
 
 
 class Visits:
@@ -110,7 +111,8 @@ class Visits:
     def welcomed(self, device: Device, visit: Visit) -> None:
         """The welcome is queued: what came meanwhile follows it."""
         device.in_call = visit.view.you == "active"
-        self._fanout.release(visit.held)
+        if not visit.resumed:  # A session that waited has kept them itself.
+            self._fanout.release(visit.held)
 
     def back(self, device: Device) -> None:
         """A device has a socket again, or for the first time."""

@@ -164,13 +164,17 @@ class Fanout:
         but: str | None,
         re: tuple[str, str] | None,
     ) -> bool:
-        """Send to the devices on this node; true if that was the `only` one there is."""
+        """Send to the devices on this node; true if that was the `only` one there is.
+
+        One that has lost its socket a moment ago keeps the event, but may be elsewhere by now.
+        """
         if only is not None:
             device = self._hub.get(user_id, only)
-            return device is not None and device.send(
-                event, re[1] if re is not None and re[0] == only else None
-            )
-        for device in self._hub.devices(user_id):
+            if device is None:
+                return False
+            device.send(event, re[1] if re is not None and re[0] == only else None)
+            return device.connected
+        for device in self._hub.sessions(user_id):
             if device.id != but:
                 device.send(event, re[1] if re is not None and re[0] == device.id else None)
         return False

@@ -9,8 +9,8 @@ import pytest
 
 from tests.end_to_end.coturn import Coturn, coturn
 from tests.end_to_end.test_killed_server import assert_books_hold
-from tests.end_to_end.test_media_call import KAI, KAI_HZ, MIA, MIA_HZ, Handset, Town, connect
 from tests.end_to_end.test_metrics import scrape
+from tests.end_to_end.town import KAI, KAI_HZ, MIA, MIA_HZ, Handset, Town, connect
 from tests.server.running import development, running
 from tests.signalling.client.waiting import until
 
