@@ -213,6 +213,7 @@ class LiveNode:
                 actions=self.actions,
                 board=self.board,
                 visits=self.visits,
+                circle=self.circle,
                 turn=ground.turn,
                 clock=clock,
             )

@@ -51,8 +51,8 @@ class Circle:
         self._registry = registry
         self._claims = claims
         self._clock = clock
-        # Legs on other nodes: (user, device) -> node.
-        self._places: dict[tuple[UUID, str], str] = {}
+        # Devices on other nodes, of users in calls of this one: user -> device -> node.
+        self._places: dict[UUID, dict[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(left=self.left, gap=self.gap)
@@ -96,9 +96,17 @@ class Circle:
 
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
-        self._places[user_id, device] = node
+        self._places.setdefault(user_id, {})[device] = node
         if self._fanout.seen(user_id, node):
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+
+    def is_elsewhere(self, user_id: UUID, device: str) -> bool:
+        """Whether this leg of a call of ours has its socket on another node."""
+        return device in self._places.get(user_id, ())
+
+    def is_here(self, user_id: UUID, device: str) -> None:
+        """The device has a socket on this node."""
+        self._places.get(user_id, {}).pop(device, None)
 
     def closed(self, host: Host) -> None:
         """The call is over and its books are closed."""
@@ -111,11 +119,10 @@ class Circle:
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
-        for party in Party:
-            leg = leg_of(host.call, party)
-            self._fanout.unfollow(leg.profile.user_id, host.id)
-            if leg.device is not None:
-                self._places.pop((leg.profile.user_id, leg.device), None)
+        for user_id in host.users():
+            self._fanout.unfollow(user_id, host.id)
+            if self._registry.of_user(user_id) is None:
+                self._places.pop(user_id, None)
 
     def left(self, node: str) -> None:
         """A node has gone, or cannot be reached: whether media flows is for the evidence to say.
@@ -134,7 +141,9 @@ class Circle:
                 continue
             if dead:
                 self._missing(node, inputs.SocketLost)
-                self._places = {key: at for key, at in self._places.items() if at != node}
+                for devices in self._places.values():
+                    for device in [one for one, at in devices.items() if at == node]:
+                        del devices[device]
                 self._fanout.gone(node)
                 return
 
@@ -145,8 +154,11 @@ class Circle:
             for party in Party:
                 leg = leg_of(host.call, party)
                 user_id, device = leg.profile.user_id, leg.device
-                if device is not None and self._places.get((user_id, device)) == node:
+                if device is not None and self._place(user_id, device) == node:
                     feed_quietly(host, news(party, device))
+
+    def _place(self, user_id: UUID, device: str) -> str | None:
+        return self._places.get(user_id, {}).get(device)
 
     def gap(self) -> None:
         """What was sent may not have come: the devices of other nodes must ask anew."""
@@ -185,7 +197,7 @@ class Circle:
             self.heard(host, given.user_id, given.device, node)
             feed_quietly(host, inputs.SocketBack(party, given.device))
             return
-        if self._places.get((given.user_id, given.device), node) != node:
+        if self._place(given.user_id, given.device) not in (None, node):
             return  # It has come back on another node meanwhile.
         leg = leg_of(host.call, party)
         if leg.device != given.device:

@@ -183,23 +183,37 @@ class CallDesk:
             context.board.learned(device.user_id, *prepared.presence)
         if len(context.hub.devices(device.user_id)) == 1:
             self._presence.arrived(device.user_id)
+        context.visits.welcome_here(device)
         if context.registry.of_user(device.user_id) is not None:
+            context.circle.is_here(device.user_id, device.id)
             context.actions.socket_back(device)
         else:
             context.visits.back(device)
 
     def lost(self, device: Device, *, bye: bool) -> None:
         context = self._context
-        if not context.hub.devices(device.user_id):
-            self._presence.left(device.user_id)
+        self._stay(device.user_id)
         if context.registry.of_user(device.user_id) is not None:
-            context.actions.socket_lost(device, bye=bye)
+            # One that is on another node by now has only left its older socket here.
+            if not context.circle.is_elsewhere(device.user_id, device.id):
+                context.actions.socket_lost(device, bye=bye)
         else:
             context.visits.lost(device, bye=bye)
         context.board.changed(device.user_id)
 
     def ended(self, device: Device) -> None:
         self._context.board.unwatch(device)
+        self._stay(device.user_id)
+
+    def _stay(self, user_id: UUID) -> None:
+        """Tell the other nodes what is left of a user here."""
+        hub = self._context.hub
+        if hub.devices(user_id):
+            return
+        if hub.sessions(user_id):
+            self._presence.waits(user_id)
+        else:
+            self._presence.left(user_id)
 
     def receive(self, device: Device, frame: Frame) -> None:
         data = decode_data(frame)

@@ -71,6 +71,7 @@ class Visits:
         self.moving = False
         exchange.on(Owns, self._owns)
         exchange.on(Over, self._over)
+        exchange.on(parcels.Replaced, lambda _, it: hub.supersede(it.user_id, it.device, it.at_ms))
         exchange.on_nodes(gap=self._gap)
 
     # -- connecting
@@ -113,6 +114,12 @@ class Visits:
         device.in_call = visit.view.you == "active"
         if not visit.resumed:  # A session that waited has kept them itself.
             self._fanout.release(visit.held)
+
+    def welcome_here(self, device: Device) -> None:
+        """A device was welcomed: older sockets of it, on other nodes, are to go."""
+        if not self.alone:
+            replaced = parcels.Replaced(device.user_id, device.id, device.met_ms)
+            self._exchange.bus.post_user(device.user_id, parcels.encode(replaced))
 
     def back(self, device: Device) -> None:
         """A device has a socket again, or for the first time."""

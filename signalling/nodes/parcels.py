@@ -43,6 +43,14 @@ class InCall(Parcel, frozen=True):
     in_call: bool
 
 
+class Replaced(Parcel, frozen=True):
+    """The device has a socket on the sending node, welcomed at `at_ms`: older ones are to go."""
+
+    user_id: UUID
+    device: str
+    at_ms: int
+
+
 class SessionEnded(Parcel, frozen=True):
     """A login was revoked: its sockets are to be closed."""
 
@@ -214,6 +222,7 @@ class Hook(Question, frozen=True):
 AnyParcel = (
     Telling
     | InCall
+    | Replaced
     | SessionEnded
     | Present
     | WhoIsPresent

@@ -230,6 +230,16 @@ class Hub:
         except Exception:
             log.exception("telling of a lost device failed", extra=ids(device))
 
+    def supersede(self, user_id: UUID, device_id: str, at_ms: int) -> None:
+        """The device has been welcomed on another node: what it has here and is older is over."""
+        device = self.get(user_id, device_id)
+        if device is None or device.met_ms > at_ms:
+            return
+        if device.link is not None:
+            device.close(Close.REPLACED)
+        elif device.session:
+            self._end_session(device)
+
     def _end_session(self, device: Device) -> None:
         """Of a device without a socket."""
         device.end_session()
