@@ -3,7 +3,7 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/talktime
 COPY . .
-RUN /opt/talktime/bin/pip install --no-cache-dir --disable-pip-version-check ".[stripe,sentry]"
+RUN /opt/talktime/bin/pip install --no-cache-dir --disable-pip-version-check ".[stripe,sentry,push]"
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin talktime \

@@ -7,19 +7,21 @@ calls, each call once on whichever node comes first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from server.poller import Poller
 from storage import ended_calls, notifications
 from storage.ended_calls import EndedCall
 from storage.notifications import Notice
-from storage.pool import Pool
+from storage.pool import Connection, Pool
 
 BATCH_MAX = 500
 BATCH_DEADLINE_S = 4.0
 POLL_S = 0.5
 # Calls that end one after the other are told of together.
 PAUSE_S = 0.1
+
+Also = Callable[[Connection, Sequence[EndedCall]], Awaitable[None]]
 
 
 class AfterCalls:
@@ -29,12 +31,15 @@ class AfterCalls:
         notices_of: Callable[[EndedCall], Sequence[Notice]],
         *,
         told: Callable[[], None],
+        also: Also | None = None,
         poll_s: float = POLL_S,
     ) -> None:
-        """`told` is called after each commit: the outbox has something to relay."""
+        """`told` is called after each commit: the outbox has something to relay. What `also`
+        writes down of the calls is committed with it."""
         self._pool = pool
         self._notices_of = notices_of
         self._told = told
+        self._also = also
         self._poller = Poller("after-calls", self._tell, poll_s=poll_s, pause_s=PAUSE_S)
 
     def kick(self) -> None:
@@ -57,6 +62,8 @@ class AfterCalls:
             ended = await ended_calls.take(conn, BATCH_MAX)
             notices = [notice for call in ended for notice in self._notices_of(call)]
             count = await notifications.add_all(conn, notices)
+            if ended and self._also is not None:
+                await self._also(conn, ended)
         if count:
             self._told()
         return len(ended) == BATCH_MAX

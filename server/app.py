@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
+from uuid import UUID
 
 from aiohttp import web
 
@@ -26,7 +27,7 @@ from server.background import (
     expired_sessions,
     old_notifications,
 )
-from server.call_watch import CallWatch
+from server.call_watch import CallWatch, hold_age_s, relayed_legs
 from server.clock import node_clock
 from server.cluster import make_cluster
 from server.config import Config
@@ -34,26 +35,36 @@ from server.deliveries import Deliveries
 from server.doorman import HANDSHAKES, Doorman
 from server.handlers import job_handlers
 from server.jobs import JobRunner
-from server.makers import make_gateways, make_objects, make_passwords, make_turn
+from server.makers import (
+    make_gateways,
+    make_objects,
+    make_passwords,
+    make_turn,
+    make_turn_sessions,
+)
 from server.metrics import Metrics
+from server.name_keeper import NameKeeper
 from server.people import ensure_demo
 from server.poller import Poller
 from server.presence import PresenceReader
+from server.push_settings import make_push
 from server.revocations import Revocations
 from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
 from server.watching import Watching
 from server.web_app import make_web_app
+from server.webhooks import Webhooks
 from signalling.calls.claims import PgClaims
-from signalling.calls.host import Later
+from signalling.calls.host import Host, Later
 from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House
 from signalling.codes import Close
+from signalling.core.call import BEFORE_ANSWER
 from signalling.node import Ground, LiveNode
 from signalling.sockets.endpoint import SocketEndpoint
 from storage import ledger, nodes
 from storage.combiner import Combiner
-from storage.pool import Connection, Pool, close_pool, connect, create_pool
+from storage.pool import Pool, close_pool, create_pool
 from storage.selling import Sellers
 from storage.terms import TermsReader
 
@@ -119,12 +130,10 @@ class Server:
         )
         self.pool: Pool = await create_pool(self._dsn, min_size=2, max_size=config.db_pool_max)
         started.push_async_callback(close_pool, self.pool)
-        self._claim_conn: Connection = await connect(self._dsn, application_name="talktime claim")
-        started.push_async_callback(self._claim_conn.close)
-        claim = await nodes.claim_node(
-            self._claim_conn, config.node_name, self.clock(), config.currency
-        )
-        await ledger.ensure_partitions(self._claim_conn)
+        keeper = NameKeeper(self._dsn, config.node_name)
+        claim = await keeper.claim(self.clock(), config.currency)
+        started.push_async_callback(keeper.stop, claim.epoch)
+        await ledger.ensure_partitions(keeper.conn)
         self.combiner = Combiner(
             self.pool,
             epoch=claim.epoch,
@@ -139,8 +148,11 @@ class Server:
         started.push_async_callback(self.terms.close)
         self.keys = TokenKeys(config.secret("jwt_secret"), config.access_ttl_s)
         self.sessions = Sessions(self.clock, access_ttl_s=config.access_ttl_s)
-        await self.sessions.load(self._claim_conn)
-        self.cluster = make_cluster(config, claim.address)
+        await self.sessions.load(keeper.conn)
+        self.webhooks = Webhooks(self.pool, self.metrics, strict=not config.is_dev)
+        await self.webhooks.start()
+        started.push_async_callback(self.webhooks.stop)
+        self.cluster = make_cluster(config, claim.address, self.metrics)
         self.live = self._make_node(claim)
         started.push_async_callback(self.live.stop)
         app = await self._make_app(started)
@@ -158,8 +170,12 @@ class Server:
         started.push_async_callback(self.relay.stop)
         await self.after_calls.start()
         started.push_async_callback(self.after_calls.stop)
+        await self.push.start()
+        started.push_async_callback(self.push.stop)
         await self.jobs.start()
         started.push_async_callback(self.jobs.stop)
+        await self.turn_sessions.start()
+        started.push_async_callback(self.turn_sessions.stop)
         await self.live.hub.start()
         started.push_async_callback(self.live.hub.stop)
         await self.revocations.start()
@@ -177,12 +193,15 @@ class Server:
     def _make_node(self, claim: nodes.NodeClaim) -> LiveNode:
         config = self.config
         limits = config.call_limits()
+        self.push = make_push(
+            config, self.pool, self.clock, self._later, self.metrics.push_went, self._is_ringing
+        )
         return LiveNode(
             Ground(
                 pool=self.pool,
                 terms=CountedLookups(self.terms, limits),
                 books=self.combiner,
-                claims=PgClaims(self.pool, claim, self.combiner.proof),
+                claims=PgClaims(self.pool, claim, self.combiner.proof, lease_ms=config.lease_ms),
                 bus=self.cluster.bus,
                 presence=self.cluster.presence,
                 doorman=Doorman(
@@ -202,11 +221,13 @@ class Server:
                 later=self._later,
                 call_limits=limits,
                 socket_limits=config.socket_limits(),
+                push=self.push,
                 turn=make_turn(config),
-                watcher=CallWatch(self.metrics),
+                watcher=self.webhooks.beside(CallWatch(self.metrics)),
                 proved_ms=lambda: self.combiner.proof.at_ms,
-                closed=lambda _: self.after_calls.kick(),
+                closed=self._closed,
                 adopted=self.metrics.call_adopted,
+                fenced=self.metrics.nodes_fenced,
                 session_ended=self.sessions.revoke,
             )
         )
@@ -219,15 +240,20 @@ class Server:
         self.relay = OutboxRelay(self.pool, deliveries.deliver)
         money = partial(spell, currency=config.currency, exponent=config.currency_exponent)
         self.after_calls = AfterCalls(
-            self.pool, partial(after_call, money=money), told=self.relay.kick
+            self.pool,
+            partial(after_call, money=money),
+            told=self.relay.kick,
+            also=self.webhooks.ended,
         )
         chores = [
             *CHORES,
+            *self.webhooks.chores(),
             expired_sessions(self.clock),
             earnings_chore(config.release_after_s),
             old_notifications(config.notification_days),
         ]
         self.housekeeping = Housekeeping(self.pool, chores)
+        self.turn_sessions = make_turn_sessions(config, self.pool, self.metrics)
         self.revocations = Revocations(
             self.pool, self.sessions, clock=self.clock, session_ended=self.live.close_session
         )
@@ -265,10 +291,12 @@ class Server:
             base_url=lambda: self.base_url,
             presence_of=self.live.board.of,
             present=self.live.board.present,
-            presence_changed=PresenceReader(self.pool, self.live.board.was_set).changed,
+            presence_changed=PresenceReader(self.pool, self.live.board.set).changed,
             session_ended=self.live.end_session,
             tell=self.live.tell,
             draining=lambda: self.draining,
+            bus=self.cluster.bus,
+            webhooks_changed=self.webhooks.changed,
         )
         asker = Asker(self.pool, gateways, parts.settler)
         self.sweep = Poller("orphans", self.live.adopter.sweep, poll_s=self.cluster.sweep_s)
@@ -277,6 +305,7 @@ class Server:
         handlers = job_handlers(
             parts, sms=sms, otp_sent=self.metrics.code_sent, kick=self.relay.kick
         )
+        handlers |= self.webhooks.handlers()
         self.jobs = JobRunner(self._dsn, handlers, observe=self.metrics.job_done)
         self.routes = all_routes(parts)
         endpoint = SocketEndpoint(
@@ -295,6 +324,16 @@ class Server:
         watch("talktime_devices_connected", "Devices with a socket.", lambda: self.live.hub.count)
         watch("talktime_calls_active", "Live calls on this node.", lambda: len(self.live.registry))
         watch(
+            "talktime_relayed_legs_active",
+            "Legs whose media goes through a TURN server.",
+            lambda: relayed_legs(host.call for host in self.live.registry.hosts()),
+        )
+        watch(
+            "talktime_hold_age_seconds",
+            "Since when money has been held for the oldest live call of this node.",
+            lambda: hold_age_s((host.call for host in self.live.registry.hosts()), self.clock()),
+        )
+        watch(
             "talktime_ledger_waiting",
             "Ledger works not yet written.",
             lambda: self.combiner.waiting,
@@ -302,6 +341,14 @@ class Server:
         watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
 
     # -- what the parts ask of each other
+
+    def _closed(self, _: Host) -> None:
+        self.turn_sessions.kick()
+        self.after_calls.kick()
+
+    def _is_ringing(self, call_id: UUID) -> bool:
+        host = self.live.registry.find(call_id)
+        return host is not None and host.call.state in BEFORE_ANSWER
 
     def _fenced(self) -> None:
         """Other nodes have taken this one's calls: it must not go on with them."""

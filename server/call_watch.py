@@ -1,6 +1,7 @@
 """Figures and the one log line of each call, from what its state says of itself."""
 
 import logging
+from collections.abc import Iterable
 
 from server.metrics import Metrics
 from signalling.codes import State
@@ -40,6 +41,12 @@ class CallWatch:
         if call.final is not None and before.final is None:
             tell(call)
 
+    def flows(self, relay: bool | None, ms: int) -> None:
+        route = {True: "relay", False: "direct", None: "unknown"}[relay]
+        self._metrics.media_legs.labels(route).inc()
+        if ms:
+            self._metrics.media_setup.labels(route).observe(ms / 1000)
+
     def refused(self, row: CallRow) -> None:
         self._metrics.calls_ended.labels(str(row.reason)).inc()
         log.info(
@@ -53,6 +60,16 @@ class CallWatch:
                 "talk_s": 0,
             },
         )
+
+
+def hold_age_s(calls: Iterable[Call], now_ms: int) -> float:
+    """For how long money has been held for the oldest of these calls; 0 if there are none."""
+    return max((now_ms - call.created_ms for call in calls), default=0) / 1_000
+
+
+def relayed_legs(calls: Iterable[Call]) -> int:
+    """Legs whose media goes through a TURN server, by what they last said."""
+    return sum(leg.relay is True for call in calls for leg in (call.caller, call.callee))
 
 
 def lateness_ms(call: Call, now_ms: int) -> int | None:

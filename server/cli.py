@@ -45,7 +45,9 @@ def settings(*, dev: bool) -> Config:
 def plainly() -> Iterator[None]:
     """What the operator can mend is said in a sentence, without a traceback."""
     from server.embedded import EmbeddedError
+    from server.embedded_valkey import ValkeyError
     from server.run import CannotListen
+    from signalling.nodes.bus import Misconfigured
     from storage.errors import Unavailable
     from storage.migrate import MigrationError
     from storage.nodes import NodeTaken
@@ -53,7 +55,14 @@ def plainly() -> Iterator[None]:
 
     try:
         yield
-    except (CannotListen, EmbeddedError, MigrationError, NodeTaken) as error:
+    except (
+        CannotListen,
+        EmbeddedError,
+        MigrationError,
+        Misconfigured,
+        NodeTaken,
+        ValkeyError,
+    ) as error:
         fail(str(error))
     except (Unavailable, *LOST) as error:
         fail(f"no database: {error}\ncheck DATABASE_URL, and that PostgreSQL runs")
@@ -85,17 +94,25 @@ def load_tool(*, makes: bool = False) -> Config:
 def serve(
     dev: Dev = False,
     port: Annotated[int | None, typer.Option(help="Instead of TALKTIME_PORT.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes behind the port.")] = 1,
+    own_ports: Annotated[
+        int | None, typer.Option(help="Each worker's own port, for this host only: the first.")
+    ] = None,
 ) -> None:
     """Run the server until Ctrl-C."""
     from server import logs
     from server.run import run
+    from server.workers import run_workers
 
     config = settings(dev=dev)
     if port is not None:
         config = config.model_copy(update={"port": port})
     logs.configure(level=config.log_level, form=config.log_form)
     with plainly():
-        run(config)
+        if workers > 1:
+            run_workers(config, workers, own_port=own_ports)
+        else:
+            run(config)
 
 
 @app.command()

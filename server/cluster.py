@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from server.config import Config
+from server.metrics import Metrics
 from signalling.nodes.bus import Bus, Presence
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
+
+if TYPE_CHECKING:
+    from signalling.nodes.redis import RedisBus
 
 # How often it is looked whether somebody has left calls behind.
 SWEEP_S = 1.0
@@ -22,6 +26,8 @@ class Life(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
+    """`start` joins the other nodes, `stop` says good-bye to them."""
+
     bus: Bus
     presence: Presence
     life: Life
@@ -31,13 +37,36 @@ class Cluster:
         return SWEEP_ALONE_S if self.bus.alone else SWEEP_S
 
     async def start(self) -> None:
+        """
+        Raises:
+            Misconfigured: Redis is there and does not let us in.
+        """
         await self.life.start()
 
     async def stop(self) -> None:
         await self.life.stop()
 
 
-def make_cluster(config: Config, address: str) -> Cluster:
-    space = Space()
-    bus = MemoryBus(space, address, alone=True)
-    return Cluster(bus, MemoryPresence(space, address), bus)
+def make_cluster(config: Config, address: str, metrics: Metrics) -> Cluster:
+    """`address` is this life of this node."""
+    url = config.secret("redis_url")
+    if not url:
+        space = Space()
+        alone = MemoryBus(space, address, alone=True)
+        return Cluster(alone, MemoryPresence(space, address), alone)
+    from signalling.nodes.redis import RedisBus, RedisPresence  # Slow to import.
+
+    bus = RedisBus(url, address, prefix=config.redis_prefix)
+    _watch(metrics, bus)
+    return Cluster(bus, RedisPresence(bus), bus)
+
+
+def _watch(metrics: Metrics, bus: RedisBus) -> None:
+    watch = metrics.watch
+    watch("talktime_nodes", "Other nodes that are there.", lambda: len(bus.peers()))
+    watch("talktime_bus_healthy", "1 while Redis answers.", lambda: int(bus.healthy))
+    watch("talktime_bus_rtt_seconds", "Of the last beat.", lambda: bus.rtt_ms / 1_000)
+    watch("talktime_bus_parcels_sent", "Parcels to other nodes.", lambda: bus.parcels_sent)
+    watch("talktime_bus_parcels_received", "From other nodes.", lambda: bus.parcels_received)
+    watch("talktime_bus_parcels_dropped", "Given up unsent.", lambda: bus.parcels_dropped)
+    watch("talktime_bus_gaps", "Times that parcels may have been lost.", lambda: bus.gaps)

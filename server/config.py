@@ -6,7 +6,7 @@ separated by commas. Messages name the setting and the rule, never the value.
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.config_rules import PLAIN_NAMES, PREFIX, production_faults, relations, setting_name
+from server.push_settings import WEBPUSH_HOSTS
 from server.secrets import development_secrets
 from server.sms_settings import region_code
 from signalling.limits import CallLimits, SocketLimits
@@ -67,6 +68,9 @@ def _blank_is_none(value: object) -> object:
 WEB_URL = r"^(https?://[^\s/]\S*)?$"
 VERSION = r"^(\d{1,6}(\.\d{1,6}){0,3})?$"
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
+File = Annotated[Path | None, BeforeValidator(_blank_is_none)]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+Hosts = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
 StunUrl = Annotated[str, Field(pattern=r"^stuns?:[^\s,]+$")]
 TurnUrl = Annotated[str, Field(pattern=r"^turns?:[^\s,]+$")]
@@ -75,6 +79,8 @@ Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
 StunUrls = Annotated[tuple[StunUrl, ...], NoDecode, BeforeValidator(_split)]
 Region = Annotated[str | None, BeforeValidator(region_code)]
 Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_split)]
+HostPort = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[1-9]\d{0,4}$")]
+HostPorts = Annotated[tuple[HostPort, ...], NoDecode, BeforeValidator(_split)]
 TurnUrls = Annotated[tuple[TurnUrl, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -91,6 +97,13 @@ class Config(BaseSettings):
     node_name: str = Field("main", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     host: str = Field("127.0.0.1", min_length=1)
     port: int = _number(8080, 0, 65_535)
+    # Share the port with other processes of this host (SO_REUSEPORT).
+    reuse_port: bool = False
+    # A second port, for this host only, on which this very process answers; 0: none.
+    own_port: int = _number(0, 0, 65_535)
+    # Told by whoever starts this process: the pipe to say on that it listens; no box at the start.
+    ready_fd: int = _number(-1, -1, 1_000_000)
+    quiet: bool = False
     public_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
     cors_origins: Origins = ()
     # Networks of proxies whose X-Forwarded-For is believed.
@@ -109,9 +122,12 @@ class Config(BaseSettings):
     # TLS to a database on another host may be left out inside a private network, said so here.
     database_private_network: bool = False
     db_pool_max: int = _number(20, 4, 500)
+    # Not set: this process is the only node of its database.
     redis_url: Secret = Field(None, validation_alias="REDIS_URL")
+    # Keeps several deployments on one Redis apart.
+    redis_prefix: str = Field("", pattern=r"^[A-Za-z0-9_:-]{0,32}$")
     lease_ms: int = _number(15_000, 1_000, 300_000)
-    beat_ms: int = _number(1_000, 50, 10_000)
+    beat_ms: int = _number(1_000, 50, 1_000)
 
     jwt_secret: Secret = None
     access_ttl_s: int = _number(900, 10, 900)
@@ -144,6 +160,20 @@ class Config(BaseSettings):
     twilio_auth_token: Secret = None
     # A number of the account's, or one of its messaging services.
     twilio_sender: str = Field("", pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-f]{32})?$")
+
+    # What wakes sleeping phones: each kind is on when its settings are there.
+    push_webhook_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+    push_webhook_secret: Secret = None
+    fcm_credentials_file: File = None
+    apns_key_file: File = None
+    apns_key_id: str = Field("", pattern=r"^([A-Z0-9]{10})?$")
+    apns_team_id: str = Field("", pattern=r"^([A-Z0-9]{10})?$")
+    apns_bundle_id: str = Field("", pattern=r"^[A-Za-z0-9.-]{0,155}$")
+    apns_sandbox: bool = False  # For builds of development.
+    webpush_vapid_private_key: Secret = None
+    webpush_contact: str = Field("", pattern=r"^((mailto:|https://)[^\s<>]+)?$")
+    # Push services that endpoints may belong to, with all hosts below them.
+    webpush_hosts: Hosts = WEBPUSH_HOSTS
 
     # Lets Prometheus in from other hosts; without it /metrics answers this host alone.
     metrics_token: Secret = None
@@ -226,6 +256,9 @@ class Config(BaseSettings):
     turn_urls: TurnUrls = ()
     turn_secret: Secret = None
     turn_ttl_s: int = _number(600, 60, 3_600)
+    # The consoles of the TURN servers, spoken to in plain text: in a private network only.
+    turn_console: HostPorts = ()
+    turn_console_password: Secret = None
 
     @classmethod
     def load(cls, *, dev: bool = False, **given: Any) -> Self:
@@ -327,6 +360,11 @@ class Config(BaseSettings):
     def _shared_with(self, kind: type[msgspec.Struct]) -> dict[str, Any]:
         names = set(kind.__struct_fields__) & set(type(self).model_fields)
         return {name: getattr(self, name) for name in names}
+
+
+def child_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with these settings instead of its own."""
+    return {**os.environ, **given}
 
 
 def _field_of(location: tuple[int | str, ...]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from server.gateway_settings import gateway_faults, production_gateway_faults
+from server.push_settings import push_faults, push_production_faults
 from server.secrets import weaknesses
 from server.sms_settings import sms_faults, sms_production_faults
 
@@ -25,10 +26,12 @@ SECRETS = (
     "jwt_secret",
     "sandbox_webhook_secret",
     "turn_secret",
+    "turn_console_password",
     "metrics_token",
     "media_hook_secret",
     "otp_secret",
     "sms_http_secret",
+    "push_webhook_secret",
 )
 # The embedded server has 100 connections; the queue, migrations and tools need a few of them.
 EMBEDDED_POOL_MAX = 80
@@ -61,6 +64,11 @@ def relations(config: Config) -> Iterable[Fault]:
         yield "buffered_bytes_max", f"must be at least {setting_name('sdp_bytes_max')}"
     if bool(config.turn_urls) != bool(config.turn_secret):
         yield "turn_urls", f"and {setting_name('turn_secret')} belong together: set both or none"
+    if bool(config.turn_console) != bool(config.turn_console_password):
+        other = setting_name("turn_console_password")
+        yield "turn_console", f"and {other} belong together: set both or none"
+    if config.turn_console and not config.turn_urls:
+        yield "turn_console", f"needs {setting_name('turn_urls')}"
     s3 = (config.objects_url, config.objects_access_key, config.objects_secret_key)
     if any(s3) != all(s3) or (config.objects_endpoint and not config.objects_url):
         names = [setting_name(f"objects_{each}_key") for each in ("access", "secret")]
@@ -68,6 +76,7 @@ def relations(config: Config) -> Iterable[Fault]:
     if config.relay_only and not config.turn_urls:
         yield "relay_only", f"needs {setting_name('turn_urls')}"
     yield from sms_faults(config)
+    yield from push_faults(config)
     if config.sentry_dsn is not None:
         if not re.fullmatch(r"https?://\w+@[^/\s?#]+/\d+", config.secret("sentry_dsn")):
             yield "sentry_dsn", "must look like https://key@host/1"
@@ -106,6 +115,7 @@ def production_faults(config: Config) -> list[Fault]:
     if not config.public_url.startswith("https://"):
         found.append(("public_url", "must be set, and begin with https://"))
     found += sms_production_faults(config)
+    found += push_production_faults(config)
     if config.database_url is not None:
         found += _remote_faults(config)
     return found

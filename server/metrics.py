@@ -44,11 +44,21 @@ class Metrics:
         self._adopted = self._count(
             "calls_adopted", "Calls taken over from other nodes, or earlier lives.", "how"
         )
+        self._fenced = self._count("nodes_fenced", "Other nodes that this one found dead.")
         self.call_ring = self._seconds(
             "call_ring", "From a request to the first ring.", CALL_SECONDS
         )
         self.call_setup = self._seconds(
             "call_setup", "From a request to both legs' media.", CALL_SECONDS
+        )
+        self.media_legs = self._count(
+            "media_legs", "Legs that had media, or had it again.", "route"
+        )
+        self.media_setup = self._seconds(
+            "media_setup", "From a leg's offer or answer to its media.", CALL_SECONDS, "route"
+        )
+        self._turn_sessions = self._count(
+            "turn_sessions_ended", "Sessions of ended calls that the TURN server was told to end."
         )
         self.ticks = self._count("meter_ticks", "Billed slices of calls that were posted and told.")
         self.drift = self._seconds(
@@ -76,6 +86,7 @@ class Metrics:
         self.outbox_waiting = self._gauge("outbox_waiting", "Notices that are not told yet.")
 
         self._codes = self._count("otp_sent", "One-time codes.", "outcome")
+        self._pushes = self._count("pushes", "Pushes to sleeping phones.", "adapter", "outcome")
         self._webhooks = self._count("webhooks", "News from gateways.", "gateway", "outcome")
         self._payments = self._count("payments_completed", "Payments that came in.", "gateway")
 
@@ -92,8 +103,14 @@ class Metrics:
     def call_adopted(self, how: str) -> None:
         self._adopted.labels(how).inc()
 
+    def nodes_fenced(self, count: int) -> None:
+        self._fenced.inc(count)
+
     def code_sent(self, outcome: str) -> None:
         self._codes.labels(outcome).inc()
+
+    def push_went(self, adapter: str, outcome: str) -> None:
+        self._pushes.labels(adapter, outcome).inc()
 
     def slice_written(self, seconds: float, works: int) -> None:
         """A transaction without work was a heartbeat."""
@@ -106,6 +123,9 @@ class Metrics:
             self._webhooks.labels(gateway, outcome).inc()
         if outcome == "completed":
             self._payments.labels(gateway).inc()
+
+    def relays_ended(self, count: int) -> None:
+        self._turn_sessions.inc(count)
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A gauge whose value is asked for when Prometheus comes."""

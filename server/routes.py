@@ -24,12 +24,14 @@ from rest.auth.tokens import TokenKeys
 from rest.calls.history_routes import HistoryRoutes
 from rest.calls.refund_routes import RefundRoutes as CallRefundRoutes
 from rest.calls.routes import CallRoutes
+from rest.devices.routes import DeviceRoutes
 from rest.http.idempotency import Idempotency
 from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
 from rest.operators.routes import OperatorRoutes
+from rest.operators.webhook_routes import WebhookRoutes
 from rest.payments.gateways.port import Gateway
 from rest.payments.gateways.sandbox import SandboxGateway
 from rest.payments.gateways.sandbox_pages import SandboxPages
@@ -53,10 +55,12 @@ from server.documents import Documents
 from server.health import HealthRoutes
 from server.makers import avatar_settings
 from server.metrics import Metrics
+from server.push_settings import push_terms
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.routed import RoutedActions
 from signalling.events import Event
+from signalling.nodes.bus import Bus
 from storage.combiner import Combiner
 from storage.objects import Objects
 from storage.pool import Pool
@@ -65,6 +69,7 @@ from storage.selling import Sellers
 TAGS = {
     "auth": "Sign-up, log-in, one-time codes, tokens and sessions.",
     "calls": "Calls by request, with the engine of the socket; history and receipts.",
+    "devices": "Which of one's devices can be woken for a call.",
     "media hooks": "What an operator's media server tells of calls.",
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
@@ -75,6 +80,7 @@ TAGS = {
     "settings": "What one wants to be told of, and what the app must know.",
     "user": "One's own profile, others' public one, and the block list.",
     "wallet": "Balances, entries, purchases, usage, earnings and payouts.",
+    "webhooks": "For operators: servers of theirs that are told of calls.",
 }
 
 
@@ -103,6 +109,8 @@ class Parts:
     session_ended: Callable[[UUID], None]
     tell: Callable[[UUID, Event], None]
     draining: Callable[[], bool]
+    bus: Bus
+    webhooks_changed: Callable[[], None]
 
 
 def all_routes(parts: Parts) -> list[Route]:
@@ -150,6 +158,7 @@ def all_routes(parts: Parts) -> list[Route]:
             pool, parts.objects, Pictures(), clock=clock, settings=avatar_settings(config)
         ).table(),
         *BlockRoutes(pool).table(),
+        *DeviceRoutes(pool, push_terms(config)).table(),
         *ProviderRoutes(pool, shown, present=parts.present).table(),
         *OwnProfileRoutes(
             pool,
@@ -209,6 +218,7 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *(media if hook_secret else []),
         *OperatorRoutes(pool).table(),
+        *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
         *HealthRoutes(
             pool,
             version=parts.version,
@@ -216,6 +226,7 @@ def all_routes(parts: Parts) -> list[Route]:
             waiting=lambda: parts.combiner.waiting,
             healthy=lambda: parts.combiner.healthy,
             draining=parts.draining,
+            bus=parts.bus,
         ).table(),
     ]
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -65,16 +66,27 @@ async def serve(config: Config, dsn: str) -> None:
     app = await server.start()
     runner = Runner(app, keep_alive_s=KEEP_ALIVE_S, shutdown_s=SHUTDOWN_S)
     await runner.setup()
-    site = web.TCPSite(runner, config.host, config.port, backlog=4_096)
+    site = web.TCPSite(
+        runner,
+        config.host,
+        config.port,
+        backlog=4_096,
+        reuse_port=True if config.reuse_port else None,
+    )
     try:
         await listen(site, config)
+        if config.own_port:
+            await listen(web.TCPSite(runner, "127.0.0.1", config.own_port), config)
         host, port = runner.addresses[0][:2]
         if not server.base_url:
             shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
             server.base_url = f"http://{shown}:{port}"
-        print(start_box(server), flush=True)
+        if not config.quiet:
+            print(start_box(server), flush=True)
+        tell_ready(config)
         await stop.wait()
-        print("\ndraining: calls end and are settled, devices are told to come back", flush=True)
+        if not config.quiet:
+            print("\ndraining: calls are handed over, devices are told to come back", flush=True)
         await server.drain()
     finally:
         await runner.cleanup()
@@ -86,7 +98,15 @@ async def listen(site: web.TCPSite, config: Config) -> None:
         await site.start()
     except OSError as error:
         why = error.strerror or str(error)
-        raise CannotListen(f"cannot listen on {config.host}:{config.port}: {why}") from error
+        raise CannotListen(f"cannot listen on {site.name}: {why}") from error
+
+
+def tell_ready(config: Config) -> None:
+    """Tell whoever started this process that it takes connections."""
+    if config.ready_fd >= 0:
+        with contextlib.suppress(OSError):
+            os.write(config.ready_fd, b"1")
+            os.close(config.ready_fd)
 
 
 def run(config: Config) -> None:

@@ -119,8 +119,10 @@ class Signal(Command, frozen=True):
 
 
 class MediaConnected(Command, frozen=True):
+    """`ms` is how long it took from this leg's offer or answer; 0 if the app does not say."""
+
     gen: Generation = 1
-    relay: bool = False
+    relay: bool | None = None
     ms: Count = 0
 
 
@@ -137,7 +139,7 @@ class MediaStats(Command, frozen=True, kw_only=True):
     jitter_ms: Annotated[float, Meta(ge=0, le=600_000)] = 0
     in_bytes: Count
     out_bytes: Count = 0
-    relay: bool = False
+    relay: bool | None = None
 
 
 class MediaState(Command, frozen=True):

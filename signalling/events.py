@@ -132,6 +132,9 @@ class RecentCall(Shape, frozen=True):
 
 
 class Welcome(Event, frozen=True):
+    """The truth at this moment. `replayTo`: events up to this `seq` were sent before, and follow
+    again; only of a session that was resumed."""
+
     TYPE: ClassVar[str] = "welcome"
     session: str
     secret: str
@@ -147,6 +150,7 @@ class Welcome(Event, frozen=True):
     limits: WelcomeLimits
     call: Snapshot | UnsetType
     recent: list[RecentCall]
+    replay_to: int | UnsetType = UNSET
 
 
 class CallIncoming(Event, frozen=True):

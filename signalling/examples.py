@@ -187,6 +187,9 @@ def _first(kind: Any) -> Any:
 
 
 def _item(kind: Any) -> Any:
+    # A list that may be left out is a union, but is told as a list.
+    if type(UNSET) in get_args(_plain(kind)):
+        kind = _first(kind)
     return get_args(_plain(kind))[0]
 
 

@@ -19,6 +19,10 @@ class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
     errors_window_ms: int = 10_000
     answers_max: int = 256
     answers_kept_ms: int = 600_000
+    resume_ms: int = 60_000
+    replay_events_max: int = 256
+    replay_bytes_max: int = 262_144
+    replay_all_bytes_max: int = 268_435_456  # of all devices of a node together
     devices_per_user_max: int = 5
     sockets_per_address_max: int = 50
     watches_max: int = 200

@@ -49,7 +49,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Ground:
     """What a node stands on. `proved_ms` is when its epoch was last proved to hold; `closed` is
-    told of calls that are over, `adopted` of those taken over, `session_ended` of log-ins that were
+    told of calls that are over, `adopted` of those taken over, `fenced` of nodes
+    that were found dead, `session_ended` of log-ins that were
     revoked on another node."""
 
     pool: Pool
@@ -70,6 +71,7 @@ class Ground:
     proved_ms: Callable[[], int] | None = None
     closed: Callable[[Host], None] = lambda _host: None
     adopted: Callable[[str], None] = lambda _how: None
+    fenced: Callable[[int], None] = lambda _nodes: None
     session_ended: Callable[[UUID], None] = lambda _session_id: None
 
 
@@ -98,6 +100,7 @@ class LiveNode:
             presence=ground.presence,
             hub=self.hub,
             registry=self.registry,
+            claims=ground.claims,
             clock=clock,
         )
         self.performer = CallPerformer(
@@ -122,6 +125,7 @@ class LiveNode:
             clock=clock,
             later=ground.later,
             adopted=ground.adopted,
+            fenced=ground.fenced,
         )
         self.finder = Finder(
             claims=ground.claims,
@@ -210,6 +214,7 @@ class LiveNode:
                 actions=self.actions,
                 board=self.board,
                 visits=self.visits,
+                circle=self.circle,
                 turn=ground.turn,
                 clock=clock,
             )

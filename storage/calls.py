@@ -180,6 +180,14 @@ async def live_call(conn: Connection, user_id: UUID) -> CallRow | None:
     return None if row is None else call_of(row)
 
 
+async def live_among(conn: Connection, call_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the calls that have not ended. One that is not known has ended."""
+    rows = await conn.fetch(
+        "select id from call where id = any($1::uuid[]) and state <> 'ended'", call_ids
+    )
+    return {row[0] for row in rows}
+
+
 async def recent_calls(conn: Connection, user_id: UUID, since_ms: int) -> list[CallRow]:
     """This user's calls that ended at or after `since_ms`, newest first, at most 10."""
     rows = await conn.fetch(RECENT, user_id, since_ms, RECENT_MAX, CALL_MAX_MS)

@@ -30,6 +30,7 @@ ERASE = (
     "delete from provider_hours where user_id = $1",
     "delete from otp where user_id = $1",
     "delete from block where user_id = $1 or blocked_id = $1",
+    "delete from push_device where user_id = $1",
     "delete from refresh_token t using session s where s.id = t.session_id and s.user_id = $1",
     "update provider set display_name = 'Deleted user', introduction = null, genres = '{}', "
     "tags = '{}', availability = 'offline', status_message = null, status_updated_at = now() "

@@ -14,9 +14,10 @@ from storage.pool import Connection
 
 
 class EndedCall(msgspec.Struct, frozen=True):
-    """What there is to tell of a call; amounts are minor units.
+    """What there is to tell of a call; amounts are minor units, `_ms` moments Unix milliseconds.
 
     `rang`: the callee's devices were told of it, or would have been had there been one.
+    `rev` is its last revision: 0 when that is unknown, as it never rang or its server was killed.
     """
 
     call_id: UUID
@@ -32,6 +33,14 @@ class EndedCall(msgspec.Struct, frozen=True):
     talk_ms: int
     charged_minor: int
     earned_minor: int
+    rev: int
+    kind: str
+    currency: str
+    units: int
+    created_ms: int
+    accepted_ms: int | None
+    connected_ms: int | None
+    ended_ms: int
 
 
 # Only a call that could ring was given a meter.
@@ -39,12 +48,17 @@ TAKE = """
 with taken as (
     delete from ended_call
      where ctid = any (array(select ctid from ended_call limit $1 for update skip locked))
- returning call_id
+ returning call_id, rev
 )
 select c.id, caller.id, caller.name, callee.id, callee.name, c.reason, c.ended_by,
        exists (select from meter m where m.call_id = c.id),
        c.accepted_at is not null, c.connected_at is not null,
-       c.talk_ms, c.charged_minor, c.earned_minor
+       c.talk_ms, c.charged_minor, c.earned_minor,
+       coalesce(t.rev, 0), c.kind, coalesce(c.tariff ->> 'currency', ''), c.units,
+       (extract(epoch from c.created_at) * 1000)::bigint,
+       (extract(epoch from c.accepted_at) * 1000)::bigint,
+       (extract(epoch from c.connected_at) * 1000)::bigint,
+       (extract(epoch from c.ended_at) * 1000)::bigint
   from taken t
   join call c on c.id = t.call_id
   join users caller on caller.id = c.caller_id

@@ -6,6 +6,7 @@ tried, is `server/jobs.py`'s business.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import cast
@@ -23,6 +24,7 @@ from storage.pool import Connection, Record
 PAYLOAD_BYTES_MAX = 65_536
 NAMES_MAX = 200
 RETRIES_MAX = 1_000
+ENQUEUED_AT_ONCE = 1_000
 
 
 def queries_on(conn: Connection) -> Queries:
@@ -67,6 +69,19 @@ async def enqueue(
         on_conflict="skip",
     )
     return made[0] is not None
+
+
+async def enqueue_all(conn: Connection, name: str, payloads: Sequence[dict[str, object]]) -> None:
+    """Promise a job for each payload in the caller's transaction, in their order.
+
+    Raises:
+        ValueError: a payload is over 64 KiB.
+    """
+    for start in range(0, len(payloads), ENQUEUED_AT_ONCE):
+        raw = [orjson.dumps(each) for each in payloads[start : start + ENQUEUED_AT_ONCE]]
+        if any(len(each) > PAYLOAD_BYTES_MAX for each in raw):
+            raise ValueError(f"a job carries at most {PAYLOAD_BYTES_MAX} bytes")
+        await queries_on(conn).enqueue([name] * len(raw), list(raw), [0] * len(raw))
 
 
 # -- what operators see and do

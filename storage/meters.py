@@ -208,9 +208,10 @@ with work as (
       from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
                   $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
                   $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                  $18::text[]) with ordinality
+                  $18::text[], $19::bigint[]) with ordinality
            as w(call_id, payer, bonus, payee, platform, target, earned, billable_ms, talk_ms, units,
-                reason, ended_by, ended_ms, ringing_ms, accepted_ms, connected_ms, callee_device, n)
+                reason, ended_by, ended_ms, ringing_ms, accepted_ms, connected_ms, callee_device,
+                rev, n)
       left join meter m on m.call_id = w.call_id
       left join call c on c.id = w.call_id
       left join account a on a.id = w.payer
@@ -262,7 +263,7 @@ freed as (
      where s.user_id = u.user_id and s.call_id = p.call_id
 ),
 queued as (
-    insert into ended_call (call_id) select call_id from plan
+    insert into ended_call (call_id, rev) select call_id, rev from plan
 ),
 {POST}
 select p.n is not null as first, coalesce(p.new_charged, w.old_charged, 0) as charged,

@@ -98,6 +98,10 @@ LOCK_SPACE = 0x544E4F44
 
 FENCE = "update node set fenced = true where name = $1 and epoch < $2 and not fenced"
 
+LEAVE = """
+update node set fenced = true, left_at = clock_timestamp() where epoch = $1 and not fenced
+"""
+
 # A name that nobody holds: the process is gone, or has lost its connection and comes back soon.
 DEAD = """
 select n.epoch, n.name, n.beat_at < clock_timestamp() - $2 * interval '1 ms'
@@ -229,7 +233,7 @@ async def claim_node(conn: Connection, name: str, beat_ms: int, currency: str = 
 
 async def leave(conn: Connection, epoch: int) -> None:
     """This life is over, in an orderly way; calls that it still owns are anybody's."""
-    await conn.execute("update node set fenced = true where epoch = $1", epoch)
+    await conn.execute(LEAVE, epoch)
 
 
 async def fence_dead(conn: Connection, epoch: int, *, lease_ms: int, lost_ms: int) -> list[int]:
@@ -251,6 +255,14 @@ async def fence_dead(conn: Connection, epoch: int, *, lease_ms: int, lost_ms: in
             if await conn.fetchval(FENCE_STILL_DEAD, other, age_ms) is not None:
                 dead.append(other)
     return dead
+
+
+async def is_dead(conn: Connection, epoch: int) -> bool:
+    """Whether this life of a node was found dead; one that ended in order was not."""
+    dead: bool | None = await conn.fetchval(
+        "select fenced and left_at is null from node where epoch = $1", epoch
+    )
+    return dead is not False
 
 
 async def orphaned(conn: Connection, epoch: int, *, handed_ms: int = 0) -> list[UUID]:

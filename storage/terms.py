@@ -52,7 +52,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     request id), or else any call with the wished id.
     `unanswered` counts the caller's calls to this callee in the last 10 minutes that nobody came
     to talk in, the oldest at `unanswered_since_ms`; `calls_last_hour` all calls the caller
-    requested, up to the ask's `calls_max`.
+    requested, up to the ask's `calls_max`. `wakeable`: a device of the callee's is registered for
+    pushes.
     """
 
     caller: Person
@@ -68,6 +69,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int
     unanswered_since_ms: int | None
     calls_last_hour: int
+    wakeable: bool = False
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -114,7 +116,8 @@ select q.n, caller.name, caller.avatar_url, caller.status,
                   and c.created_at
                       > 'epoch'::timestamptz + (q.now_ms - 3600000) * interval '1 ms'
                 order by c.created_at desc limit q.calls_max) counted),
-       bonus.id
+       bonus.id,
+       exists (select from push_device d where d.user_id = callee.id)
   from (select unnest($1::int[]) as n, unnest($2::uuid[]) as caller_id,
                unnest($3::uuid[]) as callee_id, unnest($4::text[]) as callee_phone,
                unnest($5::text[]) as kind, unnest($6::text[]) as device,
@@ -183,6 +186,7 @@ def _terms(ask: Ask, row: Record) -> Terms:
         unanswered=row[22],
         unanswered_since_ms=row[23],
         calls_last_hour=row[24],
+        wakeable=row[26],
     )
 
 

@@ -101,6 +101,7 @@ class Charge(Work, frozen=True, gc=False, kw_only=True):
 class Settle(Work, frozen=True, gc=False, kw_only=True):
     """Close the books: post up to the target out of the hold, free the rest, end the call row.
 
+    `rev` is the call's last revision, None when nobody knows it.
     Answer: Settled; the first settlement of a call stands, later ones are told its figures.
     """
 
@@ -120,6 +121,7 @@ class Settle(Work, frozen=True, gc=False, kw_only=True):
     accepted_ms: int | None = None
     connected_ms: int | None = None
     callee_device: str | None = None
+    rev: int | None = None
 
 
 class HandOver(Work, frozen=True, gc=False, kw_only=True):

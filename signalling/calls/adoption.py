@@ -18,7 +18,7 @@ from signalling.calls.registry import Registry
 from signalling.codes import Party
 from signalling.core import inputs, revival
 from signalling.core.effects import Effect
-from signalling.core.model import Call
+from signalling.core.model import Call, leg_of
 from signalling.limits import CallLimits
 from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import NOWHERE, Fanout
@@ -34,7 +34,7 @@ TAKEN_S = 5.0
 
 
 class Adopter:
-    """`adopted(how)` is told of each call: handed, revived or settled.
+    """`adopted(how)` is told of each call: handed, revived or settled; `fenced` of dead nodes.
 
     What is adopted is in the registry when `take` returns, or is being settled.
     """
@@ -54,20 +54,23 @@ class Adopter:
         clock: Callable[[], int],
         later: Later,
         adopted: Callable[[str], None] = lambda _how: None,
+        fenced: Callable[[int], None] = lambda _nodes: None,
     ) -> None:
         self._claims = claims
         self._registry = registry
         self._guests = guests
         self._circle = circle
         self._fanout = fanout
+        self._bus = exchange.bus
         self._books = books
         self._performer = performer
         self._limits = limits
         self._clock = clock
         self._later = later
         self._adopted = adopted
+        self._fenced = fenced
         self._open = True
-        self._fencing: asyncio.Task[int] | None = None
+        self._fencing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(Handed, self._handed)
 
@@ -90,8 +93,14 @@ class Adopter:
     async def fence_dead(self) -> None:
         """One look at a time serves all who ask."""
         if self._fencing is None or self._fencing.done():
-            self._fencing = asyncio.create_task(self._claims.fence_dead(), name="fencing")
+            self._fencing = asyncio.create_task(self._fence_dead(), name="fencing")
         await asyncio.shield(self._fencing)
+
+    async def _fence_dead(self) -> None:
+        count = await self._claims.fence_dead()
+        if count:
+            log.warning("dead nodes were fenced", extra={"nodes": count})
+            self._fenced(count)
 
     async def take(self, call_ids: Sequence[UUID]) -> None:
         """Go on with those of these calls that nobody runs.
@@ -148,15 +157,15 @@ class Adopter:
             return NOWHERE, NOWHERE  # Their devices ask after the call when they connect.
 
     def _begin(self, orphan: Orphan, caller: frozenset[str], callee: frozenset[str]) -> None:
-        call = self._left(orphan)
-        if call is not None:
-            self._host(orphan, call, [], caller, callee, fresh=False)
-            self._adopted("handed")
-            return
         if orphan.silent_ms > self._limits.grace_ms:
             # Nobody can have waited for so long.
             self._settle(orphan)
             self._adopted("settled")
+            return
+        call = self._left(orphan)
+        if call is not None:
+            self._host(orphan, call, [], caller, callee, fresh=False)
+            self._adopted("handed")
             return
         call, effects = revival.revive(
             orphan.call_id, remains_of(orphan), self._limits, self._clock()
@@ -202,16 +211,28 @@ class Adopter:
         self._registry.add(host)
         self._guests.forget(host.id)
         self._circle.opened(host, caller, callee, fresh=fresh)
-        for user_id, leg in zip(host.users(), (call.caller, call.callee), strict=True):
-            if leg.device is not None and self._fanout.has_device(user_id, leg.device):
-                party = Party.CALLER if leg is call.caller else Party.CALLEE
-                self._fanout.mark(user_id, leg.device, in_call=True)
-                if not fresh:
-                    feed_quietly(host, inputs.SocketBack(party, leg.device))
         host.go_on(effects)
+        for party in Party:
+            self._find_leg(host, party, orphan, fresh=fresh)
         if not fresh:
             # Money that came while the call was on its way has told nobody.
             feed_quietly(host, inputs.Funded())
+
+    def _find_leg(self, host: Host, party: Party, orphan: Orphan, *, fresh: bool) -> None:
+        """What is known of a leg's socket at the beginning; fresh legs say it themselves."""
+        user_id, device = host.user(party), leg_of(host.call, party).device
+        if device is None:
+            return
+        if self._fanout.has_device(user_id, device):
+            self._fanout.mark(user_id, device, in_call=True)
+            if not fresh:
+                feed_quietly(host, inputs.SocketBack(party, device))
+        elif not fresh and not self._is_there(orphan.epoch):
+            # Who left the call is gone, and its sockets with it.
+            feed_quietly(host, inputs.SocketMoving(party, device))
+
+    def _is_there(self, epoch: int) -> bool:
+        return any(peer.endswith(f".{epoch}") for peer in self._bus.peers())
 
 
 def about(orphan: Orphan) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 from uuid import UUID
 
+from signalling.calls.claims import Claims
 from signalling.calls.host import Host
 from signalling.calls.registry import Registry
 from signalling.codes import Close, Party, Refused, State
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 
 # Who connects while a call is being opened may be in neither the first look nor the books yet.
 LOOKS_S = (0.3, 1.0)
+# A node that cannot be reached is asked after for so long: the others fence it when it is dead.
+DEAD_LOOK_S = 0.5
+DEAD_LOOKS = 60
 
 
 class Circle:
@@ -36,6 +41,7 @@ class Circle:
         presence: Presence,
         hub: Hub,
         registry: Registry,
+        claims: Claims,
         clock: Callable[[], int],
     ) -> None:
         self._exchange = exchange
@@ -43,9 +49,10 @@ class Circle:
         self._presence = presence
         self._hub = hub
         self._registry = registry
+        self._claims = claims
         self._clock = clock
-        # By call, the devices that have spoken from other nodes: (user, device) -> node.
-        self._places: dict[UUID, dict[tuple[UUID, str], str]] = {}
+        # Devices on other nodes, of users in calls of this one: user -> device -> node.
+        self._places: dict[UUID, dict[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(left=self.left, gap=self.gap)
@@ -85,9 +92,7 @@ class Circle:
         if fresh:
             self._ask_anew(host)
         if host.call.state in BEFORE_ANSWER:
-            task = asyncio.create_task(self._look_again(host))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._look_again(host))
 
     def taken(self, node: str, call_ids: Iterable[UUID]) -> None:
         """Those of these calls that run here are ours: for the node that has handed them over, and
@@ -102,9 +107,17 @@ class Circle:
 
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
-        self._places.setdefault(host.id, {})[user_id, device] = node
+        self._places.setdefault(user_id, {})[device] = node
         if self._fanout.seen(user_id, node):
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+
+    def is_elsewhere(self, user_id: UUID, device: str) -> bool:
+        """Whether this leg of a call of ours has its socket on another node."""
+        return device in self._places.get(user_id, ())
+
+    def is_here(self, user_id: UUID, device: str) -> None:
+        """The device has a socket on this node."""
+        self._places.get(user_id, {}).pop(device, None)
 
     def closed(self, host: Host) -> None:
         """The call is over and its books are closed."""
@@ -127,22 +140,55 @@ class Circle:
         """The call is over for this node."""
         for user_id in host.users():
             self._fanout.unfollow(user_id, host.id)
-        self._places.pop(host.id, None)
+            if self._registry.of_user(user_id) is None:
+                self._places.pop(user_id, None)
 
     def left(self, node: str) -> None:
-        """A node is gone, and the sockets that it had."""
+        """A node has gone, or cannot be reached: whether media flows is for the evidence to say.
+        If it is dead, so are the sockets that it had."""
+        self._missing(node, inputs.SocketMoving)
+        self._start(self._watch_missing(node))
+
+    async def _watch_missing(self, node: str) -> None:
+        for _ in range(DEAD_LOOKS):
+            await asyncio.sleep(DEAD_LOOK_S)
+            if node in self._exchange.bus.peers():
+                return  # It is back, and says of itself what is so.
+            try:
+                dead = await self._claims.is_dead(node)
+            except Unavailable:
+                continue
+            if dead:
+                self._missing(node, inputs.SocketLost)
+                for devices in self._places.values():
+                    for device in [one for one, at in devices.items() if at == node]:
+                        del devices[device]
+                self._fanout.gone(node)
+                return
+
+    def _missing(
+        self, node: str, news: type[inputs.SocketLost] | type[inputs.SocketMoving]
+    ) -> None:
         for host in self._registry.hosts():
-            places = self._places.get(host.id, {})
-            for user_id, device in [one for one, place in places.items() if place == node]:
-                del places[user_id, device]
-                feed_quietly(host, inputs.SocketLost(host.party(user_id), device))
-        self._fanout.gone(node)
+            for party in Party:
+                leg = leg_of(host.call, party)
+                user_id, device = leg.profile.user_id, leg.device
+                if device is not None and self._place(user_id, device) == node:
+                    feed_quietly(host, news(party, device))
+
+    def _place(self, user_id: UUID, device: str) -> str | None:
+        return self._places.get(user_id, {}).get(device)
 
     def gap(self) -> None:
         """What was sent may not have come: the devices of other nodes must ask anew."""
         for host in self._registry.hosts():
             for node in self._nodes(host):
                 self._exchange.send(node, Missed(host.id))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -170,8 +216,7 @@ class Circle:
             self.heard(host, given.user_id, given.device, node)
             feed_quietly(host, inputs.SocketBack(party, given.device))
             return
-        places = self._places.get(host.id, {})
-        if places.get((given.user_id, given.device), node) != node:
+        if self._place(given.user_id, given.device) not in (None, node):
             return  # It has come back on another node meanwhile.
         leg = leg_of(host.call, party)
         if leg.device != given.device:

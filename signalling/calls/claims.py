@@ -9,9 +9,9 @@ from storage.nodes import Orphan, Standing
 from storage.pool import Pool, within
 
 READ_S = 3.0
-# A node is dead when it has not beaten for so long,
 LEASE_MS = 15_000
-# or for so long while nobody holds its name: then its process has ended.
+# A node is dead when it has not beaten for its lease, or for so long while nobody holds its name:
+# then its process has ended.
 LOST_MS = 2_000
 # Only who has beaten without a gap all the while may judge others by their silence.
 STEADY_MS = 5_000
@@ -40,6 +40,10 @@ class Claims(Protocol):
         """Take the calls from nodes that are dead; how many nodes there were."""
         ...
 
+    async def is_dead(self, address: str) -> bool:
+        """Whether this life of a node was found dead; one that ended in order was not."""
+        ...
+
     async def orphaned(self) -> list[UUID]:
         """Live calls that nobody runs."""
         ...
@@ -57,10 +61,13 @@ class Steady(Protocol):
 class PgClaims:
     """`proof` says for how long this node has beaten without a gap."""
 
-    def __init__(self, pool: Pool, claim: nodes.NodeClaim, proof: Steady) -> None:
+    def __init__(
+        self, pool: Pool, claim: nodes.NodeClaim, proof: Steady, *, lease_ms: int = LEASE_MS
+    ) -> None:
         self._pool = pool
         self._epoch = claim.epoch
         self._proof = proof
+        self._lease_ms = lease_ms
         self.address = claim.address
 
     async def of_call(self, call_id: UUID) -> Standing | None:
@@ -73,6 +80,9 @@ class PgClaims:
         if self._proof.steady_ms < STEADY_MS:
             return 0
         return await within(READ_S, self._fence_dead())
+
+    async def is_dead(self, address: str) -> bool:
+        return await within(READ_S, self._is_dead(int(address.rpartition(".")[2])))
 
     async def orphaned(self) -> list[UUID]:
         return await within(READ_S, self._orphaned())
@@ -89,10 +99,15 @@ class PgClaims:
             return await nodes.standing_of_user(conn, user_id)
 
     async def _fence_dead(self) -> int:
-        lease_ms = LEASE_MS if self._proof.steady_ms >= LEASE_MS else NEVER_MS
+        steady = self._proof.steady_ms >= self._lease_ms
+        lease_ms = self._lease_ms if steady else NEVER_MS
         async with self._pool.acquire() as conn:
             dead = await nodes.fence_dead(conn, self._epoch, lease_ms=lease_ms, lost_ms=LOST_MS)
         return len(dead)
+
+    async def _is_dead(self, epoch: int) -> bool:
+        async with self._pool.acquire() as conn:
+            return await nodes.is_dead(conn, epoch)
 
     async def _orphaned(self) -> list[UUID]:
         async with self._pool.acquire() as conn:

@@ -17,7 +17,7 @@ from signalling.calls.watcher import Watcher
 from signalling.codes import By, Code, Party, Refused, State
 from signalling.core.call import deadline, step
 from signalling.core.effects import Effect
-from signalling.core.inputs import Input, Stopped, TimerFired
+from signalling.core.inputs import Input, MediaConnected, Stopped, TimerFired
 from signalling.core.model import Call, leg_of
 from signalling.events import Final
 
@@ -192,6 +192,8 @@ class Host:
             call.meter is before.meter and call.state is before.state and call.final is before.final
         ):
             self._performer.watcher.moved(before, call, now_ms)
+        if isinstance(given, MediaConnected):
+            self._performer.watcher.flows(given.relay, given.ms)
         if effects:
             self._perform(effects, cause, now_ms)
         if call.told and self._when_told:

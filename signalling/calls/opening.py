@@ -232,7 +232,7 @@ class Opener:
             availability=None if offer is None else offer.availability,
             reachable=self._has_device(asker)
             or asker.connect_on == "answer"
-            or self._push.can_wake(terms.callee.user_id),
+            or self._wakeable(asker),
             price=price,
             price_max_minor=asker.wish.max_price_per_minute,
             available_minor=terms.available_minor,
@@ -242,6 +242,9 @@ class Opener:
             limits=self._limits,
             now_ms=self._clock(),
         )
+
+    def _wakeable(self, asker: Asker) -> bool:
+        return self._push.enabled and asker.terms.wakeable
 
     def _has_device(self, asker: Asker) -> bool:
         return bool(asker.callee_nodes) or self._fanout.is_here(asker.terms.callee.user_id)
@@ -284,12 +287,8 @@ class Opener:
     ) -> works.Outcome | Host:
         """Slots, row and hold; the host is made in the very moment in which the answer comes."""
         terms, tariff = asker.terms, admitted.tariff
-        accounts = Accounts(
-            terms.wallet,
-            terms.earnings if terms.provider is not None else None,
-            self._house.platform,
-            terms.bonus,
-        )
+        earnings = terms.earnings if terms.provider is not None else None
+        accounts = Accounts(terms.wallet, earnings, self._house.platform, terms.bonus)
         answer: asyncio.Future[works.Outcome | Host] = asyncio.get_running_loop().create_future()
         created_ms = self._clock()
 
@@ -347,6 +346,7 @@ class Opener:
             available_minor=authorised.available_minor,
             limits=self._limits,
             note=asker.wish.note,
+            wakeable=self._wakeable(asker),
             created_ms=created_ms,
             now_ms=self._clock(),
         )
@@ -354,7 +354,7 @@ class Opener:
         self._registry.add(host)
         self._circle.opened(host, asker.caller_nodes, asker.callee_nodes)
         host.begin(effects, Cause(asker.caller, asker.device, asker.request_id))
-        if not self._has_device(asker) and not self._push.can_wake(callee.user_id):
+        if not self._has_device(asker) and not self._wakeable(asker):
             # A call of the request-and-answer kind: whoever polls for it is being rung.
             host.feed(inputs.Rang(REST))
         return host

@@ -111,8 +111,7 @@ class CallPerformer:
     def _wake(self, host: Host) -> None:
         call = host.call
         user_id = call.callee.profile.user_id
-        connected = self._fanout.is_here(user_id) or self._fanout.nodes_of(user_id)
-        if connected or not self._push.can_wake(user_id):
+        if not self._push.enabled:
             return
         self._push.wake(
             Wake(
@@ -121,6 +120,7 @@ class CallPerformer:
                 caller_name=call.caller.profile.name,
                 kind=call.kind,
                 expires_at=call.expires_ms or call.created_ms,
+                connected=self._fanout.connected(user_id),
             )
         )
 
@@ -193,6 +193,7 @@ class CallPerformer:
             accepted_ms=call.accepted_ms,
             connected_ms=call.connected_ms,
             callee_device=call.callee.device,
+            rev=call.rev,
         )
 
         def answered(outcome: works.Outcome) -> None:

@@ -12,6 +12,10 @@ class Watcher(Protocol):
     def moved(self, before: Call | None, call: Call, now_ms: int) -> None:
         """The call's state, meter or end has changed; it has begun if `before` is None."""
 
+    def flows(self, relay: bool | None, ms: int) -> None:
+        """A leg has media, through a TURN server or not (None: it does not say), `ms` after its
+        offer or answer (0: it does not say)."""
+
     def refused(self, row: CallRow) -> None:
         """A call was recorded that ended before it rang."""
 
@@ -20,5 +24,7 @@ class Unwatched:
     """For calls that nobody counts."""
 
     def moved(self, before: Call | None, call: Call, now_ms: int) -> None: ...
+
+    def flows(self, relay: bool | None, ms: int) -> None: ...
 
     def refused(self, row: CallRow) -> None: ...

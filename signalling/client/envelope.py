@@ -57,14 +57,14 @@ class Pending:
 
 
 class Backoff(msgspec.Struct, frozen=True):
-    """How long to wait before the n-th attempt in a row: doubling, capped, with full jitter."""
+    """How long to wait before the n-th attempt in a row: doubling, capped, times 0.5 to 1.5."""
 
-    first_ms: int = 250
-    max_ms: int = 15_000
+    first_ms: int = 500
+    max_ms: int = 30_000
 
     def delay_ms(self, attempt: int) -> int:
-        top = min(self.max_ms, self.first_ms * 2 ** min(attempt, 16))
-        return random.randint(top // 2, top)
+        middle_ms = min(self.max_ms, self.first_ms << min(attempt, 16))
+        return round(middle_ms * random.uniform(0.5, 1.5))
 
 
 class ServerClock:

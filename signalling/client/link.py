@@ -12,6 +12,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from signalling.client.audio import Outgoing, Source
@@ -44,11 +45,25 @@ class PeerStats(msgspec.Struct, frozen=True):
 
 
 class Link:
-    """One peer connection: one generation, or several that keep its ICE credentials."""
+    """One peer connection: one generation, or several that keep its ICE credentials.
 
-    def __init__(self, gen: int, ice_servers: Sequence[RTCIceServer], source: Source) -> None:
-        # An empty list, or aiortc would ask a public STUN server of somebody else.
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
+    With `relay_only` it has no candidates but those of the TURN server, so it names no address of
+    this host, and sends nothing to the other side but through the relay.
+    """
+
+    def __init__(
+        self,
+        gen: int,
+        ice_servers: Sequence[RTCIceServer],
+        source: Source,
+        *,
+        relay_only: bool = False,
+    ) -> None:
+        policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
+        # A list, or aiortc would ask a public STUN server of somebody else.
+        self.pc = RTCPeerConnection(
+            RTCConfiguration(iceServers=list(ice_servers), iceTransportPolicy=policy)
+        )
         self.gen = gen
         self.outgoing = Outgoing(source)
         self.pc.addTrack(self.outgoing)
@@ -95,15 +110,18 @@ class Link:
         )
         return self.last
 
-    def relayed(self) -> bool:
-        """Whether the chosen pair of candidates goes through a TURN server."""
+    def pair_types(self) -> tuple[str, str] | None:
+        """What the chosen pair of candidates is, ours and theirs: `host`, `relay`…"""
         for transceiver in self.pc.getTransceivers():
             # aiortc has no public name for the selected pair.
             pairs = getattr(transceiver.receiver.transport.transport._connection, "_nominated", {})
             for pair in pairs.values():
-                if "relay" in (pair.local_candidate.type, pair.remote_candidate.type):
-                    return True
-        return False
+                return pair.local_candidate.type, pair.remote_candidate.type
+        return None
+
+    def relayed(self) -> bool:
+        """Whether the chosen pair of candidates goes through a TURN server."""
+        return "relay" in (self.pair_types() or ())
 
     async def make_offer(self) -> str:
         await self._whole(self.pc.setLocalDescription())

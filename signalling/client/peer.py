@@ -54,6 +54,7 @@ class Peer:
         sink: Sink,
         ice_servers: Sequence[Json] = (),
         gen: int = 0,
+        relay_only: bool = False,
     ) -> None:
         self.gen = gen
         self.polite = polite
@@ -65,9 +66,11 @@ class Peer:
         self._source = source
         self._sink = sink
         self._ice_servers = ice_servers_of(ice_servers)
+        self._relay_only = relay_only
         self._link: Link | None = None
         self._offering = False
         self._answered = False
+        self._taken = 0  # the newest offer of ours that the server has taken
         self._ignoring = False
         self._held: list[Json] = []
         self._total = PeerStats()
@@ -83,6 +86,16 @@ class Peer:
     def offer(self) -> None:
         """Make a new connection and offer it as the next generation."""
         self._inbox.put_nowait(self._offer)
+
+    def restart(self, above: int) -> None:
+        """As `offer`, in a generation beyond `above` too, which the server knows of."""
+        self._inbox.put_nowait(lambda: self._offer(above))
+
+    def reset(self, gen: int, *, offer: bool) -> None:
+        """The server knows of `gen` only: go back to it, and offer anew. An offer that was under
+        way, and that the server takes meanwhile, stands."""
+        taken = self._taken
+        self._inbox.put_nowait(lambda: self._reset(gen, taken, offer=offer))
 
     def expect_offer(self, wait_s: float = OFFER_WAIT_S) -> None:
         """The other leg will offer again; when it does not in time, we do."""
@@ -140,9 +153,19 @@ class Peer:
     def _fault(self, fault: Exception) -> None:
         self.faults.append(f"{type(fault).__name__}: {fault}")
 
-    async def _offer(self) -> None:
+    async def _reset(self, gen: int, taken: int, *, offer: bool) -> None:
+        if self._taken > taken:
+            return
         self._cancel_later()
-        gen = self.gen + 1
+        await self._drop_link()
+        self.gen = self._taken = gen
+        self._offering = self._answered = self._ignoring = False
+        if offer:
+            await self._offer()
+
+    async def _offer(self, above: int = 0) -> None:
+        self._cancel_later()
+        gen = max(self.gen, above) + 1
         link = await self._new_link(gen)
         await link.pc.setLocalDescription()
         self._offering, self._answered = True, False
@@ -152,6 +175,7 @@ class Peer:
         if answer.get("stale") or answer.get("superseded"):
             self.expect_offer()  # The other leg's offer is on its way to us.
             return
+        self._taken = gen
         await self._send({"kind": "end", "gen": gen})
 
     async def _signal(self, signal: Json) -> None:
@@ -214,7 +238,7 @@ class Peer:
 
     async def _new_link(self, gen: int) -> Link:
         await self._drop_link()
-        link = Link(gen, self._ice_servers, self._source)
+        link = Link(gen, self._ice_servers, self._source, relay_only=self._relay_only)
         self._link, self.gen = link, gen
         self._apply()
 

@@ -1,23 +1,26 @@
 """A phone: the state of one call as an app holds it, and what its buttons do.
 
-State comes from events alone; a command's answer only brings the first snapshot. After every
-reconnect `welcome` says what the call has become meanwhile.
+State comes from events alone; a command's answer only brings the first snapshot. After a lost
+socket the events that were missed come again, or `welcome` says what the call has become meanwhile;
+its sound goes on all the time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from uuid import uuid4
 
 from signalling.client.audio import Sink, Source
 from signalling.client.envelope import CommandRefused, Event, Json, WireStopped
-from signalling.client.peer import MediaChange, Peer
+from signalling.client.media import BEFORE_ANSWER, Media
+from signalling.client.peer import Peer
 from signalling.client.view import CallView
 from signalling.client.wire import Wire
 
 STATS_S = 10.0
 RING_LEFT_MIN_MS = 3_000
-HELD_SIGNALS_MAX = 64
+# What a snapshot may have told already; the other events are not in it.
+STATES = frozenset({"call_ringing", "call_accepted", "call_connected", "call_reconnecting"})
 AUDIO = {"audio": True, "video": False}
 
 
@@ -25,7 +28,7 @@ class Phone:
     """`async with Wire(...) as wire, Phone(wire) as phone:` answers to events from then on.
 
     `audio` makes the sound to send, anew for every call; `record` is a WAV for the sound that
-    comes. `on_change` is called after every event, with the event.
+    comes. `on_change` is called with every event. `relay_only` is for TURN and nothing else.
     """
 
     def __init__(
@@ -36,26 +39,23 @@ class Phone:
         record: Path | None = None,
         on_change: Callable[[Event], None] = lambda _: None,
         stats_s: float = STATS_S,
+        relay_only: bool = False,
     ) -> None:
         self.wire = wire
         self.call: CallView | None = None
-        self.peer: Peer | None = None
-        self.sink = Sink()
         self.balance: int | None = None
         self.earnings: int | None = None
         self.faults: list[str] = []
-        self._audio = audio
-        self._record = record
         self.on_change = on_change
-        self._stats_s = stats_s
-        self._source: Source | None = None
+        self._media = Media(
+            wire, self._spawn, audio=audio, record=record, stats_s=stats_s, relay_only=relay_only
+        )
         self._calls: dict[str, CallView] = {}
-        self._signals: list[tuple[str, Json]] = []
+        self._starting = 0  # commands under way whose answer starts the media
+        self._replay_to = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._drops: set[asyncio.Task[None]] = set()
         self._fault: Exception | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._stats: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     async def __aenter__(self) -> "Phone":
@@ -64,12 +64,23 @@ class Phone:
 
     async def __aexit__(self, *_: object) -> None:
         # Half-closed media would leave sockets open: that is waited for, the rest is not.
-        await asyncio.gather(*self._drops)
-        tasks = [task for task in (self._runner, *self._tasks) if task is not None]
+        drops = self._media.drops
+        tasks = [task for task in (self._runner, *(self._tasks - drops)) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._drop_media()
+        await asyncio.gather(*drops)
+        await self._media.drop()
+
+    @property
+    def peer(self) -> Peer | None:
+        """The media of the call, while there is any."""
+        return self._media.peer
+
+    @property
+    def sink(self) -> Sink:
+        """The sound that comes."""
+        return self._media.sink
 
     async def until(self, seen: Callable[[], bool], timeout_s: float | None = None) -> None:
         """Wait until `seen()` after some event.
@@ -104,13 +115,15 @@ class Phone:
         # An id of our own making: events of the call can come before its answer is looked at.
         wanted = self.call = self._view(str(uuid4()), "caller")
         try:
-            answer = await self.wire.command(
-                "call_request",
-                toUserId=user_id,
-                kind="audio",
-                callId=wanted.id,
-                maxPricePerMinute=max_price_per_minute,
-                note=note,
+            answer = await self._begin(
+                self.wire.command(
+                    "call_request",
+                    toUserId=user_id,
+                    kind="audio",
+                    callId=wanted.id,
+                    maxPricePerMinute=max_price_per_minute,
+                    note=note,
+                )
             )
         except Exception:
             self._forget(wanted)
@@ -121,16 +134,16 @@ class Phone:
         call = self.call = self._view(snapshot["id"], snapshot["role"])
         call.apply(snapshot)
         if call.live:
-            await self._start_media(call, answer["iceServers"])
+            await self._media.start(call, answer["iceServers"])
         self._tell(Event("call_requested", call=call.id))
         return call
 
     async def accept(self) -> CallView:
         call = self._current()
-        answer = await self.wire.command("call_accept", call=call.id, media=AUDIO)
+        answer = await self._begin(self.wire.command("call_accept", call=call.id, media=AUDIO))
         call.apply(answer["call"])
         if call.live:
-            await self._start_media(call, answer["iceServers"])
+            await self._media.start(call, answer["iceServers"])
         return call
 
     async def reject(self, reason: str = "declined", note: str | None = None) -> None:
@@ -144,12 +157,26 @@ class Phone:
         return call
 
     async def take(self) -> CallView:
-        """Go on with my user's call on this device."""
+        """Go on with my user's call on this device, when `call.you` is canTake.
+
+        Raises:
+            CommandRefused: wrong_state, while the device that has the call is there.
+        """
         call = self._current()
-        answer = await self.wire.command("call_take", call=call.id)
+        answer = await self._begin(self.wire.command("call_take", call=call.id))
         call.apply(answer["call"])
-        await self._start_media(call, answer["iceServers"], gen=answer["call"]["gen"])
+        if call.live:
+            snapshot = answer["call"]
+            await self._media.start_anew(call, answer["iceServers"], snapshot["gen"])
         return call
+
+    async def _begin(self, command: Coroutine[object, object, Json]) -> Json:
+        """Wait for an answer that starts the media."""
+        self._starting += 1
+        try:
+            return await command
+        finally:
+            self._starting -= 1
 
     async def mute(self, muted: bool) -> None:
         self._current().muted = muted
@@ -198,22 +225,38 @@ class Phone:
             case "welcome":
                 self._resync(data)
             case "call_incoming":
-                self._incoming(data["call"], data["expiresAt"])
+                self._incoming(data["call"], ring=not self._replayed(event))
             case "wallet_updated":
                 self.balance = data.get("balance", self.balance)
                 self.earnings = data.get("earnings", self.earnings)
             case "ice_servers" if self.peer is not None:
                 self.peer.use(data["iceServers"])
             case _:
-                about = event.call or data.get("message", {}).get("conversation", "")
-                call = self._calls.get(about)
-                if call is not None:
-                    call.rev = event.rev or call.rev
-                    self._handle_call(call, event.type, data)
+                call = self._about(event)
+                if call is not None and not (event.type in STATES and known(call, event)):
+                    call.rev = max(event.rev or 0, call.rev)
+                    self._handle_call(call, event.type, data, replayed=self._replayed(event))
 
-    def _handle_call(self, call: CallView, kind: str, data: Json) -> None:
+    def _about(self, event: Event) -> CallView | None:
+        """The call of an event. One that is not known is held by another device of the user's."""
+        about = event.call or event.data.get("message", {}).get("conversation", "")
+        call = self._calls.get(about)
+        if call is None and event.type in STATES:
+            call = self._view(about, "caller")
+            call.you = "elsewhere"
+            if self.call is None or not self.call.live:
+                self.call = call
+        return call
+
+    def _replayed(self, event: Event) -> bool:
+        """Whether the event is one of the past, which came after a resumed session's welcome."""
+        return event.seq is not None and event.seq <= self._replay_to
+
+    def _handle_call(self, call: CallView, kind: str, data: Json, *, replayed: bool) -> None:
         call.update(kind, data)
         match kind:
+            case "call_reconnecting" if data["leg"] == call.role and not replayed:
+                self._spawn(self._media.confirm(call))  # It may not have heard us.
             case "call_connected":
                 self.balance = data["meter"].get("balance", self.balance)
             case "call_tick":
@@ -223,22 +266,24 @@ class Phone:
             case "call_rejected" | "call_ended":
                 self._ended(call)
             case "signal":
-                self._signal(call, data)
+                self._media.receive(call, data)
 
-    def _incoming(self, snapshot: Json, expires_at: int) -> None:
+    def _incoming(self, snapshot: Json, *, ring: bool) -> None:
+        """Ring, unless this is old news or too late."""
         call = self._view(snapshot["id"], "callee")
+        if call.rev > snapshot["rev"]:
+            return
         call.apply(snapshot)
         call.you = "ringing"
-        call.expires_at = expires_at
         if self.call is None or not self.call.live:
             self.call = call
-        if expires_at - self.wire.now_ms() >= RING_LEFT_MIN_MS:
+        if ring and snapshot["expiresAt"] - self.wire.now_ms() >= RING_LEFT_MIN_MS:
             self._spawn(self.wire.command("call_ringing", call=call.id))
 
     def _ended(self, call: CallView) -> None:
         self._calls.pop(call.id, None)
         if call is self.call:
-            self._drop_media_soon()
+            self._media.drop_soon()
 
     def _taken(self, call: CallView, data: Json) -> None:
         if data["leg"] != call.role:
@@ -246,100 +291,38 @@ class Phone:
                 self.peer.other_device()
         elif data["device"] != self.wire.device_id:
             call.you = "elsewhere"
-            self._drop_media_soon()
-
-    def _signal(self, call: CallView, signal: Json) -> None:
-        if call is self.call and self.peer is not None:
-            self.peer.receive(signal)
-        elif len(self._signals) < HELD_SIGNALS_MAX:
-            self._signals.append((call.id, signal))
+            self._media.drop_soon()
 
     def _resync(self, welcome: Json) -> None:
-        """What has become of the call while we were away."""
-        snapshot = welcome.get("call")
-        call = self.call
-        known = call is not None and call.rev > 0 and not call.over
-        if call is not None and known and (not snapshot or snapshot["id"] != call.id):
+        """What has become of the call while we were away: told by the events that are to come
+        again, or else by the snapshot."""
+        snapshot, resumed = welcome.get("call"), bool(welcome.get("resumed"))
+        self._replay_to = int(welcome.get("replayTo", 0)) if resumed else 0
+        if not resumed:
+            self._miss(welcome)
+        if not snapshot:
+            return
+        call = self._calls.get(snapshot["id"])
+        if not resumed or call is None:
+            call = self.call = self._view(snapshot["id"], snapshot["role"])
+            call.rev = 0
+            call.apply(snapshot)
+            if call.you == "ringing":
+                self._incoming(snapshot, ring=True)
+        waits = self._starting and (resumed or snapshot["state"] in BEFORE_ANSWER)
+        if call is self.call and snapshot["you"] == "active" and not waits:
+            self._spawn(self._media.rejoin(call, snapshot, resumed=resumed))
+
+    def _miss(self, welcome: Json) -> None:
+        """A new session: our call may have ended without our hearing of it."""
+        snapshot, call = welcome.get("call"), self.call
+        if call is None or call.rev == 0 or call.over:
+            return
+        if not snapshot or snapshot["id"] != call.id:
             unknown: Json = {"reason": None, "by": None, "final": {}}
             past = [each for each in welcome["recent"] if each["id"] == call.id]
             call.update("call_ended", past[0] if past else unknown)
             self._ended(call)
-        if not snapshot:
-            return
-        call = self.call = self._view(snapshot["id"], snapshot["role"])
-        call.rev = 0
-        call.apply(snapshot)
-        if call.you == "ringing":
-            self._incoming(snapshot, snapshot["expiresAt"])
-        elif call.you == "active" and call.state in ("accepted", "connected", "reconnecting"):
-            self._spawn(self._rejoin(call, snapshot["gen"]))
-
-    async def _rejoin(self, call: CallView, gen: int) -> None:
-        """Our leg is live: say whether its media still is, or build it anew."""
-        if self.peer is None:
-            answer = await self.wire.command("ice_servers", call=call.id)
-            await self._start_media(call, answer["iceServers"], gen=gen)
-        elif self.peer.flowing:
-            await self.wire.command("media_connected", call=call.id, gen=self.peer.gen)
-        elif call.state != "accepted":
-            await self.wire.command("media_lost", call=call.id, gen=self.peer.gen, why="ice")
-
-    # -- media
-
-    async def _start_media(self, call: CallView, ice_servers: list[Json], gen: int = 0) -> None:
-        await self._drop_media()
-        self._source = self._audio()
-        self.sink = Sink(self._record)
-
-        def send(signal: Json) -> Awaitable[Json]:
-            return self.wire.command("signal", call=call.id, **signal)
-
-        def on_media(change: MediaChange) -> None:
-            self._media_changed(call, change)
-
-        self.peer = Peer(
-            send,
-            on_media,
-            polite=call.role == "callee",
-            source=self._source,
-            sink=self.sink,
-            ice_servers=ice_servers,
-            gen=gen,
-        )
-        if gen or call.role == "caller":
-            self.peer.offer()
-        waiting, self._signals = self._signals, []
-        for call_id, signal in waiting:
-            if call_id == call.id:
-                self.peer.receive(signal)
-
-    def _media_changed(self, call: CallView, change: MediaChange) -> None:
-        if call.over:
-            return
-        if not change.flowing:
-            lost = self.wire.command("media_lost", call=call.id, gen=change.gen, why="ice")
-            self._spawn(lost)
-            return
-        facts = {"gen": change.gen, "relay": change.relay, "ms": change.ms}
-        self._spawn(self.wire.command("media_connected", call=call.id, **facts))
-        if self._stats is None:
-            self._stats = self._spawn(self._report_stats(call))
-
-    async def _report_stats(self, call: CallView) -> None:
-        """The evidence that media flows: without it the meter stops."""
-        while self.peer is not None:
-            stats = await self.peer.stats()
-            self.wire.report(
-                "media_stats",
-                call=call.id,
-                rttMs=round(stats.rtt_ms, 1),
-                loss=round(stats.loss, 4),
-                jitterMs=round(stats.jitter_ms, 1),
-                inBytes=stats.in_bytes,
-                outBytes=stats.out_bytes,
-                relay=stats.relay,
-            )
-            await asyncio.sleep(self._stats_s)
 
     async def _send_media_state(self) -> None:
         call = self._current()
@@ -349,24 +332,6 @@ class Phone:
         await self.wire.command(
             "media_state", call=call.id, audio=not call.muted, video=False, hold=call.held
         )
-
-    def _drop_media_soon(self) -> None:
-        drop = self._spawn(self._drop_media())
-        self._drops.add(drop)
-        drop.add_done_callback(self._drops.discard)
-
-    async def _drop_media(self) -> None:
-        peer, self.peer = self.peer, None
-        source, self._source = self._source, None
-        stats, self._stats = self._stats, None
-        sink = self.sink
-        if stats is not None:
-            stats.cancel()
-        if peer is not None:
-            await peer.close()
-        if source is not None:
-            source.close()
-        sink.close()
 
     # -- small things
 
@@ -394,3 +359,8 @@ class Phone:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def known(call: CallView, event: Event) -> bool:
+    """Whether a snapshot has told of it already."""
+    return event.rev is not None and event.rev <= call.rev

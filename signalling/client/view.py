@@ -37,6 +37,11 @@ class CallView:
         return self.state == "ended"
 
     @property
+    def can_take(self) -> bool:
+        """Whether this device may take the call over from another one of its user."""
+        return not self.over and self.you == "canTake"
+
+    @property
     def live(self) -> bool:
         """Whether this device takes part, or may still answer."""
         return not self.over and self.you in ("active", "ringing")
@@ -67,9 +72,13 @@ class CallView:
                     self.you = "active"
             case "call_connected":
                 self.state, self.connected_at = "connected", data["connectedAt"]
+                if self.you == "canTake":
+                    self.you = "elsewhere"
                 self.meter(data["meter"])
             case "call_reconnecting":
                 self.state, self.expires_at = "reconnecting", data["expiresAt"]
+                if self.you == "elsewhere" and data["leg"] == self.role:
+                    self.you = "canTake"
             case "call_tick":
                 self.ticks.append(data)
                 self.total, self.units = data["total"], data["unit"]

@@ -2,8 +2,8 @@
 
 A command is sent again, unchanged and with the same id, until the server has answered it: one
 effect and one answer, however often the socket breaks in between. Events come out in order and
-once. After every (re)connect the first event is `welcome`, whose `call` is the truth about a call
-that was live meanwhile.
+once. After every (re)connect the first event is `welcome`. If it is `resumed`, the events that were
+missed follow it; else its `call` is the truth about a call that was live meanwhile.
 """
 
 import asyncio
@@ -38,7 +38,6 @@ FRAME_BYTES_MAX = 1 << 20
 WELCOME_MS = 10_000
 UNAVAILABLE_RETRIES_MAX = 3
 ACK_EVERY = 64
-
 
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -88,6 +87,7 @@ class Wire:
         self._seq = 0
         self._handled_seq = 0
         self._acked_seq = 0
+        self._replay_to = 0
         self._heard_at = 0.0
         self._retry_ms: int | None = None
         self._refreshed = False
@@ -345,8 +345,8 @@ class Wire:
         elif event.type == "welcome":
             self._welcomed(event)
         elif event.seq is None or event.seq > self._seq:
-            self._seq = event.seq if event.seq is not None else self._seq
-            if event.type == "draining":
+            self._seq = self._seq if event.seq is None else event.seq
+            if event.type == "draining" and self._seq > self._replay_to:
                 self._retry_ms = int(event.data.get("retryMs", 0))
             self._deliver(event)
 
@@ -354,6 +354,7 @@ class Wire:
         self.welcome = event.data
         self._refreshed = False
         self.fault = ""
+        self._replay_to = int(event.data.get("replayTo", 0))
         if not event.data.get("resumed"):
             self._seq = self._handled_seq = self._acked_seq = event.seq or 0
         self.clock.welcome(float(event.data["now"]), time.time() * 1_000)

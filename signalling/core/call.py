@@ -38,6 +38,7 @@ def open_call(
     available_minor: int,
     limits: CallLimits,
     note: str | None,
+    wakeable: bool = True,
     created_ms: int,
     now_ms: int,
 ) -> tuple[Call, list[Effect]]:
@@ -46,7 +47,7 @@ def open_call(
     `created_ms` is what its row says, from before the books had answered; it is given its time
     from `now_ms` on.
     `has_socket`: the caller's device is one with a socket, not a REST client; `here` is false if
-    it lost that socket meanwhile.
+    it lost that socket meanwhile. `wakeable`: the callee has devices that a push may wake.
     """
     here = has_socket if here is None else here
     call = Call(
@@ -70,7 +71,8 @@ def open_call(
         caller=caller,
         expires_at=now_ms + limits.reach_ms,
     )
-    return call, [Tell(Party.CALLEE, incoming, call.rev), WakeCallee()]
+    tell = Tell(Party.CALLEE, incoming, call.rev)
+    return call, [tell, WakeCallee()] if wakeable else [tell]
 
 
 def step(call: Call, given: inputs.Input, now_ms: int) -> tuple[Call, list[Effect]]:
@@ -217,7 +219,8 @@ def hang_up(call: Call, party: Party, now_ms: int) -> tuple[Call, list[Effect]]:
 
 def socket_lost(call: Call, party: Party, device: str, now_ms: int) -> tuple[Call, list[Effect]]:
     leg = leg_of(call, party)
-    if leg.device != device or not leg.here:
+    # Without its socket in a connected call it was moving: now it is known not to come.
+    if leg.device != device or not (leg.here or call.state is State.CONNECTED):
         return call, []
     call = call.with_leg(party, replace(leg, here=False))
     if call.state in BEFORE_ANSWER and party is Party.CALLER:

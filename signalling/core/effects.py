@@ -29,7 +29,7 @@ class Relay(Effect, frozen=True):
 
 
 class WakeCallee(Effect, frozen=True):
-    """No socket of the callee may be open: push."""
+    """Push to the callee's devices that have no socket."""
 
 
 class PushIce(Effect, frozen=True):

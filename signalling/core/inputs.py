@@ -49,8 +49,12 @@ class Signalled(Input, frozen=True):
 
 
 class MediaConnected(Input, frozen=True):
+    """Media reaches a leg. `relay`: through a TURN server; None: unknown. `ms`: see `Watcher`."""
+
     party: Party
     device: str
+    relay: bool | None = None
+    ms: int = 0
 
 
 class MediaLost(Input, frozen=True):
@@ -74,6 +78,7 @@ class MediaStats(Input, frozen=True):
     rtt_ms: float
     loss: float
     jitter_ms: float
+    relay: bool | None = None
 
 
 class MediaState(Input, frozen=True):

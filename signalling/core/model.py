@@ -20,6 +20,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
 
     `proof_ms` is the last moment at which this leg proved that media reached it, `report_ms` its
     last report of any kind; `rate` is the inbound bytes per second of the last two reports.
+    `relay` is whether its media goes through a TURN server, as it last said; None: it never did.
     """
 
     profile: Profile
@@ -35,6 +36,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     in_bytes: int = 0
     rate: float = 0.0
     quality: str = "good"
+    relay: bool | None = None
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,8 +52,8 @@ def step(call: Call, given: inputs.Input, now_ms: int) -> tuple[Call, list[Effec
 
 def report(call: Call, given: inputs.Input, leg: Leg, now_ms: int) -> tuple[Call, list[Effect]]:
     match given:
-        case inputs.MediaConnected(party=party):
-            return media_connected(call, party, leg, now_ms)
+        case inputs.MediaConnected(party=party, relay=relay):
+            return media_connected(call, party, routed(leg, relay), now_ms)
         case inputs.MediaLost(party=party, why=why):
             if call.state is State.ACCEPTED:
                 return call.with_leg(party, replace(leg, media=False)), []
@@ -69,6 +69,11 @@ def report(call: Call, given: inputs.Input, leg: Leg, now_ms: int) -> tuple[Call
             return call, tell_leg_of(call, party.other, event)
         case _:
             raise AssertionError(given)
+
+
+def routed(leg: Leg, relay: bool | None) -> Leg:
+    """The leg after a report that says, or does not, whether its media is relayed."""
+    return leg if relay is None or relay == leg.relay else replace(leg, relay=relay)
 
 
 def tell_both(call: Call, event: Event) -> list[Effect]:
@@ -242,7 +247,7 @@ def take(call: Call, party: Party, device: str, now_ms: int) -> tuple[Call, list
 
 def stats(call: Call, given: inputs.MediaStats, leg: Leg, now_ms: int) -> tuple[Call, list[Effect]]:
     party = given.party
-    leg, flowing = evidence.count(call, given, leg, now_ms)
+    leg, flowing = evidence.count(call, given, routed(leg, given.relay), now_ms)
     call = call.with_leg(party, leg)
     effects: list[Effect] = []
     if flowing or party not in call.down:

@@ -23,6 +23,8 @@ EMPTY = Empty()
 _candidate = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
+# What `RTCIceCandidate.toJSON()` has; an app that sends the whole object sends addresses besides.
+CANDIDATE_KEYS = ("candidate", "sdpMid", "sdpMLineIndex", "usernameFragment")
 # The object that is relayed says whose it is; unknown keys were refused, so none can be there yet.
 _RELATED = regex.compile(r" raddr \S+ rport \d+")
 _FROM = {party: b',"from":"%b"}' % party.value.encode() for party in Party}
@@ -238,7 +240,8 @@ def relay_candidates(candidates: list[msgspec.Raw]) -> list[dict[str, object]]:
         candidate = _candidate.decode(raw)
         line = _text.decode(candidate.get("candidate", b'""'))
         if is_relay(line):
-            kept.append({**candidate, "candidate": unrelated(line)})
+            named = {key: value for key, value in candidate.items() if key in CANDIDATE_KEYS}
+            kept.append({**named, "candidate": unrelated(line)})
     return kept
 
 
@@ -248,10 +251,11 @@ def unrelated(text: str) -> str:
 
 
 def media_connected(
-    context: Context, device: Sender, frame: commands.Frame, _: commands.MediaConnected
+    context: Context, device: Sender, frame: commands.Frame, data: commands.MediaConnected
 ) -> Shape:
     host, party = find(context, device, frame)
-    feed(context, host, device, frame, inputs.MediaConnected(party, device.id))
+    given = inputs.MediaConnected(party, device.id, data.relay, data.ms)
+    feed(context, host, device, frame, given)
     return EMPTY
 
 
@@ -268,7 +272,9 @@ def media_stats(
 ) -> None:
     host, party = find(context, device, frame)
     host.feed(
-        inputs.MediaStats(party, device.id, data.in_bytes, data.rtt_ms, data.loss, data.jitter_ms)
+        inputs.MediaStats(
+            party, device.id, data.in_bytes, data.rtt_ms, data.loss, data.jitter_ms, data.relay
+        )
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from signalling.calls.actions import Actions
+from signalling.calls.circle import Circle
 from signalling.calls.registry import Registry
 from signalling.events import IceServer
 from signalling.handlers.presence import PresenceBoard
@@ -25,6 +26,7 @@ class Context:
         actions: Actions,
         board: PresenceBoard,
         visits: Visits,
+        circle: Circle,
         turn: TurnTerms,
         clock: Callable[[], int],
     ) -> None:
@@ -35,6 +37,7 @@ class Context:
         self.actions = actions
         self.board = board
         self.visits = visits
+        self.circle = circle
         self.turn = turn
         self.clock = clock
 

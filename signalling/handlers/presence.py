@@ -8,20 +8,22 @@ from collections import defaultdict
 from collections.abc import Callable
 from uuid import UUID
 
+from msgspec.structs import astuple
+
 from signalling.codes import Code, Refused
 from signalling.commands import PresenceWatch
 from signalling.events import PresenceUpdated
 from signalling.frames import encode_event
 from signalling.limits import SocketLimits
 from signalling.nodes.exchange import Exchange
-from signalling.nodes.parcels import Present, SetByHand, WhoIsPresent, encode
+from signalling.nodes.parcels import Present, WhoIsPresent, Word, encode
 from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
 
 # What counts when a provider's sockets on several nodes say different things.
 BUSIEST = ("busy", "online", "break")
 PROVIDERS_MAX = 1_000_000
-Word = tuple[str, str | None]
+Said = tuple[str, str | None]
 
 
 class PresenceBoard:
@@ -41,11 +43,11 @@ class PresenceBoard:
         self._hub: Hub | None = None
         self._in_call: Callable[[UUID], bool] = lambda _: False
         self._exchange: Exchange | None = None
-        self._set_by_hand: dict[UUID, Word] = {}
+        self._set_by_hand: dict[UUID, Said] = {}
         # What this node has told the others of its own, and what they have told: user -> node.
-        self._mine: dict[UUID, Word] = {}
-        self._elsewhere: dict[UUID, dict[str, Word]] = {}
-        self._told: dict[UUID, Word] = {}
+        self._mine: dict[UUID, Said] = {}
+        self._elsewhere: dict[UUID, dict[str, Said]] = {}
+        self._told: dict[UUID, Said] = {}
         self._watchers: defaultdict[UUID, set[Device]] = defaultdict(set)
         self._directory: set[Device] = set()
 
@@ -59,19 +61,20 @@ class PresenceBoard:
             return
         self._exchange = exchange
         exchange.on(Present, self._present)
-        exchange.on(SetByHand, self._set_elsewhere)
+        exchange.on(Word, lambda _, word: self.learned(*astuple(word)))
         exchange.on(WhoIsPresent, lambda node, _: self._tell_mine(node))
         exchange.on_nodes(joined=self._tell_mine, left=self._left, gap=self._gap)
 
     def learned(self, user_id: UUID, availability: str, message: str | None) -> None:
-        """What a provider has set by hand, read when a socket opened."""
+        """What a provider has set by hand, as it is stored."""
         self._set_by_hand[user_id] = (availability, message)
         self.changed(user_id)
 
-    def was_set(self, user_id: UUID, availability: str, message: str | None) -> None:
-        """As `learned`, for what was just written: other nodes may have read what was before."""
+    def set(self, user_id: UUID, availability: str, message: str | None) -> None:
+        """What a provider has just set by hand, and is stored: wherever their sockets are."""
         if self._exchange is not None:
-            self._exchange.bus.post_all(encode(SetByHand(user_id, availability, message)))
+            word = Word(user_id, availability, message)
+            self._exchange.bus.post_user(user_id, encode(word))
         self.learned(user_id, availability, message)
 
     def of(self, user_id: UUID, availability: str | None = None) -> str:
@@ -105,7 +108,7 @@ class PresenceBoard:
         if known is None:
             return
         assert self._hub is not None
-        mine: Word | None = (self._here(user_id), known[1])
+        mine: Said | None = (self._here(user_id), known[1])
         if not self._hub.devices(user_id):
             del self._set_by_hand[user_id]
             mine = None
@@ -138,10 +141,6 @@ class PresenceBoard:
                 device.send(event)
 
     # -- other nodes
-
-    def _set_elsewhere(self, _: str, given: SetByHand) -> None:
-        if given.user_id in self._set_by_hand:
-            self.learned(given.user_id, given.availability, given.message)
 
     def _present(self, node: str, given: Present) -> None:
         said = self._elsewhere.setdefault(given.user_id, {})

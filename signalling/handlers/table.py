@@ -147,14 +147,14 @@ class CallDesk:
         live = context.actions.live_call(device.user_id, device.id)
         if live is None and prepared.visit is not None:
             live = prepared.visit.view
-        # A new session watches nobody yet, so nothing comes before its welcome.
-        context.board.unwatch(device)
-        if prepared.presence is not None:
-            context.board.learned(device.user_id, *prepared.presence)
+        if prepared.visit is not None:
+            prepared.visit.resumed = device.resumed
+        if not device.resumed:
+            context.board.unwatch(device)  # A new session watches nobody yet.
         return Welcome(
             session=device.session,
             secret=device.secret,
-            resumed=False,
+            resumed=device.resumed,
             protocol=PROTOCOL,
             features=[],
             now=now_ms,
@@ -171,6 +171,7 @@ class CallDesk:
             ),
             call=msgspec.UNSET if live is None else live,
             recent=prepared.recent,
+            replay_to=device.seq if device.resumed else msgspec.UNSET,
         )
 
     def attached(self, device: Device, prepared: object) -> None:
@@ -178,23 +179,41 @@ class CallDesk:
         context = self._context
         if prepared.visit is not None:
             context.visits.welcomed(device, prepared.visit)
+        if prepared.presence is not None:
+            context.board.learned(device.user_id, *prepared.presence)
         if len(context.hub.devices(device.user_id)) == 1:
             self._presence.arrived(device.user_id)
+        context.visits.welcome_here(device)
         if context.registry.of_user(device.user_id) is not None:
+            context.circle.is_here(device.user_id, device.id)
             context.actions.socket_back(device)
         else:
             context.visits.back(device)
 
     def lost(self, device: Device, *, bye: bool) -> None:
         context = self._context
-        context.board.unwatch(device)
-        if not context.hub.devices(device.user_id):
-            self._presence.left(device.user_id)
+        self._stay(device.user_id)
         if context.registry.of_user(device.user_id) is not None:
-            context.actions.socket_lost(device, bye=bye)
+            # One that is on another node by now has only left its older socket here.
+            if not context.circle.is_elsewhere(device.user_id, device.id):
+                context.actions.socket_lost(device, bye=bye)
         else:
             context.visits.lost(device, bye=bye)
         context.board.changed(device.user_id)
+
+    def ended(self, device: Device) -> None:
+        self._context.board.unwatch(device)
+        self._stay(device.user_id)
+
+    def _stay(self, user_id: UUID) -> None:
+        """Tell the other nodes what is left of a user here."""
+        hub = self._context.hub
+        if hub.devices(user_id):
+            return
+        if hub.sessions(user_id):
+            self._presence.waits(user_id)
+        else:
+            self._presence.left(user_id)
 
     def receive(self, device: Device, frame: Frame) -> None:
         data = decode_data(frame)

@@ -41,6 +41,7 @@ class Visit(msgspec.Struct):
 
     view: Snapshot
     held: Held
+    resumed: bool = False
 
 
 class Visits:
@@ -70,6 +71,7 @@ class Visits:
         self.moving = False
         exchange.on(Owns, self._owns)
         exchange.on(Over, self._over)
+        exchange.on(parcels.Replaced, lambda _, it: hub.supersede(it.user_id, it.device, it.at_ms))
         exchange.on_nodes(gap=self._gap)
 
     # -- connecting
@@ -116,7 +118,14 @@ class Visits:
     def welcomed(self, device: Device, visit: Visit) -> None:
         """The welcome is queued: what came meanwhile follows it."""
         device.in_call = visit.view.you == "active"
-        self._fanout.release(visit.held)
+        if not visit.resumed:  # A session that waited has kept them itself.
+            self._fanout.release(visit.held)
+
+    def welcome_here(self, device: Device) -> None:
+        """A device was welcomed: older sockets of it, on other nodes, are to go."""
+        if not self.alone:
+            replaced = parcels.Replaced(device.user_id, device.id, device.met_ms)
+            self._exchange.bus.post_user(device.user_id, parcels.encode(replaced))
 
     def back(self, device: Device) -> None:
         """A device has a socket again, or for the first time."""
@@ -223,7 +232,14 @@ class Visits:
                     self._exchange.send(node, news)
 
     def _over(self, _: str, given: Over) -> None:
+        guest = self._guests.find(given.call)
         self._guests.forget(given.call, given.claim)
+        if guest is None or self._guests.find(given.call) is not None:
+            return
+        for user_id in guest.users:
+            if self._guests.of_user(user_id) is None:
+                for device in self._hub.devices(user_id):
+                    device.in_call = False
 
     def _gap(self) -> None:
         """What was told of calls elsewhere may be missing: their devices connect anew."""

@@ -21,7 +21,7 @@ async def set_presence(
         raise Refused(
             Code.FORBIDDEN, "Only providers have a presence; make a profile first."
         ) from None
-    context.board.was_set(device.user_id, provider.availability, provider.status_message)
+    context.board.set(device.user_id, provider.availability, provider.status_message)
     return Empty()
 
 

@@ -13,6 +13,10 @@ from uuid import UUID
 Deliver = Callable[[str, bytes], None]
 
 
+class Misconfigured(Exception):
+    """What lies between nodes refuses this one, and will go on to; the message says what to set."""
+
+
 class Listener(Protocol):
     """What a node does with what the bus has for it. Called on the loop; must not wait or raise."""
 
@@ -64,7 +68,7 @@ class Bus(Protocol):
         ...
 
     def post_user(self, user_id: UUID, parcel: bytes) -> None:
-        """To every other node on which the user has sockets."""
+        """To every other node on which the user has sockets, or sessions that wait for one."""
         ...
 
     def peers(self) -> frozenset[str]:
@@ -87,8 +91,13 @@ class Presence(Protocol):
         """The user's first socket on this node. Never waits."""
         ...
 
+    def waits(self, user_id: UUID) -> None:
+        """The user's last socket on this node is gone, but a session may be resumed here: parcels
+        still come, `where` does not count it. Never waits."""
+        ...
+
     def left(self, user_id: UUID) -> None:
-        """The user's last socket on this node is gone. Never waits."""
+        """There is neither a socket nor a session of the user here any more. Never waits."""
         ...
 
     async def where(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:

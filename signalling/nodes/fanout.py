@@ -125,6 +125,10 @@ class Fanout:
         parcel = Telling(user_id, event.head, event.tail, call=call, claim=claim)
         self._bus.post(node, parcels.encode(parcel))
 
+    def connected(self, user_id: UUID) -> frozenset[str]:
+        """The user's devices with a socket on this node; those on other nodes are not known."""
+        return frozenset(device.id for device in self._hub.devices(user_id))
+
     def mark(self, user_id: UUID, device: str, *, in_call: bool) -> None:
         """A device begins or ends to be a leg of a live call."""
         known = self._hub.get(user_id, device)
@@ -166,13 +170,17 @@ class Fanout:
         but: str | None,
         re: tuple[str, str] | None,
     ) -> bool:
-        """Send to the devices on this node; true if that was the `only` one there is."""
+        """Send to the devices on this node; true if that was the `only` one there is.
+
+        One that has lost its socket a moment ago keeps the event, but may be elsewhere by now.
+        """
         if only is not None:
             device = self._hub.get(user_id, only)
-            return device is not None and device.send(
-                event, re[1] if re is not None and re[0] == only else None
-            )
-        for device in self._hub.devices(user_id):
+            if device is None:
+                return False
+            device.send(event, re[1] if re is not None and re[0] == only else None)
+            return device.connected
+        for device in self._hub.sessions(user_id):
             if device.id != but:
                 device.send(event, re[1] if re is not None and re[0] == device.id else None)
         return False

@@ -22,15 +22,12 @@ from redis.exceptions import (
     RedisError,
 )
 
+from signalling.nodes.bus import Misconfigured
 from storage.errors import Unavailable
 
 DEADLINE_S = 0.5
 CONNECT_S = 0.5
 REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
-
-
-class Misconfigured(Exception):
-    """Redis refuses this node, and will go on to do so; the message says what to set."""
 
 
 class Script:

@@ -15,6 +15,8 @@ class Space:
     def __init__(self) -> None:
         self.nodes: dict[str, MemoryBus] = {}
         self.users: defaultdict[UUID, set[str]] = defaultdict(set)
+        # Nodes with sessions that wait for their next socket.
+        self.waiting: defaultdict[UUID, set[str]] = defaultdict(set)
 
     def carry(self, sender: str, node: str, parcel: bytes) -> None:
         """Bring a parcel to its node, later: a node's work is never done in the midst of
@@ -30,17 +32,18 @@ class Space:
         """A node is gone, with all its users."""
         if self.nodes.pop(node, None) is None:
             return
-        for user_id in [one for one, nodes in self.users.items() if node in nodes]:
+        for user_id in {*self.users, *self.waiting}:
             self.forget(user_id, node)
         for other in list(self.nodes.values()):
             other.listener.left(node)
 
     def forget(self, user_id: UUID, node: str) -> None:
-        nodes = self.users.get(user_id)
-        if nodes is not None:
-            nodes.discard(node)
-            if not nodes:
-                del self.users[user_id]
+        for known in (self.users, self.waiting):
+            nodes = known.get(user_id)
+            if nodes is not None:
+                nodes.discard(node)
+                if not nodes:
+                    del known[user_id]
 
 
 class MemoryBus:
@@ -79,7 +82,8 @@ class MemoryBus:
             self.post(node, parcel)
 
     def post_user(self, user_id: UUID, parcel: bytes) -> None:
-        for node in self._space.users.get(user_id, ()):
+        space = self._space
+        for node in {*space.users.get(user_id, ()), *space.waiting.get(user_id, ())}:
             self.post(node, parcel)
 
     def peers(self) -> frozenset[str]:
@@ -102,7 +106,12 @@ class MemoryPresence:
         self._address = address
 
     def arrived(self, user_id: UUID) -> None:
+        self._space.forget(user_id, self._address)
         self._space.users[user_id].add(self._address)
+
+    def waits(self, user_id: UUID) -> None:
+        self._space.forget(user_id, self._address)
+        self._space.waiting[user_id].add(self._address)
 
     def left(self, user_id: UUID) -> None:
         self._space.forget(user_id, self._address)

@@ -15,7 +15,8 @@ BATCH_BYTES_MAX = 1 << 20
 BATCH_USERS_MAX = 1_000
 
 TO_NODE, TO_ALL, TO_USER = "n", "a", "u"
-HERE, AWAY = "+", "-"
+# A user has sockets on this node, or only a session that waits for one, or neither.
+HERE, WAITS, AWAY = "+", "~", "-"
 
 
 class Posted(NamedTuple):
@@ -31,14 +32,14 @@ class Batch(NamedTuple):
     """What goes in one round trip: first who is here and who is away, then the parcels."""
 
     number: int
-    users: dict[UUID, bool]
+    users: dict[UUID, str]
     parcels: list[Posted]
 
     def arguments(self) -> list[str | bytes]:
         """Three for each: kind, target, parcel."""
         flat: list[str | bytes] = []
-        for user_id, here in self.users.items():
-            flat += (HERE if here else AWAY, str(user_id), b"")
+        for user_id, stay in self.users.items():
+            flat += (stay, str(user_id), b"")
         for posted in self.parcels:
             flat += posted[:3]
         return flat
@@ -48,7 +49,7 @@ class Outgoing:
     def __init__(self) -> None:
         self._parcels: deque[Posted] = deque()
         self._bytes = 0
-        self._users: dict[UUID, bool] = {}
+        self._users: dict[UUID, str] = {}
         self._batch: Batch | None = None
         self._number = 0
 
@@ -67,9 +68,9 @@ class Outgoing:
             dropped += 1
         return dropped
 
-    def user(self, user_id: UUID, here: bool) -> None:
-        """Only the last word about a user is sent."""
-        self._users[user_id] = here
+    def user(self, user_id: UUID, stay: str) -> None:
+        """`stay` is HERE, WAITS or AWAY. Only the last word about a user is sent."""
+        self._users[user_id] = stay
 
     def batch(self) -> Batch | None:
         """What to send now: the same again until it is `done` or dropped."""
@@ -99,7 +100,7 @@ class Outgoing:
             dropped += 1
         return dropped
 
-    def _take_users(self) -> dict[UUID, bool]:
+    def _take_users(self) -> dict[UUID, str]:
         if len(self._users) <= BATCH_USERS_MAX:
             taken, self._users = self._users, {}
             return taken

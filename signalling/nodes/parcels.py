@@ -43,6 +43,14 @@ class InCall(Parcel, frozen=True):
     in_call: bool
 
 
+class Replaced(Parcel, frozen=True):
+    """The device has a socket on the sending node, welcomed at `at_ms`: older ones are to go."""
+
+    user_id: UUID
+    device: str
+    at_ms: int
+
+
 class SessionEnded(Parcel, frozen=True):
     """A login was revoked: its sockets are to be closed."""
 
@@ -57,8 +65,8 @@ class Present(Parcel, frozen=True):
     message: str | None = None
 
 
-class SetByHand(Parcel, frozen=True):
-    """What a provider has just set: it counts wherever they have sockets."""
+class Word(Parcel, frozen=True):
+    """What a provider has just set by hand, for the nodes that have sockets of theirs."""
 
     user_id: UUID
     availability: str
@@ -217,10 +225,11 @@ class Hook(Question, frozen=True):
 AnyParcel = (
     Telling
     | InCall
+    | Replaced
     | SessionEnded
     | Present
-    | SetByHand
     | WhoIsPresent
+    | Word
     | Owns
     | Over
     | Missed

@@ -16,10 +16,10 @@ from uuid import UUID
 
 import structlog
 
-from signalling.nodes.bus import Listener
-from signalling.nodes.line import DEADLINE_S, Line, Misconfigured, Script, Server
+from signalling.nodes.bus import Listener, Misconfigured
+from signalling.nodes.line import DEADLINE_S, Line, Script, Server
 from signalling.nodes.members import Members
-from signalling.nodes.outgoing import TO_ALL, TO_NODE, TO_USER, Outgoing
+from signalling.nodes.outgoing import AWAY, HERE, TO_ALL, TO_NODE, TO_USER, WAITS, Outgoing
 from storage.errors import Unavailable
 
 BLOCK_S = 1.0
@@ -59,7 +59,7 @@ class RedisBus:
         self.beats_failed = 0
         self.rtt_ms = 0.0
         self.outgoing = Outgoing()
-        self.here: set[UUID] = set()
+        self.here: dict[UUID, str] = {}
         self._listener: Listener
         self._server = Server(url)
         self._prefix = f"{prefix}tt:"
@@ -105,7 +105,7 @@ class RedisBus:
             await asyncio.wait(self._tasks)
         self._tasks = []
         for user_id in self.here:
-            self.outgoing.user(user_id, here=False)
+            self.outgoing.user(user_id, AWAY)
         self.here.clear()
         try:
             async with asyncio.timeout(STOP_S):
@@ -139,9 +139,13 @@ class RedisBus:
         self._draining = True
         self._look.set()
 
-    def tell(self, user_id: UUID, here: bool) -> None:
-        """What `RedisPresence` has heard of a user."""
-        self.outgoing.user(user_id, here)
+    def tell(self, user_id: UUID, stay: str) -> None:
+        """What `RedisPresence` has heard of a user: HERE, WAITS or AWAY."""
+        if stay == AWAY:
+            self.here.pop(user_id, None)
+        else:
+            self.here[user_id] = stay
+        self.outgoing.user(user_id, stay)
         self._wake.set()
 
     async def ask(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
@@ -253,8 +257,8 @@ class RedisBus:
             self._lost = self._lost or not first
         if renewed or now_s - self._announced_s > ANNOUNCE_S:
             self._announced_s = now_s
-            for user_id in self.here:
-                self.outgoing.user(user_id, here=True)
+            for user_id, stay in self.here.items():
+                self.outgoing.user(user_id, stay)
             self._wake.set()
         dropped = self.outgoing.drop_older_than(now_s - STALE_S)
         if dropped:
@@ -361,12 +365,13 @@ class RedisPresence:
         self._bus = bus
 
     def arrived(self, user_id: UUID) -> None:
-        self._bus.here.add(user_id)
-        self._bus.tell(user_id, here=True)
+        self._bus.tell(user_id, HERE)
+
+    def waits(self, user_id: UUID) -> None:
+        self._bus.tell(user_id, WAITS)
 
     def left(self, user_id: UUID) -> None:
-        self._bus.here.discard(user_id)
-        self._bus.tell(user_id, here=False)
+        self._bus.tell(user_id, AWAY)
 
     async def where(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
         return await self._bus.ask(user_ids)

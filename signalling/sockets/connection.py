@@ -24,6 +24,7 @@ from signalling.sockets.throttle import Window
 log = logging.getLogger(__name__)
 
 NORMAL = 1000
+STOP_FROM = 4400  # The client does not come back by itself.
 # How long a peer may take to answer a close frame before its socket is cut.
 CLOSE_WAIT_S = 2.0
 USER_TIMEOUT_MS = 20_000
@@ -98,6 +99,7 @@ class Connection:
         self._end(code, why, bye=False)
 
     def _end(self, code: int, why: str, *, bye: bool) -> None:
+        """A session that the client is told not to come back to is over with its socket."""
         if self.closing:
             return
         self.closing = True
@@ -105,7 +107,7 @@ class Connection:
         self._cut_later()
         if self.device is not None:
             log.info("socket closed", extra={**ids(self.device), "code": int(code)})
-        self._hub.detach(self, bye=bye)
+        self._hub.detach(self, bye=bye, over=bye or code >= STOP_FROM)
 
     def _slow(self) -> None:
         """4002: a close frame could only queue behind what is not being read."""
@@ -197,8 +199,8 @@ class Connection:
         except Refused as refused:
             device.refuse(id_of(raw), refused)
             return
-        if frame.ack is not None and frame.ack > device.acked:
-            device.acked = frame.ack
+        if frame.ack is not None:
+            device.ack(frame.ack)
         if frame.type in OWN:
             self._own(device, frame)
         else:
@@ -236,7 +238,7 @@ class Connection:
             case commands.Ping(t=t):
                 self.send(encode_pong(t, self._clock()))
             case commands.Ack(seq=seq):
-                device.acked = max(device.acked, seq)
+                device.ack(seq)
             case commands.Hello():
                 why = "This socket has been welcomed already."
                 device.refuse(frame.id, Refused(Code.WRONG_STATE, why))

@@ -30,15 +30,20 @@ class Desk(Protocol):
 
     def welcome(self, device: Device, prepared: object) -> Welcome:
         """The snapshot. The device is attached already and nothing runs before the welcome is
-        queued, so no event can be missed or come first."""
+        queued, so no event can be missed or come first. Nothing may be sent from in here."""
         ...
 
     def attached(self, device: Device, prepared: object) -> None:
-        """The welcome is queued; events may follow."""
+        """The welcome is queued, and what a resumed session has missed; events may follow."""
         ...
 
     def lost(self, device: Device, *, bye: bool) -> None:
         """The device has no socket any more. Not called when a newer socket replaced the older."""
+        ...
+
+    def ended(self, device: Device) -> None:
+        """The session of a device without a socket is over. Not called when a new session took
+        its place: `welcome` comes then."""
         ...
 
     def receive(self, device: Device, frame: Frame) -> None:

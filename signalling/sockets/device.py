@@ -1,4 +1,8 @@
-"""One device of a user. It outlives its sockets: answers, buckets and place in a call stay."""
+"""One device of a user. It outlives its sockets: answers, buckets and place in a call stay.
+
+Its session outlives a lost socket for a while: events are numbered on and kept, so that the next
+socket can go on where the last one broke off.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -12,6 +16,7 @@ from signalling.frames import Encoded, encode_error, encode_ok, finish
 from signalling.limits import SocketLimits
 from signalling.sockets.answers import Answers
 from signalling.sockets.identity import Identity
+from signalling.sockets.resume import Ring, Rings, same
 from signalling.sockets.throttle import TokenBucket
 
 RATE_OF = {"signal": "signal", "call_request": "call_request"} | {
@@ -41,10 +46,14 @@ class Device:
         "_buckets",
         "_clock",
         "_limits",
+        "_replay_from",
+        "_ring",
+        "_rings",
         "acked",
         "features",
         "frames",
         "gone_ms",
+        "gone_seq",
         "id",
         "identity",
         "in_call",
@@ -61,7 +70,12 @@ class Device:
     )
 
     def __init__(
-        self, user_id: UUID, device_id: str, socket_limits: SocketLimits, clock: Callable[[], int]
+        self,
+        user_id: UUID,
+        device_id: str,
+        socket_limits: SocketLimits,
+        clock: Callable[[], int],
+        rings: Rings,
     ) -> None:
         self.user_id = user_id
         self.id = device_id
@@ -69,19 +83,23 @@ class Device:
         self.platform = ""
         self.features: tuple[str, ...] = ()
         self.identity: Identity | None = None
-        self.session = ""
+        self.session = ""  # of the present socket, or of the last one while it may be resumed
         self.secret = ""
         self.seq = 0
         self.acked = 0
         self.link: Link | None = None
         self.met_ms = 0  # when the present socket was attached
         self.gone_ms = 0  # when the last socket was lost
+        self.gone_seq = 0  # and the number of the last event that was sent on it
         self.in_call = False  # set by the handlers: a shorter silence is taken for death
         self.frames = TokenBucket(limits.RATES["frames"])
         self.watching: frozenset[UUID] = frozenset()
         self.watches_directory = False
         self._clock = clock
         self._limits = socket_limits
+        self._rings = rings
+        self._ring: Ring | None = None
+        self._replay_from: int | None = None
         self._answers = Answers(socket_limits, clock)
         self._buckets: dict[str, TokenBucket] | None = None
 
@@ -89,27 +107,122 @@ class Device:
     def connected(self) -> bool:
         return self.link is not None
 
-    def begin(self, link: Link, identity: Identity, hello: commands.Hello) -> None:
-        """A new socket begins a new session: events are numbered from 1 again."""
+    @property
+    def resumed(self) -> bool:
+        """Whether the socket that is being welcomed goes on with the session of an earlier one."""
+        return self._replay_from is not None
+
+    def attach(self, link: Link, identity: Identity, hello: commands.Hello) -> bool:
+        """A new socket: it goes on with the session if it may, else a new session begins, in
+        which events are numbered from 1 again. `greet` is to follow, before any event.
+
+        False: the wish to resume was refused.
+        """
+        wish = hello.resume
+        self._replay_from = None
+        if wish is not None and self._may_resume(identity, wish):
+            self._replay_from = wish.last_seq
+        else:
+            self.end_session()
+            self.session = secrets.token_urlsafe(12)
+            self.secret = secrets.token_urlsafe(24)
+            self.seq = 0
+            self.acked = 0
         self.link = link
         self.identity = identity
         self.name = hello.device.name
         self.platform = hello.device.platform
         self.features = tuple(hello.features)
-        self.session = secrets.token_urlsafe(12)
-        self.secret = secrets.token_urlsafe(24)
-        self.seq = 0
-        self.acked = 0
         self.met_ms = self._clock()
+        return wish is None or self.resumed
+
+    def _may_resume(self, identity: Identity, wish: commands.Resume) -> bool:
+        """Whether the wish names this session, of the same log-in, and all after it is here."""
+        known = same(self.session, wish.session) & same(self.secret, wish.secret)
+        return (
+            known
+            and self.identity is not None
+            and self.identity.session_id == identity.session_id
+            and (self.link is not None or self.away(self._clock()))
+            and self.seq - self._kept <= wish.last_seq <= self.seq
+        )
+
+    def greet(self, welcome: Encoded, re: str | None = None) -> None:
+        """The first frame of a socket, and after it what a resumed session has missed.
+
+        The welcome of a new session is number 1 and is not kept: who has not got it cannot resume.
+        That of a resumed one has no number of its own; it repeats the last one the client has.
+        """
+        link = self.link
+        assert link is not None
+        last_seq, self._replay_from = self._replay_from, None
+        if last_seq is None:
+            self.seq = 1
+            link.send(finish(welcome, 1, re))
+            return
+        link.send(finish(welcome, last_seq, re))
+        if self._ring is not None:
+            for frame in self._ring.newest(self.seq - last_seq):
+                link.send(frame)
+
+    @property
+    def _kept(self) -> int:
+        return 0 if self._ring is None else len(self._ring)
+
+    def lose(self) -> None:
+        """The socket is gone; the session waits for the next one."""
+        self.link = None
+        self.gone_ms = self._clock()
+        self.gone_seq = self.seq
+
+    def away(self, now_ms: int) -> bool:
+        """Whether the session of a lost socket may still be resumed: for `resume_ms`, and for as
+        long as the device is in a call. Not if an event is lost that no socket has carried."""
+        if not self.session or self.seq - self.gone_seq > self._kept:
+            return False
+        return self.in_call or now_ms - self.gone_ms < self._limits.resume_ms
+
+    def end_session(self) -> None:
+        """Nobody can resume it any more."""
+        self.session = ""
+        self.secret = ""
+        if self._ring is not None:
+            self._ring.drop()
+            self._ring = None
 
     def send(self, event: Encoded, re: str | None = None) -> bool:
-        """Queue an event; false, and nothing kept, while the device has no socket."""
+        """Number an event, keep it, and send it if there is a socket.
+
+        False, and nothing kept: there is neither a socket nor a session that waits for one.
+        """
         link = self.link
-        if link is None:
+        if link is None and not self.away(self._clock()):
             return False
         self.seq += 1
-        link.send(finish(event, self.seq, re))
+        frame = finish(event, self.seq, re)
+        ring = self._ring
+        if ring is None:
+            ring = self._ring = Ring(self._rings)
+        ring.put(frame)
+        if link is not None:
+            link.send(frame)
         return True
+
+    def ack(self, seq: int) -> None:
+        """The client has worked off the events up to `seq`: they need not be kept. A number that
+        was not sent yet means nothing."""
+        if not self.acked < seq <= self.seq:
+            return
+        self.acked = seq
+        ring = self._ring
+        if ring is None:
+            return
+        left = self.seq - seq
+        if left:
+            ring.forget(max(0, len(ring) - left))
+        else:
+            ring.drop()
+            self._ring = None
 
     def ok(self, re: str | None, data: Shape) -> None:
         """The answer to the command `re`, sent to the present socket and kept for re-sends."""

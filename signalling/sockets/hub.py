@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -15,6 +16,7 @@ from signalling.limits import SocketLimits
 from signalling.sockets.desk import Desk
 from signalling.sockets.device import Device, Link
 from signalling.sockets.identity import Identity
+from signalling.sockets.resume import Resumes, Rings
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +51,13 @@ class Hub:
         self._clock = clock
         self._sockets_max = sockets_max
         self._users: dict[UUID, dict[str, Device]] = {}
-        self._sockets: set[Socket] = set()
+        # Each with a number that says which of them were there first.
+        self._sockets: dict[Link, int] = {}
+        self._numbers = itertools.count(1)
         self._addresses: dict[str, int] = {}
         self._connected = 0
+        self._rings = Rings(limits)
+        self.resumes = Resumes()
         self._sweeper: asyncio.Task[None] | None = None
         self._emptied: asyncio.Event | None = None
 
@@ -67,6 +73,16 @@ class Hub:
         """Open sockets, those in their handshake included."""
         return len(self._sockets)
 
+    @property
+    def rings(self) -> int:
+        """Devices that have events which they have not acknowledged."""
+        return self._rings.count
+
+    @property
+    def ring_bytes(self) -> int:
+        """The size of those events."""
+        return self._rings.size_bytes
+
     def get(self, user_id: UUID, device_id: str) -> Device | None:
         """A known device, connected or not."""
         return self._users.get(user_id, {}).get(device_id)
@@ -77,6 +93,13 @@ class Hub:
         if known is None:
             return ()
         return tuple([device for device in known.values() if device.link is not None])
+
+    def sessions(self, user_id: UUID) -> tuple[Device, ...]:
+        """The devices of a user that take events: connected, or gone for a moment."""
+        known = self._users.get(user_id)
+        if known is None:
+            return ()
+        return tuple([device for device in known.values() if device.session])
 
     def connected_users(self) -> list[UUID]:
         return [
@@ -93,23 +116,31 @@ class Hub:
                     yield device
 
     def to_user(self, user_id: UUID, event: Encoded, *, re: tuple[str, str] | None = None) -> int:
-        """Send to every connected device of a user; how many there were.
+        """Send to every device of a user that takes events; how many there were.
 
         `re` is (device id, command id): only that device is told which command caused the event.
         """
         sent = 0
-        for device in self.devices(user_id):
+        for device in self.sessions(user_id):
             named = re[1] if re is not None and re[0] == device.id else None
             sent += device.send(event, named)
         return sent
 
     def close_session(self, session_id: UUID, code: int) -> int:
-        """Close every socket of one login; how many there were."""
-        ended = [
+        """Close every socket of one login; how many there were. What has no socket now, but could
+        resume a session of that login, cannot any more."""
+        devices = [
             device
-            for device in self.all_devices()
-            if device.identity is not None and device.identity.session_id == session_id
+            for known in self._users.values()
+            for device in known.values()
+            if device.session
+            and device.identity is not None
+            and device.identity.session_id == session_id
         ]
+        ended = [device for device in devices if device.link is not None]
+        for device in devices:
+            if device.link is None:
+                self._end_session(device)
         for device in ended:
             device.close(code)
         return len(ended)
@@ -125,13 +156,13 @@ class Hub:
         return None
 
     def opened(self, socket: Socket, address: str) -> None:
-        self._sockets.add(socket)
+        self._sockets[socket] = next(self._numbers)
         self._addresses[address] = self._addresses.get(address, 0) + 1
 
     def ended(self, socket: Socket, address: str) -> None:
         """The handler of this socket is done: the last word about it."""
         self.detach(socket)
-        self._sockets.discard(socket)
+        self._sockets.pop(socket, None)
         left = self._addresses.get(address, 0) - 1
         if left > 0:
             self._addresses[address] = left
@@ -140,8 +171,21 @@ class Hub:
         if not self._sockets and self._emptied is not None:
             self._emptied.set()
 
+    def outrun(self, socket: Socket, identity: Identity, hello: Hello) -> bool:
+        """Whether the device has a socket that was opened after this one, and was welcomed first:
+        who has it has given this one up."""
+        device = self.get(identity.user_id, hello.device.id)
+        if device is None or device.link is None:
+            return False
+        return self._number(device.link) > self._number(socket)
+
+    def _number(self, link: Link) -> int:
+        return self._sockets.get(link, 0)
+
     def attach(self, socket: Socket, identity: Identity, hello: Hello) -> Device:
         """Make this the socket of its device; an older one of the same device is closed 4503.
+
+        The session is the one that `hello` wants to resume, if it may, else a new one.
 
         A user's device beyond the cap takes the place of the one that has been connected longest
         and is not in a call; that one is closed 4503 as well.
@@ -156,25 +200,53 @@ class Hub:
         if device is None:
             device = self._learn(identity.user_id, hello.device.id)
         socket.device = device
-        device.begin(socket, identity, hello)
+        granted = device.attach(socket, identity, hello)
+        if device.resumed:
+            self.resumes.resumed += 1
+        elif granted:
+            self.resumes.fresh += 1
+        else:
+            self.resumes.refused += 1
         if older is None:
             self._connected += 1
         else:
             older.close(Close.REPLACED)
         return device
 
-    def detach(self, socket: Socket, *, bye: bool = False) -> None:
-        """This socket carries nothing any more. An older socket never detaches a newer one."""
+    def detach(self, socket: Socket, *, bye: bool = False, over: bool = False) -> None:
+        """This socket carries nothing any more. An older socket never detaches a newer one.
+
+        After `bye`, or when it is `over`, its session is not waited for.
+        """
         device = socket.device
         if device is None or device.link is not socket:
             return
-        device.link = None
-        device.gone_ms = self._clock()
+        device.lose()
         self._connected -= 1
+        if bye or over:
+            self._end_session(device)
         try:
             self._desk.lost(device, bye=bye)
         except Exception:
             log.exception("telling of a lost device failed", extra=ids(device))
+
+    def supersede(self, user_id: UUID, device_id: str, at_ms: int) -> None:
+        """The device has been welcomed on another node: what it has here and is older is over."""
+        device = self.get(user_id, device_id)
+        if device is None or device.met_ms > at_ms:
+            return
+        if device.link is not None:
+            device.close(Close.REPLACED)
+        elif device.session:
+            self._end_session(device)
+
+    def _end_session(self, device: Device) -> None:
+        """Of a device without a socket."""
+        device.end_session()
+        try:
+            self._desk.ended(device)
+        except Exception:
+            log.exception("telling of an ended session failed", extra=ids(device))
 
     def _make_room(self, user_id: UUID) -> None:
         connected = self.devices(user_id)
@@ -190,8 +262,12 @@ class Hub:
         if len(known) >= KNOWN_PER_USER_MAX:
             idle = [one for one in known.values() if one.link is None and not one.in_call]
             if idle:
-                del known[min(idle, key=lambda one: one.gone_ms).id]
-        device = known[device_id] = Device(user_id, device_id, self._limits, self._clock)
+                oldest = min(idle, key=lambda one: one.gone_ms)
+                del known[oldest.id]
+                self._end_session(oldest)
+        device = known[device_id] = Device(
+            user_id, device_id, self._limits, self._clock, self._rings
+        )
         return device
 
     # -- life --------------------------------------------------------------------------------
@@ -218,13 +294,15 @@ class Hub:
                     log.exception("the socket sweep failed")
 
     def sweep(self) -> None:
-        """Close what has been silent for too long, forget what has been gone for too long."""
+        """Close what has been silent for too long, forget what has been gone for too long: first
+        its session, later the device."""
         self._sweep(list(self._users))
 
     def _sweep(self, users: Sequence[UUID]) -> None:
         now_ms = self._clock()
         silent: list[Link] = []
         gone: list[Device] = []
+        over: list[Device] = []
         for user_id in users:
             for device in self._users.get(user_id, NOBODY).values():
                 link = device.link
@@ -235,11 +313,16 @@ class Hub:
                     )
                     if now_ms - link.heard_ms >= dead_ms:
                         silent.append(link)
-                elif not device.in_call and now_ms - device.gone_ms >= FORGET_MS:
-                    gone.append(device)
+                else:
+                    if device.session and not device.away(now_ms):
+                        over.append(device)
+                    if not device.in_call and now_ms - device.gone_ms >= FORGET_MS:
+                        gone.append(device)
                 device.drop_answers(now_ms)
         for link in silent:
             link.close(Close.NO_HEARTBEAT)
+        for device in over:
+            self._end_session(device)
         for device in gone:
             known = self._users[device.user_id]
             del known[device.id]

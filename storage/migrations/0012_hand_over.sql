@@ -13,6 +13,9 @@ create trigger meter_only_forward before update on meter for each row
           or (old.bonus is not null and new.bonus is distinct from old.bonus))
     execute function refuse_change('a meter only counts up, and a settled one is history');
 
+-- When a node ended in order; its devices were told to come back. Fenced nodes without it are dead.
+alter table node add column left_at timestamptz;
+
 create table call_handover (
     call_id  uuid primary key references call (id),
     -- Who left it. Only what the present owner left is taken over.

@@ -170,8 +170,12 @@ async def connect_call(caller: Device, callee: Device, **wish: object) -> str:
 class Process:
     """`talktime serve --dev` as a process of its own, on a free port."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, url: str, log: Path, said: bytes
+    ) -> None:
+        """`said` is what it has printed up to its address, and the lines after it."""
         self.url = url
+        self.said = said
         self.log = log
         self._process = process
 
@@ -209,17 +213,19 @@ async def start_process(data_dir: Path, **settings: str) -> Process:
             stderr=errors,
         )
     assert process.stdout is not None
-    seen = b""
+    seen, url = b"", ""
     async with asyncio.timeout(60):
         while True:
             line = await process.stdout.readline()
             seen += line
             found = re.search(rb"REST +(http://\S+)", line)
             if found:
+                url = found.group(1).decode()
+            if "╯".encode() in line:
                 break
             if not line:
                 raise AssertionError((seen + log.read_bytes()).decode())
-    return Process(process, found.group(1).decode(), log)
+    return Process(process, url, log, seen)
 
 
 @contextlib.asynccontextmanager

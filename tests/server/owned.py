@@ -17,6 +17,7 @@ from signalling.core.tariff import minute
 from storage import (
     avatars,
     credentials,
+    devices,
     ledger,
     notifications,
     payments,
@@ -25,6 +26,8 @@ from storage import (
     reviews,
     users,
     wallet,
+    webhook_deliveries,
+    webhooks,
 )
 from storage.earnings import AVAILABLE
 from storage.ids import new_id
@@ -54,17 +57,19 @@ async def person(conn: Connection, name: str, currency: str) -> UUID:
 
 
 async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
-    """Make the rows; plans and jobs are nobody's, but only those with a role may name them."""
+    """Make the rows; those of plans, jobs and webhooks are nobody's: naming them takes a role."""
     user, name = avatars.new_key(owner).split("/")[1:]
     call = str(await _call(conn, owner, currency))
     payment = await _payment(conn, owner, currency)
     payout = str(await _payout(conn, owner, currency))
     plan = plans.Plan(id=new_id(), title="1000 points", price_minor=1_000, points_minor=1_000)
     await plans.save(conn, plan)
+    endpoint, delivery = await _webhook(conn)
     spending = wallet.wallet_id(owner, wallet.SPENDING_KIND, currency)
     return {
         "/auth/sessions/{id}": {"id": str(await _session(conn, owner))},
         "/calls/{id}": {"id": call},
+        "/devices/push/{id}": {"id": str(await _push_device(conn, owner))},
         "/jobs/{id}": {"id": "1"},
         "/media/avatars/{user}/{name}": {"user": user, "name": name},
         "/notifications/{id}": {"id": str(await _notification(conn, owner))},
@@ -75,6 +80,8 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
         "/wallet/payouts/{id}": {"id": payout},
         "/wallet/plans/{id}": {"id": str(plan.id)},
         "/wallets/{id}": {"id": str(spending)},
+        "/webhooks/deliveries/{id}": {"id": delivery},
+        "/webhooks/endpoints/{id}": {"id": endpoint},
     }
 
 
@@ -127,6 +134,11 @@ async def _payout(conn: Connection, owner: UUID, currency: str) -> UUID:
     return payout.id
 
 
+async def _push_device(conn: Connection, owner: UUID) -> UUID:
+    wish = devices.Wish(device_id="phone", platform="ios", provider="webhook", target="olgas")
+    return (await devices.register(conn, owner, await _session(conn, owner), wish)).id
+
+
 async def _session(conn: Connection, owner: UUID) -> UUID:
     session_id = new_id()
     await credentials.open_session(
@@ -139,3 +151,14 @@ async def _session(conn: Connection, owner: UUID) -> UUID:
         lifetime_ms=DAY_MS,
     )
     return session_id
+
+
+async def _webhook(conn: Connection) -> tuple[str, str]:
+    """An endpoint of the discard port, and an event that is on its way to it."""
+    secret, url = webhooks.new_secret(), "http://127.0.0.1:9/"
+    async with conn.transaction():
+        made = await webhooks.create(conn, new_id(), url=url, events=[], secret=secret)
+        assert made is not None
+        news = webhook_deliveries.News(new_id(), "webhook.test", None, "{}")
+        delivery = await webhook_deliveries.add_for(conn, made.id, news)
+    return str(made.id), str(delivery)

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import generate_latest
 
-from server.call_watch import CallWatch, charged_minor, lateness_ms
+from server.call_watch import CallWatch, charged_minor, lateness_ms, relayed_legs
 from server.metrics import Metrics
 from signalling.codes import By, Reason, State
 from signalling.core import meter as metering
@@ -131,3 +131,20 @@ def test_the_end_is_one_line_with_ids_and_figures(
         "units": 0,
         "talk_s": 0,
     }
+
+
+def test_media_is_counted_by_route_and_timed_where_the_app_says(call: Call) -> None:
+    metrics = Metrics()
+    watch = CallWatch(metrics)
+    for relay, ms in ((True, 400), (False, 90), (False, 0), (None, 0)):
+        watch.flows(relay, ms)
+    for route, legs in (("relay", 1), ("direct", 2), ("unknown", 1)):
+        assert value(metrics, f'talktime_media_legs_total{{route="{route}"}}') == legs
+    assert value(metrics, 'talktime_media_setup_seconds_sum{route="relay"}') == pytest.approx(0.4)
+    assert value(metrics, 'talktime_media_setup_seconds_count{route="direct"}') == 1
+
+
+def test_relayed_legs_are_those_that_last_said_so(call: Call) -> None:
+    one = replace(call, caller=replace(call.caller, relay=True))
+    both = replace(one, callee=replace(call.callee, relay=True))
+    assert relayed_legs([call, one, both]) == 3

@@ -8,6 +8,8 @@ from server.config import Config, ConfigError
 from server.config_rules import production_faults
 from tests.server.settings import OTHER, STRONG, clean_environment, faults, production
 
+TURN = {"turn_urls": "turn:t.example", "turn_secret": OTHER}
+
 __all__ = ["clean_environment"]  # A fixture, in force for every test here.
 
 
@@ -22,6 +24,9 @@ __all__ = ["clean_environment"]  # A fixture, in force for every test here.
         ({"turn_urls": "turn:t.example"}, "TURN_URLS"),
         ({"turn_secret": STRONG}, "TURN_URLS"),
         ({"relay_only": True}, "RELAY_ONLY"),
+        (TURN | {"turn_console": "turn.example:5766"}, "TURN_CONSOLE"),
+        (TURN | {"turn_console_password": STRONG}, "TURN_CONSOLE"),
+        ({"turn_console": "a:1,[::1]:2", "turn_console_password": STRONG}, "TURN_CONSOLE"),
         ({"sentry_dsn": "https://sentry.example/1"}, "SENTRY_DSN"),
         ({"sentry_dsn": "key@sentry.example"}, "SENTRY_DSN"),
         ({"db_pool_max": 81}, "DB_POOL_MAX"),
@@ -50,6 +55,11 @@ def test_production_starts_with_the_two_settings_it_must_have() -> None:
         ({"jwt_secret": "my-secret-" * 5}, "TALKTIME_JWT_SECRET", "well-known"),
         ({"sandbox_webhook_secret": STRONG}, "TALKTIME_JWT_SECRET", "SANDBOX_WEBHOOK_SECRET"),
         ({"sandbox_webhook_secret": "short"}, "TALKTIME_SANDBOX_WEBHOOK_SECRET", "32 bytes"),
+        (
+            TURN | {"turn_console": "t:5766", "turn_console_password": OTHER},
+            "TALKTIME_TURN_CONSOLE_PASSWORD",
+            "its own",
+        ),
         ({"sandbox_gateway": True}, "TALKTIME_SANDBOX_GATEWAY", "development only"),
         ({"argon2_profile": "test"}, "TALKTIME_ARGON2_PROFILE", "tests only"),
         ({"cors_origins": "*"}, "TALKTIME_CORS_ORIGINS", "each origin"),

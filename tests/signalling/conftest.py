@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from signalling.calls import circle
 from signalling.core import revival
 from storage.pool import Pool
 from tests.signalling.cluster import Apart, Cluster, make_apart
@@ -40,6 +41,8 @@ async def start_cluster(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     """`await start_cluster("west", "east")`: nodes of one deployment, stopped after the test."""
     # Real time passes between two nodes, while the clock of the test stands still.
     monkeypatch.setattr(revival, "SKEW_MS", 60_000)
+    monkeypatch.setattr(circle, "DEAD_LOOK_S", 0.01)
+    monkeypatch.setattr(circle, "DEAD_LOOKS", 1_000)
     started: list[Cluster] = []
 
     async def start(*names: str, **settings: object) -> Cluster:

@@ -11,7 +11,7 @@ import msgspec
 
 from signalling.codes import Code, Refused
 from signalling.commands import Device as DeviceNamed
-from signalling.commands import Hello
+from signalling.commands import Hello, Resume
 from signalling.events import Profile
 from signalling.frames import decode_frame, encode_event
 from signalling.sockets.device import Device
@@ -46,16 +46,18 @@ class FakeLink:
         self.errors: list[Code] = []
         self.closed: int | None = None
         self.came = asyncio.Condition()
-        self._seq = 0
+        self.seq = 0
         self._notices: set[asyncio.Task[None]] = set()
 
     def send(self, frame: bytes) -> None:
         decoded = msgspec.json.decode(frame)
         fault = fault_of(decoded)
         assert fault is None, fault
-        if "seq" in decoded:
-            assert decoded["seq"] == self._seq + 1, decoded
-            self._seq += 1
+        if decoded["type"] == "welcome":
+            self.seq = decoded["seq"]
+        elif "seq" in decoded:
+            assert decoded["seq"] == self.seq + 1, decoded
+            self.seq += 1
         self.raw.append(frame)
         self.frames.append(decoded)
         self._notice()
@@ -63,7 +65,7 @@ class FakeLink:
     def close(self, code: int, why: str = "") -> None:
         if self.closed is None:
             self.closed = int(code)
-            self.hub.detach(self)
+            self.hub.detach(self, over=code >= 4_400)
             self._notice()
 
     def erred(self, code: Code) -> None:
@@ -90,6 +92,7 @@ class Handset:
         self.person = person
         self.name = name
         self.link = FakeLink(node.hub, node.time())
+        self._session = "", ""
         self._numbers = itertools.count(1)
         self._taken: set[int] = set()
 
@@ -99,8 +102,9 @@ class Handset:
         assert device is not None
         return device
 
-    async def connect(self) -> Json:
-        """A new socket, welcomed; the data of its welcome."""
+    async def connect(self, *, resume: bool = False) -> Json:
+        """A new socket, welcomed; the data of its welcome. `resume` goes on with the session of
+        the last one, all of whose events have come."""
         node, desk = self.node, self.node.desk
         profile = Profile(user_id=self.person.id, name=self.person.name)
         identity = Identity(
@@ -111,11 +115,14 @@ class Handset:
             expires_ms=node.time() + 900_000,
         )
         prepared = await desk.prepare(identity, self.name)
+        last, last_seq = self._session, self.link.seq
         self.link, self._taken = FakeLink(node.hub, node.time()), set()
-        hello = Hello(device=DeviceNamed(id=self.name), protocol=1)
+        wish = Resume(session=last[0], secret=last[1], last_seq=last_seq) if resume else None
+        hello = Hello(device=DeviceNamed(id=self.name), protocol=1, resume=wish)
         device = node.hub.attach(self.link, identity, hello)
-        device.send(encode_event(desk.welcome(device, prepared), node.time()))
+        device.greet(encode_event(desk.welcome(device, prepared), node.time()))
         desk.attached(device, prepared)
+        self._session = device.session, device.secret
         assert self.link.frames[0]["type"] == "welcome", "nothing comes before the welcome"
         welcome: Json = self.link.frames[0]["data"]
         return welcome

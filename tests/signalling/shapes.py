@@ -68,7 +68,7 @@ def _without_call() -> type[msgspec.Struct]:
     """`welcome` of a device whose user is in no call: the key is left out."""
     hints = typing.get_type_hints(events.Welcome)
     fields = [
-        (field.name, hints[field.name])
+        (field.name, hints[field.name], msgspec.field(default=field.default))
         for field in msgspec.structs.fields(events.Welcome)
         if field.name != "call"
     ]

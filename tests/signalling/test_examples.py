@@ -35,6 +35,7 @@ class Everything(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     inners: Annotated[list[Inner], Meta(max_length=3)]
     maybe: int | None = None
     unset: Inner | UnsetType = UNSET
+    some: Annotated[list[int], Meta(max_length=2)] | UnsetType = UNSET
     raw: msgspec.Raw = msgspec.Raw(b"{}")
     bag: dict[str, Any] = {}
 

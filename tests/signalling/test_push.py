@@ -10,4 +10,4 @@ WAKE = Wake(user_id=UUID(int=1), call_id=UUID(int=2), caller_name="Ann", kind="a
 def test_without_an_adapter_nobody_can_be_woken() -> None:
     push: Push = NoPush()
     push.wake(WAKE)
-    assert not push.can_wake(UUID(int=1))
+    assert not push.enabled

@@ -48,6 +48,8 @@ class SimHub:
     def devices(self, user_id: UUID) -> tuple[Phone, ...]:
         return tuple(phone for phone in self.phones[user_id].values() if phone.connected)
 
+    sessions = devices
+
     def get(self, user_id: UUID, device_id: str) -> Phone | None:
         return self.phones[user_id].get(device_id)
 

@@ -1,3 +1,5 @@
+from uuid import uuid4
+
 from storage import calls
 from storage.pool import Connection, Pool
 from storage.works import Note, Noted
@@ -107,3 +109,12 @@ async def test_the_postings_of_a_call_are_found_by_their_keys(conn: Connection) 
     await conn.execute("deallocate units_of_call")
     assert "operation_key_key" in plan
     assert "operation_pkey" not in plan
+
+
+async def test_of_some_calls_those_are_live_that_have_not_ended(pool: Pool) -> None:
+    async with make_world(pool) as world, pool.acquire() as conn:
+        live, ended = await world.call(), await world.call()
+        await world.combiner.do(settle_of(ended, 0))
+        asked = [live.call_id, ended.call_id, uuid4()]
+        assert await calls.live_among(conn, asked) == {live.call_id}
+        assert await calls.live_among(conn, []) == set()

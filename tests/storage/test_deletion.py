@@ -13,6 +13,7 @@ from storage import (
     calls,
     credentials,
     deletion,
+    devices,
     earnings,
     hours,
     ledger,
@@ -61,6 +62,12 @@ async def test_nothing_personal_is_left(conn: Connection) -> None:
     await providers.set_availability(conn, ann.id, "online", "Call me, Ann")
     await credentials.set_password(conn, ann.id, "a hash")
     session = await open_session(conn, ann.id)
+    await devices.register(
+        conn,
+        ann.id,
+        session,
+        devices.Wish(device_id="phone", platform="ios", provider="apns", target="token"),
+    )
     await hours.replace_hours(conn, ann.id, [hours.Hours(1, 0, 60)])
     await otp.replace(
         conn,
@@ -90,6 +97,7 @@ async def test_nothing_personal_is_left(conn: Connection) -> None:
         "block",
         "provider_hours",
         "otp",
+        "push_device",
     )
     for table in erased:
         left = await conn.fetchval(f"select count(*) from {table} where user_id = $1", ann.id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from storage import calls, ended_calls
 from storage.ended_calls import EndedCall
 from storage.pool import Connection, Pool
@@ -21,7 +23,7 @@ async def test_a_settled_call_is_queued_once_however_often_it_is_settled(pool: P
         call = await world.call()
         await world.combiner.do(charge_of(call, 1, connected_ms=call.created_ms))
         for _ in range(3):
-            await world.combiner.do(settle_of(call, 1))
+            await world.combiner.do(replace(settle_of(call, 1), rev=7))
         [ended] = await take_all(pool)
         names = [ended.caller_name, ended.callee_name]
         assert all(name.startswith("User ") for name in names)
@@ -39,6 +41,14 @@ async def test_a_settled_call_is_queued_once_however_often_it_is_settled(pool: P
             talk_ms=1,
             charged_minor=120,
             earned_minor=84,
+            rev=7,
+            kind="audio",
+            currency="",  # The tariff of this world names none.
+            units=1,
+            created_ms=call.created_ms,
+            accepted_ms=None,
+            connected_ms=call.created_ms,
+            ended_ms=call.created_ms + 1,
         )
         assert await take_all(pool) == []
 
@@ -60,6 +70,18 @@ async def test_a_call_that_never_rang_is_queued_once_however_often_it_is_recorde
     [ended] = await ended_calls.take(conn, 10)
     assert (ended.call_id, ended.reason) == (record.call_id, "busy")
     assert (ended.rang, ended.answered, ended.connected) == (False, False, False)
+    assert ended.rev == 0
+
+
+async def test_a_call_whose_revision_nobody_knows_has_revision_0(pool: Pool) -> None:
+    async with make_world(pool) as world:
+        call, other = await world.call(), await world.call()
+        await asyncio.gather(
+            world.combiner.do(settle_of(call, 0)),
+            world.combiner.do(replace(settle_of(other, 0), rev=4)),
+        )
+        taken = {each.call_id: each.rev for each in await take_all(pool)}
+    assert taken == {call.call_id: 0, other.call_id: 4}
 
 
 async def queue(pool: Pool, count: int) -> set[UUID]:

@@ -65,3 +65,15 @@ async def test_a_backlog_shows_how_long_its_first_job_has_been_due(conn: Connect
     )
     (found,) = await jobs.counts(conn)
     assert (found.waiting, found.delayed, found.oldest_s) == (1, 1, 90.0)
+
+
+async def test_many_jobs_are_promised_at_once_in_their_order(conn: Connection) -> None:
+    payloads: list[dict[str, object]] = [{"n": n} for n in range(1_001)]
+    await jobs.enqueue_all(conn, "greet", payloads)
+    await jobs.enqueue_all(conn, "greet", [])
+    assert await waiting(conn) == [("greet", b'{"n":%d}' % n) for n in range(1_001)]
+
+
+async def test_one_payload_of_many_that_is_too_large_is_refused(conn: Connection) -> None:
+    with pytest.raises(ValueError, match="65536"):
+        await jobs.enqueue_all(conn, "greet", [{}, {"text": "x" * jobs.PAYLOAD_BYTES_MAX}])

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from storage import calls
+from storage import calls, devices
 from storage.ids import new_id
 from storage.pool import Connection, Pool
 from storage.terms import TERMS, KnownCall, Offering, Terms, read_terms
+from tests.storage.test_deletion import open_session
 from tests.storage.world import (
     NOW_MS,
     User,
@@ -83,6 +84,21 @@ async def test_without_caller_or_callee_there_are_no_terms(conn: Connection) -> 
     assert await terms_of(conn, caller, None, callee_phone="+1555000111") is None
     assert await terms_of(conn, caller, None, callee_id=new_id()) is None
     assert await terms_of(conn, caller, caller, caller_id=new_id()) is None
+
+
+async def test_a_callee_with_a_registered_phone_is_wakeable(conn: Connection) -> None:
+    caller, callee = await make_user(conn), await make_user(conn)
+    before = await terms_of(conn, caller, callee)
+    assert before is not None
+    assert not before.wakeable
+    wish = devices.Wish(device_id="phone", platform="ios", provider="apns", target="token")
+    await devices.register(conn, callee.id, await open_session(conn, callee.id), wish)
+    after = await terms_of(conn, caller, callee)
+    assert after is not None
+    assert after.wakeable
+    other_way = await terms_of(conn, callee, caller)
+    assert other_way is not None
+    assert not other_way.wakeable
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -206,3 +222,4 @@ async def test_the_plan_for_all_batches_reads_by_narrow_indexes_only(conn: Conne
     for conditions in re.findall(r"call_of_caller .*\n\s+Index Cond: (.*)", plan):
         assert "created_at >" in conditions
     assert "call_caller_id_caller_device_request_id_key" in plan
+    assert "push_device_user_id_device_id_provider_key" in plan

@@ -1,8 +1,9 @@
 -- What a node has for others, in order. A batch that was carried out before does nothing.
 -- ARGV: prefix, node, number of the batch, longest mailbox (entries), life of a user's key (s),
 -- then three for each: kind, target, parcel
---   "+" user "" / "-" user "": the user has sockets on the node / has none any more
---   "n" node parcel / "a" "" parcel / "u" user parcel: to one, to all, to those with the user
+--   "+" user "": the user has sockets on the node; "~": none, but a session that waits for one;
+--   "-": neither
+--   "n" node parcel / "a" "" parcel / "u" user parcel: to one, to all, to those of the user
 -- Returns 1; 0 if the node is not a member (nothing is done).
 local prefix, me, number, longest, user_s = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local boxes, batches = prefix .. 'boxes', prefix .. 'batches'
@@ -49,8 +50,14 @@ for i = 6, #ARGV, 3 do
   if kind == '+' then
     redis.call('SADD', prefix .. 'user:' .. target, me)
     redis.call('EXPIRE', prefix .. 'user:' .. target, user_s)
+    redis.call('SREM', prefix .. 'wait:' .. target, me)
+  elseif kind == '~' then
+    redis.call('SREM', prefix .. 'user:' .. target, me)
+    redis.call('SADD', prefix .. 'wait:' .. target, me)
+    redis.call('EXPIRE', prefix .. 'wait:' .. target, user_s)
   elseif kind == '-' then
     redis.call('SREM', prefix .. 'user:' .. target, me)
+    redis.call('SREM', prefix .. 'wait:' .. target, me)
   elseif kind == 'n' then
     put(target, parcel)
   elseif kind == 'a' then
@@ -59,7 +66,7 @@ for i = 6, #ARGV, 3 do
   elseif kind == 'u' then
     local nodes = members[target]
     if not nodes then
-      nodes = redis.call('SMEMBERS', prefix .. 'user:' .. target)
+      nodes = redis.call('SUNION', prefix .. 'user:' .. target, prefix .. 'wait:' .. target)
       members[target] = nodes
     end
     for _, node in ipairs(nodes) do put(node, parcel) end

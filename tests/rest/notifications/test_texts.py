@@ -28,6 +28,14 @@ def ended(**changes: Any) -> EndedCall:
         "talk_ms": 0,
         "charged_minor": 0,
         "earned_minor": 0,
+        "rev": 3,
+        "kind": "audio",
+        "currency": "PTS",
+        "units": 0,
+        "created_ms": 1_000,
+        "accepted_ms": None,
+        "connected_ms": None,
+        "ended_ms": 31_000,
     }
     return EndedCall(**given | changes)
 

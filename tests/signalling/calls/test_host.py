@@ -27,9 +27,13 @@ class Watched(Unwatched):
 
     def __init__(self) -> None:
         self.moves: list[tuple[State | None, State]] = []
+        self.media: list[tuple[bool | None, int]] = []
 
     def moved(self, before: Call | None, call: Call, now_ms: int) -> None:
         self.moves.append((None if before is None else before.state, call.state))
+
+    def flows(self, relay: bool | None, ms: int) -> None:
+        self.media.append((relay, ms))
 
 
 class Notes:
@@ -144,6 +148,17 @@ def test_a_refused_input_changes_nothing_and_the_timer_stays(host: Host, time: F
         host.feed(inputs.MediaConnected(Party.CALLER, "phone"))
     assert host.call is before
     assert time.armed == armed
+
+
+def test_a_leg_that_has_media_is_told_to_the_watcher_once_it_is_taken(
+    host: Host, notes: Notes
+) -> None:
+    with pytest.raises(Refused):
+        host.feed(inputs.MediaConnected(Party.CALLER, "phone", True, 300))
+    host.feed(inputs.Accepted("tab"))
+    host.feed(inputs.MediaConnected(Party.CALLER, "phone", True, 300))
+    assert notes.watcher.media == [(True, 300)]
+    assert host.call.caller.relay is True
 
 
 def test_an_input_that_comes_while_another_is_worked_off_waits_its_turn(

@@ -9,12 +9,13 @@ import pytest
 from server.people import grant
 from signalling.codes import Party, State
 from signalling.limits import CallLimits
-from storage import blocks, call_history, calls, wallet, works
+from storage import blocks, call_history, calls, devices, wallet, works
 from storage.ids import new_id
 from tests.signalling.calls.test_performer import Pusher
 from tests.signalling.conftest import StartNode
 from tests.signalling.handsets import Person
 from tests.signalling.harness import CURRENCY, START_MS, Node
+from tests.storage.test_deletion import open_session
 
 
 async def wallet_of(node: Node, person: Person) -> tuple[int, int]:
@@ -234,10 +235,37 @@ async def test_on_a_break_offline_or_without_a_socket_is_unavailable(node: Node)
     ]
 
 
+async def register(node: Node, person: Person) -> None:
+    """A phone of theirs for pushes."""
+    wish = devices.Wish(
+        device_id="phone", platform="ios", provider="webhook", target=str(person.id)
+    )
+    async with node.pool.acquire() as conn:
+        session = await open_session(conn, person.id)
+        await devices.register(conn, person.id, session, wish)
+
+
+@pytest.mark.parametrize(("enabled", "registers"), [(True, False), (False, True)])
+async def test_a_sleeping_callee_who_cannot_be_pushed_is_unavailable(
+    start_node: StartNode, enabled: bool, registers: bool
+) -> None:
+    pusher = Pusher()
+    pusher.enabled = enabled
+    node = await start_node(push=pusher)
+    ann, kai = await node.person(funds=500), await node.provider()
+    if registers:
+        await register(node, kai)
+    phone = await node.handset(ann)
+    answer = await phone.ok("call_request", toUserId=str(kai.id))
+    assert answer["call"]["reason"] == "unavailable"
+    assert pusher.wakes == []
+
+
 async def test_a_sleeping_callee_is_pushed(start_node: StartNode) -> None:
     pusher = Pusher()
     node = await start_node(push=pusher)
     ann, kai = await node.person(funds=500), await node.provider()
+    await register(node, kai)
     phone = await node.handset(ann)
     answer = await phone.ok("call_request", toUserId=str(kai.id))
     assert [str(wake.call_id) for wake in pusher.wakes] == [answer["call"]["id"]]

@@ -40,11 +40,8 @@ class Books:
 
 class Pusher:
     def __init__(self) -> None:
-        self.able = True
+        self.enabled = True
         self.wakes: list[Wake] = []
-
-    def can_wake(self, user_id: UUID) -> bool:
-        return self.able
 
     def wake(self, wake: Wake) -> None:
         self.wakes.append(wake)
@@ -129,11 +126,14 @@ def test_a_callee_without_a_socket_is_woken(rig: Rig) -> None:
     assert wake.expires_at == START_MS + CallLimits().reach_ms
 
 
-def test_nobody_is_woken_who_has_a_socket_or_cannot_be(rig: Rig) -> None:
-    rig.push.able = False
+def test_a_wake_names_the_devices_that_ring_already(rig: Rig) -> None:
+    rig.site.link(KAI, "tab")
     rig.perform(made.WakeCallee())
-    rig.push.able = True
-    rig.site.link(KAI, "phone")
+    assert [wake.connected for wake in rig.push.wakes] == [{"tab"}]
+
+
+def test_without_a_way_to_push_nobody_is_woken(rig: Rig) -> None:
+    rig.push.enabled = False
     rig.perform(made.WakeCallee())
     assert rig.push.wakes == []
 

@@ -25,6 +25,7 @@ class Talker:
         self.answer: Callable[[Json], Json | None] = lambda frame: ok(frame)
         self.welcome: Json = {}
         self.refuse: int | None = None
+        self.missed: list[Json] = []
         self.socket: web.WebSocketResponse | None = None
         self._seq = 0
 
@@ -37,9 +38,17 @@ class Talker:
             await socket.close(code=self.refuse)
             return socket
         self.socket = socket
-        self._seq = 1
         data = {**WELCOME, **self.welcome}
-        await self.raw({"type": "welcome", "seq": 1, "ts": 1, "data": data})
+        if data["resumed"]:
+            data["replayTo"] = self._seq
+            last_seq = hello["data"]["resume"]["lastSeq"]
+            await self.raw({"type": "welcome", "seq": last_seq, "ts": 1, "data": data})
+            for event in self.missed:
+                await self.raw(event)
+            self.missed.clear()
+        else:
+            self._seq = 1
+            await self.raw({"type": "welcome", "seq": 1, "ts": 1, "data": data})
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 break
@@ -55,12 +64,21 @@ class Talker:
         return socket
 
     async def event(
-        self, kind: str, data: Json, *, call: str | None = None, rev: int | None = None
+        self,
+        kind: str,
+        data: Json,
+        *,
+        call: str | None = None,
+        rev: int | None = None,
+        missed: bool = False,
     ) -> None:
+        """Send an event; one that is `missed` comes after the next welcome, if that is resumed."""
         self._seq += 1
-        await self.raw(
-            {"type": kind, "seq": self._seq, "call": call, "rev": rev, "ts": 1, "data": data}
-        )
+        event = {"type": kind, "seq": self._seq, "call": call, "rev": rev, "ts": 1, "data": data}
+        if missed:
+            self.missed.append(event)
+        else:
+            await self.raw(event)
 
     async def raw(self, frame: Json) -> None:
         assert self.socket is not None

@@ -50,3 +50,12 @@ async def test_an_offer_holds_its_candidates_and_none_of_a_public_stun_server() 
     assert "a=candidate:" in sdp
     assert "typ srflx" not in sdp
     assert ufrag_of(sdp)
+
+
+async def test_a_link_for_the_relay_alone_names_no_address_of_this_host() -> None:
+    link = Link(1, [], Source(), relay_only=True)
+    offer = await link.make_offer()
+    assert "a=candidate:" not in offer
+    assert link.pair_types() is None
+    assert not link.relayed()
+    await link.close()

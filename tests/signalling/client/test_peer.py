@@ -162,3 +162,44 @@ async def test_a_broken_sdp_is_a_fault_and_no_end(sdp: str, pair: tuple[Leg, Leg
     await until(lambda: len(callee.peer.faults) == 2)
     caller.peer.offer()
     await callee.flowing(1)
+
+
+async def test_a_restart_goes_beyond_what_the_server_knows(pair: tuple[Leg, Leg]) -> None:
+    caller, callee = pair
+    caller.peer.offer()
+    await asyncio.gather(caller.flowing(1), callee.flowing(1))
+    callee.peer.restart(4)
+    await asyncio.gather(caller.flowing(5), callee.flowing(5))
+    caller.peer.restart(2)
+    await asyncio.gather(caller.flowing(6), callee.flowing(6))
+
+
+async def test_what_the_server_has_lost_is_offered_again(pair: tuple[Leg, Leg]) -> None:
+    caller, callee = pair
+    caller.other = None
+    caller.peer.offer()
+    await until(lambda: len(caller.sent) == 2)
+    caller.other = callee
+    caller.peer.reset(0, offer=True)
+    await asyncio.gather(caller.flowing(1), callee.flowing(1))
+    assert [signal["gen"] for signal in caller.sent if signal["kind"] == "offer"] == [1, 1]
+
+
+async def test_an_offer_that_the_server_takes_meanwhile_stands(pair: tuple[Leg, Leg]) -> None:
+    caller, callee = pair
+    caller.peer.offer()
+    caller.peer.reset(0, offer=True)  # It was asked before the offer had come to the server.
+    await asyncio.gather(caller.flowing(1), callee.flowing(1))
+    assert [signal["kind"] for signal in caller.sent] == ["offer", "end"]
+
+
+async def test_who_did_not_offer_goes_back_and_takes_the_same_generation(
+    pair: tuple[Leg, Leg],
+) -> None:
+    caller, callee = pair
+    caller.peer.offer()
+    await asyncio.gather(caller.flowing(1), callee.flowing(1))
+    callee.peer.reset(0, offer=False)
+    await until(lambda: callee.peer.gen == 0)
+    caller.peer.reset(0, offer=True)
+    await asyncio.gather(caller.flowing(1), callee.flowing(1))

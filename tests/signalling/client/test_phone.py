@@ -199,7 +199,9 @@ async def test_after_a_reconnect_a_live_leg_reports_its_media(talker: Talker, ph
     talker.welcome = {"call": call}
     await talker.drop()
     lost = await talker.frame("media_lost")
-    assert lost["data"] == {"gen": 0, "why": "ice"}
+    assert lost["data"] == {"gen": 1, "why": "ice"}
+    offer = await talker.frame("signal")
+    assert (offer["data"]["kind"], offer["data"]["gen"]) == ("offer", 2)
 
 
 async def test_a_call_that_ended_while_away_is_read_from_the_recent_ones(

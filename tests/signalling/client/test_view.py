@@ -44,3 +44,13 @@ def test_an_unknown_event_changes_nothing() -> None:
     call = CallView("c", "caller")
     call.update("call_sparkled", {})
     assert call == CallView("c", "caller")
+
+
+def test_another_device_can_take_the_call_while_its_leg_is_missing() -> None:
+    call = CallView("c", "callee", you="elsewhere", state="connected")
+    call.update("call_reconnecting", {"leg": "caller", "why": "socket", "expiresAt": 9})
+    assert not call.can_take
+    call.update("call_reconnecting", {"leg": "callee", "why": "socket", "expiresAt": 9})
+    assert call.can_take
+    call.update("call_connected", {"connectedAt": 1, "meter": {}})
+    assert call.you == "elsewhere"

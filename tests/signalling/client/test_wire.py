@@ -152,6 +152,21 @@ async def test_events_after_a_resumed_session_are_not_repeated(talker: Talker, w
     assert events[1].data["unit"] == 3
 
 
+async def test_draining_is_honoured_unless_it_is_old_news(talker: Talker, wire: Wire) -> None:
+    talker.welcome = {"resumed": True}
+    await talker.event("draining", {"retryMs": 60_000}, missed=True)
+    await talker.drop()
+    await until(lambda: wire.connects == 2)
+    await talker.drop()
+    await until(lambda: wire.connects == 3)
+    await talker.event("draining", {"retryMs": 60_000})
+    assert [event.type for event in await next_events(wire, 5)].count("draining") == 2
+    await talker.drop()
+    await until(lambda: not wire.connected.is_set())
+    await wire.close()
+    assert wire.connects == 3, "it waits for a minute"
+
+
 @pytest.mark.parametrize("code", [1001, 1012, 4001, 4002, 4003, 4010])
 async def test_below_4400_the_wire_comes_back(code: int, talker: Talker, wire: Wire) -> None:
     assert talker.socket is not None

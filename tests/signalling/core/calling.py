@@ -35,6 +35,7 @@ def opened(
     available: int = 10_000,
     has_socket: bool = True,
     limits: CallLimits = LIMITS,
+    wakeable: bool = True,
 ) -> tuple[Call, list[Effect]]:
     """A call at NOW; `available` is what Alice may spend besides the first hold."""
     return open_call(
@@ -50,6 +51,7 @@ def opened(
         available_minor=available,
         limits=limits,
         note=None,
+        wakeable=wakeable,
         created_ms=NOW,
         now_ms=NOW,
     )

@@ -56,6 +56,12 @@ def test_row_1_a_new_call_rings_the_callee_and_waits_to_reach_somebody() -> None
     assert isinstance(effects[-1], WakeCallee)
 
 
+def test_a_callee_who_cannot_be_woken_is_not() -> None:
+    _, effects = opened(wakeable=False)
+    assert not any(isinstance(each, WakeCallee) for each in effects)
+    assert len(events(effects, Party.CALLEE)) == 1
+
+
 @pytest.mark.parametrize("state", BEFORE_ANSWER)
 def test_row_1c_a_glare_is_an_answer_by_the_first_callee(state: State) -> None:
     call = feed(in_state(state), inputs.Accepted(DESK, True, True))

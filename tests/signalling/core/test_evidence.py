@@ -192,3 +192,11 @@ def test_a_long_gap_never_ends_a_call_that_can_pay() -> None:
     assert due_ms is not None
     call = feed(call, inputs.TimerFired(), now_ms=max(due_ms, NOW + 21_100))
     assert call.state is State.CONNECTED
+
+
+def test_a_report_that_does_not_say_how_media_goes_leaves_what_is_known() -> None:
+    call = talking()
+    for said, known in ((True, True), (None, True), (False, False), (None, False)):
+        call = feed(call, inputs.MediaStats(CALLER, PHONE, 9, 20.0, 0.0, 1.0, said), now_ms=NOW)
+        assert call.caller.relay is known
+    assert call.callee.relay is None

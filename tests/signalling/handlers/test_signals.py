@@ -196,7 +196,9 @@ async def test_relay_only_hides_where_the_sender_is(start_node: StartNode) -> No
         call=pair.call,
         kind="candidates",
         gen=1,
-        candidates=[{"candidate": line, "sdpMid": "0"} for line in lines],
+        candidates=[
+            {"candidate": line, "sdpMid": "0", "relatedAddress": "203.0.113.9"} for line in lines
+        ],
     )
     described, candidates = [event["data"] for event in pair.tab.told("signal")]
     assert "203.0.113.9" not in str(described)

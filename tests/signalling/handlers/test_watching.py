@@ -50,3 +50,33 @@ async def test_watching_is_answered_after_what_is_so_now(node: Node) -> None:
         event["data"]["userId"]: event["data"]["presence"]
         for event in phone.told("presence_updated")
     } == {str(kai.id): "online", str(bob.id): "offline"}
+
+
+async def test_a_watch_goes_on_with_a_resumed_session_and_ends_with_it(node: Node) -> None:
+    kai = await node.provider()
+    watcher = await node.handset(await node.person())
+    await watcher.ok("presence_watch", users=[str(kai.id)])
+    watcher.drop()
+    tab = await node.handset(kai, "tab")
+    assert (await watcher.connect(resume=True))["resumed"] is True
+    await tab.ok("presence_set", presence="break")
+    assert [event["data"]["presence"] for event in watcher.told()] == ["online", "break"]
+    watcher.drop()
+    await node.passes(60_000)
+    tab.link.heard_ms = node.time()
+    node.hub.sweep()
+    assert node.hub.rings == 0
+    assert (await watcher.connect(resume=True))["resumed"] is False
+    await tab.ok("presence_set", presence="online")
+    assert watcher.told() == []
+
+
+async def test_a_provider_who_watches_is_welcomed_before_any_event(node: Node) -> None:
+    kai = await node.provider()
+    tab = await node.handset(kai, "tab")
+    await tab.ok("presence_watch", directory=True)
+    tab.drop()
+    welcome = await tab.connect(resume=True)
+    assert (welcome["resumed"], welcome["replayTo"]) == (True, 3)
+    # Of the time without a socket, which was missed; and of the return, which is live.
+    assert [event["data"]["presence"] for event in tab.told()] == ["offline", "online"]

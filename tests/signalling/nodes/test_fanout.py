@@ -30,6 +30,9 @@ class NoDesk:
     def lost(self, device: Device, *, bye: bool) -> None:
         return
 
+    def ended(self, device: Device) -> None:
+        return
+
 
 class Link:
     def __init__(self) -> None:
@@ -203,6 +206,10 @@ def test_a_device_is_here_while_its_socket_is_open(space: Space) -> None:
     assert there.fanout.is_here(ANN)
     assert not here.fanout.has_device(ANN, "tab")
     assert not here.fanout.is_here(ANN)
+    assert (here.fanout.connected(ANN), there.fanout.connected(ANN)) == (
+        frozenset[str](),
+        frozenset({"tab"}),
+    )
     there.hub.detach(link)
     assert not there.fanout.has_device(ANN, "tab"), "known, but without a socket"
 
@@ -214,3 +221,20 @@ def test_of_a_welcome_that_was_never_made_nothing_is_kept(space: Space) -> None:
     assert len(here.fanout._held[ANN]) == 1
     held.clear()
     assert here.fanout._held == {}
+
+
+async def test_a_device_without_socket_keeps_events_and_is_not_taken_for_here(space: Space) -> None:
+    here, there = Site(space, "here"), Site(space, "there")
+    phone = here.link(ANN, "phone")
+    here.hub.detach(phone)
+    here.presence.left(ANN)
+    assert not here.fanout.is_here(ANN)
+    assert not here.fanout.has_device(ANN, "phone")
+    here.fanout.to_user(ANN, EVENT)
+    moved = there.link(ANN, "phone")
+    here.fanout.to_user(ANN, EVENT, only="phone")
+    await asyncio.sleep(0)
+    assert [frame["seq"] for frame in moved.frames] == [1], "it may be elsewhere by now"
+    device = here.hub.get(ANN, "phone")
+    assert device is not None
+    assert (device.seq, here.hub.rings) == (2, 1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 from signalling.nodes.outgoing import (
+    AWAY,
     BATCH_BYTES_MAX,
     BATCH_PARCELS_MAX,
     BATCH_USERS_MAX,
     BYTES_MAX,
+    HERE,
     PARCELS_MAX,
     TO_ALL,
     TO_NODE,
@@ -32,10 +34,10 @@ def test_a_batch_says_who_is_where_and_then_brings_the_parcels_in_order() -> Non
     assert not outgoing
     assert outgoing.batch() is None
     outgoing.post(TO_NODE, "west.1", b"1", 0.0)
-    outgoing.user(ANN, here=True)
+    outgoing.user(ANN, HERE)
     outgoing.post(TO_ALL, "", b"2", 0.0)
     outgoing.post(TO_USER, str(ANN), b"3", 0.0)
-    outgoing.user(KAI, here=False)
+    outgoing.user(KAI, AWAY)
     assert outgoing
     assert taken(outgoing).arguments() == [
         *("+", str(ANN), b""),
@@ -62,9 +64,9 @@ def test_a_batch_stays_the_same_until_it_is_done() -> None:
 
 def test_only_the_last_word_about_a_user_is_sent() -> None:
     outgoing = Outgoing()
-    outgoing.user(ANN, here=True)
-    outgoing.user(ANN, here=False)
-    assert taken(outgoing).users == {ANN: False}
+    outgoing.user(ANN, HERE)
+    outgoing.user(ANN, AWAY)
+    assert taken(outgoing).users == {ANN: AWAY}
 
 
 def test_a_batch_has_limits() -> None:
@@ -72,7 +74,7 @@ def test_a_batch_has_limits() -> None:
     for _ in range(BATCH_PARCELS_MAX + 1):
         outgoing.post(TO_ALL, "", b"x", 0.0)
     for number in range(BATCH_USERS_MAX + 1):
-        outgoing.user(UUID(int=number), here=True)
+        outgoing.user(UUID(int=number), HERE)
     first, second = taken(outgoing), taken(outgoing)
     assert (len(first.parcels), len(second.parcels)) == (BATCH_PARCELS_MAX, 1)
     assert (len(first.users), len(second.users)) == (BATCH_USERS_MAX, 1)
@@ -108,25 +110,25 @@ def test_a_parcel_that_no_batch_can_hold_is_dropped_at_once() -> None:
 
 def test_what_is_too_old_is_given_up_but_not_what_is_known_of_users() -> None:
     outgoing = Outgoing()
-    outgoing.user(ANN, here=True)
-    outgoing.user(KAI, here=True)
+    outgoing.user(ANN, HERE)
+    outgoing.user(KAI, HERE)
     outgoing.post(TO_ALL, "", b"1", 1.0)
     under_way = outgoing.batch()
     assert under_way is not None
-    outgoing.user(KAI, here=False)
+    outgoing.user(KAI, AWAY)
     outgoing.post(TO_ALL, "", b"2", 2.0)
     outgoing.post(TO_ALL, "", b"3", 3.0)
     assert outgoing.drop_older_than(3.0) == 2
     outgoing.done(under_way)
     kept = taken(outgoing)
     assert kept.number > under_way.number
-    assert kept.users == {ANN: True, KAI: False}
+    assert kept.users == {ANN: HERE, KAI: AWAY}
     assert [posted.parcel for posted in kept.parcels] == [b"3"]
 
 
 def test_nothing_young_is_given_up() -> None:
     outgoing = Outgoing()
-    outgoing.user(ANN, here=True)
+    outgoing.user(ANN, HERE)
     outgoing.post(TO_ALL, "", b"1", 1.0)
     batch = outgoing.batch()
     assert outgoing.drop_older_than(1.0) == 0

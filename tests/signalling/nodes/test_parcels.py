@@ -17,7 +17,7 @@ PARCELS: list[Any] = [
     parcels.SessionEnded(CALL),
     parcels.Present(ANN, "busy", "tea"),
     parcels.Present(ANN, None),
-    parcels.SetByHand(ANN, "break", None),
+    parcels.Word(ANN, "break", None),
     parcels.WhoIsPresent(),
     parcels.Owns(CALL, (ANN, KAI), 2, True),
     parcels.Over(CALL, 2),

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from server.embedded_valkey import EmbeddedValkey
 from signalling.nodes import redis
-from signalling.nodes.line import DEADLINE_S, Line, Misconfigured, Server
+from signalling.nodes.bus import Misconfigured
+from signalling.nodes.line import DEADLINE_S, Line, Server
 from signalling.nodes.outgoing import PARCELS_MAX
 from signalling.nodes.redis import RedisBus
 from storage.errors import Unavailable

@@ -82,6 +82,7 @@ class TableDesk:
         self.received: list[tuple[str, str, str | None]] = []
         self.lost_devices: list[tuple[str, bool]] = []
         self.attached_devices: list[str] = []
+        self.ended_devices: list[str] = []
         self.changed = asyncio.Condition()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -91,7 +92,7 @@ class TableDesk:
         await self.gate.wait()
         kind, _, number = token.partition(":")
         match kind:
-            case "user":
+            case "user" | "again":  # the same user, logged in once more
                 pass
             case "expired":
                 raise Refused(Code.TOKEN_EXPIRED, "Expired.")
@@ -102,7 +103,7 @@ class TableDesk:
         profile = Profile(user_id=user(int(number)), name=f"User {number}")
         return Identity(
             user_id=profile.user_id,
-            session_id=login(int(number)),
+            session_id=login(int(number) + (kind == "again") * 500_000),
             profile=profile,
             roles=frozenset(),
             expires_ms=0,
@@ -118,7 +119,7 @@ class TableDesk:
         return Welcome(
             session=device.session,
             secret=device.secret,
-            resumed=False,
+            resumed=device.resumed,
             protocol=1,
             features=[],
             now=0,
@@ -132,6 +133,7 @@ class TableDesk:
             ),
             call=msgspec.UNSET,
             recent=[],
+            replay_to=device.seq if device.resumed else msgspec.UNSET,
         )
 
     def attached(self, device: Device, prepared: object) -> None:
@@ -139,6 +141,9 @@ class TableDesk:
 
     def lost(self, device: Device, *, bye: bool) -> None:
         self.lost_devices.append((device.id, bye))
+
+    def ended(self, device: Device) -> None:
+        self.ended_devices.append(device.id)
 
     def receive(self, device: Device, frame: Frame) -> None:
         self.received.append((device.id, frame.type, frame.id))

@@ -10,9 +10,12 @@ from aiohttp import WSMsgType
 
 from signalling.codes import Close
 from signalling.events import Empty
+from signalling.frames import encode_raw
 from tests.signalling.sockets.conftest import WAIT_S, Rig, frame_of, hello, masked, user
 
 CALL = str(UUID(int=7))
+
+EVENT = encode_raw("draining", b"{}", 0)
 
 
 async def test_ping_is_answered_with_both_clocks(rig: Rig) -> None:
@@ -29,9 +32,11 @@ async def test_websocket_pings_are_answered(rig: Rig) -> None:
     assert (message.type, bytes(message.data)) == (WSMsgType.PONG, b"there?")
 
 
-async def test_acks_are_recorded_alone_and_on_other_frames(rig: Rig) -> None:
+async def test_acks_are_taken_alone_and_on_other_frames(rig: Rig) -> None:
     client = await rig.welcomed()
     device = rig.hub.devices(user(1))[0]
+    for _ in range(5):
+        device.send(EVENT)
     await client.send("ack", data={"seq": 3})
     await client.in_step()
     assert device.acked == 3
@@ -39,6 +44,9 @@ async def test_acks_are_recorded_alone_and_on_other_frames(rig: Rig) -> None:
     await client.send("ack", data={"seq": 4})
     await client.in_step()
     assert device.acked == 5
+    await client.send("ack", data={"seq": 7})
+    await client.in_step()
+    assert device.acked == 5, "there is no event of that number yet"
 
 
 async def test_a_second_hello_is_refused_and_the_socket_lives(rig: Rig) -> None:

@@ -9,6 +9,7 @@ from signalling.frames import encode_raw
 from signalling.limits import SocketLimits
 from signalling.sockets.device import Device
 from signalling.sockets.identity import Identity
+from signalling.sockets.resume import Rings
 from tests.signalling.sockets.conftest import FakeClock, login, user
 
 HELLO = Hello(device=Named(id="phone", name="Mine"), protocol=1, features=["a"])
@@ -44,13 +45,14 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def device(clock: FakeClock) -> Device:
-    return Device(user(1), "phone", SocketLimits(answers_max=3), clock)
+    limits = SocketLimits(answers_max=3)
+    return Device(user(1), "phone", limits, clock, Rings(limits))
 
 
 def begin(device: Device) -> Wire:
     wire = Wire()
     profile = Profile(user_id=device.user_id, name="")
-    device.begin(wire, Identity(device.user_id, login(1), profile, frozenset(), 0), HELLO)
+    device.attach(wire, Identity(device.user_id, login(1), profile, frozenset(), 0), HELLO)
     return wire
 
 

@@ -147,3 +147,12 @@ class TestInAHurry:
         late = await rig.connect()
         assert await late.closed() == Close.HELLO_TIMEOUT
         await client.in_step()
+
+
+async def test_a_socket_that_was_outrun_by_a_newer_one_does_not_replace_it(rig: Rig) -> None:
+    older = await rig.connect()
+    newer = await rig.welcomed()
+    await older.send("hello", data=HELLO)
+    assert await older.closed() == Close.REPLACED
+    await newer.in_step()
+    assert rig.hub.count == 1

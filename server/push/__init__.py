@@ -1,0 +1,1 @@
+"""Waking sleeping phones: the queue, and an adapter for each way of sending."""
