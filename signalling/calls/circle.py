@@ -9,7 +9,7 @@ from uuid import UUID
 from signalling.calls.claims import Claims
 from signalling.calls.host import Host
 from signalling.calls.registry import Registry
-from signalling.codes import Close, Party, Refused, State
+from signalling.codes import Party, Refused, State
 from signalling.core import inputs
 from signalling.core.call import BEFORE_ANSWER
 from signalling.core.model import leg_of
@@ -133,8 +133,8 @@ class Circle:
         for parcel in (Missed(call_id), Over(call_id, claim)):
             self._exchange.bus.post_all(encode(parcel))
         for user_id in users:
-            for device in self._hub.devices(user_id):
-                device.close(Close.SERVICE_RESTART)
+            for device in self._hub.sessions(user_id):
+                self._hub.renew(device)
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
@@ -205,7 +205,7 @@ class Circle:
             leg = leg_of(host.call, party)
             known = None if leg.device is None else self._hub.get(leg.profile.user_id, leg.device)
             if known is not None and known.in_call:
-                known.close(Close.SERVICE_RESTART)
+                self._hub.renew(known)
 
     def _socket_news(self, node: str, given: SocketNews) -> None:
         host = self._registry.find(given.call)

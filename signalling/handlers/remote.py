@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from signalling.calls.guests import Guests
-from signalling.codes import Close, Code, Refused
+from signalling.codes import Code, Refused
 from signalling.commands import Frame
 from signalling.events import Shape
 from signalling.frames import decode_frame, encode_error, encode_ok
@@ -218,5 +218,5 @@ class Forwarder:
         """What the devices of this call know may be wrong: they connect anew and are told."""
         guest = self._guests.find(given.call)
         for user_id in () if guest is None else guest.users:
-            for device in self._hub.devices(user_id):
-                device.close(Close.SERVICE_RESTART)
+            for device in self._hub.sessions(user_id):
+                self._hub.renew(device)

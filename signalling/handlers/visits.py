@@ -12,7 +12,7 @@ from signalling.calls.asking import away
 from signalling.calls.finder import Finder
 from signalling.calls.guests import Guest, Guests
 from signalling.calls.records import final_of
-from signalling.codes import Close, Code, Refused, State
+from signalling.codes import Code, Refused, State
 from signalling.commands import Frame
 from signalling.events import Snapshot
 from signalling.handlers.remote import Forwarder
@@ -226,7 +226,7 @@ class Visits:
                 if not device.in_call:
                     continue
                 if given.fresh:
-                    device.close(Close.SERVICE_RESTART)
+                    self._hub.renew(device)
                 else:
                     news = SocketNews(user_id, device.id, given.call, "back")
                     self._exchange.send(node, news)
@@ -245,8 +245,8 @@ class Visits:
         """What was told of calls elsewhere may be missing: their devices connect anew."""
         for guest in self._guests.all():
             for user_id in guest.users:
-                for device in self._hub.devices(user_id):
-                    device.close(Close.SERVICE_RESTART)
+                for device in self._hub.sessions(user_id):
+                    self._hub.renew(device)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
