@@ -19,6 +19,9 @@ async def test_the_callees_node_dies_and_the_call_waits_for_them(
     await apart.connect()
     await apart.talk(20_000)
     await cluster.kill(apart.east)
+    assert apart.state.state == "connected", "it may be only the way there that is cut"
+    await cluster.sweep(cluster.nodes[1])
+    await cluster.until(lambda: bool(apart.phone.told("call_reconnecting")))
     [event] = apart.phone.told("call_reconnecting")
     assert (event["data"]["leg"], event["data"]["why"]) == ("callee", "socket")
     welcome = await move(apart.tab, cluster.nodes[1])
@@ -180,7 +183,8 @@ async def test_a_call_that_nobody_waited_for_is_settled_at_once_and_forgotten_ev
     assert (row["state"], row["reason"]) == ("ended", "server_error")
     assert cluster.leftovers() == {}
     assert apart.tab.link.closed == 1012, "who still thinks to be in it is told by a welcome"
-    welcome = await move(apart.tab, apart.east)
+    welcome = await apart.tab.connect(resume=True)
+    assert not welcome["resumed"], "and has to start from its snapshot"
     assert "call" not in welcome
     assert [one["id"] for one in welcome["recent"]] == [apart.call]
     assert apart.east.board.of(apart.kai.id) == "online"
@@ -253,7 +257,8 @@ async def test_after_a_gap_the_devices_of_calls_elsewhere_connect_anew(
     apart.east.bus.listener.gap()
     assert apart.tab.link.closed == 1012
     assert apart.phone.link.closed is None
-    welcome = await move(apart.tab, apart.east)
+    welcome = await apart.tab.connect(resume=True)
+    assert not welcome["resumed"], "what was lost cannot be sent again"
     assert welcome["call"]["you"] == "active"
     await apart.media()
     assert apart.state.state == "connected"
@@ -267,7 +272,7 @@ async def test_after_a_gap_of_the_owner_the_devices_elsewhere_connect_anew(
     await cluster.quiet()
     assert (apart.tab.link.closed, apart.desk.link.closed) == (1012, 1012)
     assert apart.phone.link.closed is None
-    await move(apart.tab, apart.east)
+    assert not (await apart.tab.connect(resume=True))["resumed"]
     await apart.media()
     await apart.hang_up(apart.phone)
     assert cluster.leftovers() == {}

@@ -14,6 +14,7 @@ CALL, ANN, KAI = UUID(int=1), UUID(int=2), UUID(int=3)
 PARCELS: list[Any] = [
     parcels.Telling(ANN, b"h", b"t", "phone", None, ("phone", "c1"), CALL, 3),
     parcels.InCall(ANN, "phone", True),
+    parcels.Replaced(ANN, "phone", 5),
     parcels.SessionEnded(CALL),
     parcels.Present(ANN, "busy", "tea"),
     parcels.Present(ANN, None),
