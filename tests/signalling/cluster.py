@@ -169,6 +169,11 @@ class Cluster:
         await self.quiet()
         return count
 
+    async def leave(self, node: Node) -> None:
+        """The process of a node that was drained ends."""
+        self.nodes.remove(node)
+        await node.stop()
+
     async def sweep(self, node: Node) -> None:
         await node.live.adopter.sweep()
         await self.quiet()

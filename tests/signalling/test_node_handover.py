@@ -242,8 +242,7 @@ async def test_without_a_successor_the_nodes_next_life_goes_on(
     east.bus.drain()
     assert await cluster.drain(west) == 1
     assert cluster.owners(apart.call) == []
-    await west.stop()
-    cluster.nodes.remove(west)
+    await cluster.leave(west)
     again = await cluster.join("west")
     await again.live.adopter.take_orphans()
     await cluster.quiet()
