@@ -32,6 +32,7 @@ from server.clock import node_clock
 from server.config import Config
 from server.deliveries import Deliveries
 from server.doorman import HANDSHAKES, Doorman
+from server.failpoints import fail_point, heard, queue_class
 from server.handlers import job_handlers
 from server.jobs import JobRunner
 from server.makers import make_gateways, make_objects, make_passwords
@@ -64,7 +65,6 @@ from signalling.sockets.endpoint import SocketEndpoint
 from signalling.sockets.hub import Hub
 from signalling.turn import TurnTerms
 from storage import ledger, nodes
-from storage.combiner import Combiner
 from storage.pool import Connection, Pool, close_pool, connect, create_pool
 from storage.selling import Sellers
 from storage.terms import TermsReader
@@ -95,6 +95,7 @@ class Server:
         self.clock = clock or node_clock()
         self.draining = False
         self.base_url = config.public_url
+        self._passed = fail_point(config.failpoint)
         self._dsn = dsn
         self._given_later = later
 
@@ -134,7 +135,7 @@ class Server:
             self._claim_conn, config.node_name, self.clock(), config.currency
         )
         await ledger.ensure_partitions(self._claim_conn)
-        self.combiner = Combiner(
+        self.combiner = queue_class(self._passed)(
             self.pool,
             epoch=claim.epoch,
             clock=self.clock,
@@ -299,13 +300,14 @@ class Server:
                 self.pool,
                 kick=self.relay.kick,
                 sellers=sellers,
-                observe=self.metrics.gateway_spoke,
+                observe=heard(self.metrics.gateway_spoke, self._passed),
             ),
             sellers=sellers,
             gateways=gateways,
             combiner=self.combiner,
             version=self.version,
             base_url=lambda: self.base_url,
+            passed=self._passed,
             presence_of=self.board.of,
             present=self.board.present,
             presence_changed=PresenceReader(self.pool, self.board.learned).changed,

@@ -15,6 +15,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server import failpoints
 from server.config_rules import PLAIN_NAMES, PREFIX, production_faults, relations, setting_name
 from server.secrets import development_secrets
 from server.sms_settings import region_code
@@ -110,6 +111,8 @@ class Config(BaseSettings):
     database_private_network: bool = False
     db_pool_max: int = _number(20, 4, 500)
     redis_url: Secret = Field(None, validation_alias="REDIS_URL")
+    # For tests of crashes, in development only: the moment to die at (`server/failpoints.py`).
+    failpoint: str = Field("", pattern=failpoints.PATTERN)
     lease_ms: int = _number(15_000, 1_000, 300_000)
     beat_ms: int = _number(1_000, 50, 10_000)
 
