@@ -10,6 +10,7 @@ SHORT = [row.name for row in ROWS.values() if row.short and not row.needs_cluste
 PAIRS = 8
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SHORT)
 async def test_nothing_is_lost_or_doubled(name: str) -> None:
     row = ROWS[name]
