@@ -15,6 +15,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server import failpoints
 from server.config_rules import PLAIN_NAMES, PREFIX, production_faults, relations, setting_name
 from server.push_settings import WEBPUSH_HOSTS
 from server.secrets import development_secrets
@@ -126,6 +127,8 @@ class Config(BaseSettings):
     redis_url: Secret = Field(None, validation_alias="REDIS_URL")
     # Keeps several deployments on one Redis apart.
     redis_prefix: str = Field("", pattern=r"^[A-Za-z0-9_:-]{0,32}$")
+    # For tests of crashes, in development only: the moment to die at (`server/failpoints.py`).
+    failpoint: str = Field("", pattern=failpoints.PATTERN)
     lease_ms: int = _number(15_000, 1_000, 300_000)
     beat_ms: int = _number(1_000, 50, 1_000)
 

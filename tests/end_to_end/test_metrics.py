@@ -12,7 +12,7 @@ UNITS = ("_seconds", "_minor", "_bytes", "_works", "_info")
 # Gauges and counters of things, which have no unit.
 THINGS = re.compile(
     r"talktime_(\w+_(connections|connected|active|waiting|failed|size|idle)|calls_\w+|meter_ticks|"
-    r"media_legs|turn_sessions_ended|jobs_done|otp_sent|pushes|webhooks|payments_completed)"
+    r"nodes_fenced|media_legs|turn_sessions_ended|jobs_done|otp_sent|pushes|webhooks|payments_completed)"
 )
 
 
