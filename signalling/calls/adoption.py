@@ -70,6 +70,8 @@ class Adopter:
         self._adopted = adopted
         self._fenced = fenced
         self._open = True
+        # Calls that may be ours since an adoption whose answer was lost.
+        self._doubtful: set[UUID] = set()
         self._fencing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(Handed, self._handed)
@@ -85,6 +87,7 @@ class Adopter:
 
     async def take_orphans(self) -> bool:
         if self._open:
+            await self._resolve_doubts()
             left = await self._claims.orphaned()
             for first in range(0, len(left), BATCH_MAX):
                 await self.take(left[first : first + BATCH_MAX])
@@ -113,7 +116,20 @@ class Adopter:
             await asyncio.shield(self._start(self._take(call_ids)))
 
     async def _take(self, call_ids: Sequence[UUID]) -> None:
-        orphans = await self._claims.adopt(call_ids)
+        try:
+            orphans = await self._claims.adopt(call_ids)
+        except Unavailable:
+            self._doubtful.update(call_ids)
+            raise
+        await self._begin_all(orphans)
+
+    async def _resolve_doubts(self) -> None:
+        doubtful = [one for one in self._doubtful if self._registry.find(one) is None]
+        if doubtful:
+            await self._begin_all(await self._claims.reclaim(doubtful))
+        self._doubtful.clear()
+
+    async def _begin_all(self, orphans: Sequence[Orphan]) -> None:
         places = await asyncio.gather(*[self._where(orphan) for orphan in orphans])
         for orphan, (caller, callee) in zip(orphans, places, strict=True):
             try:

@@ -4,6 +4,7 @@ What parties see of it is tested with whole nodes, in `test_node_faults` and `te
 """
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from signalling.core import revival
 from signalling.nodes.parcels import Handed
 from storage.errors import Unavailable
+from storage.nodes import Orphan
 from tests.signalling.cluster import Apart, Cluster, move
 
 
@@ -118,6 +120,36 @@ async def test_without_the_database_what_was_handed_waits(
     await cluster.until(lambda: not adopter._tasks)
     assert "calls handed over could not be taken" in caplog.text
     assert cluster.owners(apart.call) == ["west"]
+
+
+async def test_an_adoption_whose_answer_is_lost_is_gone_on_with(
+    cluster: Cluster, apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await apart.connect()
+    await apart.talk(10_000)
+    await cluster.kill(apart.west)
+    east = cluster.nodes[0]
+    claims = east.live.ground.claims
+    adopt = claims.adopt
+
+    async def adopt_unheard(call_ids: Sequence[UUID]) -> list[Orphan]:
+        await adopt(call_ids)
+        raise Unavailable("the answer is lost")
+
+    monkeypatch.setattr(claims, "adopt", adopt_unheard)
+    with pytest.raises(Unavailable):
+        await cluster.sweep(east)
+    assert cluster.owners(apart.call) == []
+    monkeypatch.setattr(claims, "adopt", adopt)
+    await cluster.sweep(east)
+    assert cluster.owners(apart.call) == ["east"]
+    # Its meter stands at what was written, not at what the old owner had seen since.
+    assert (apart.state.state, apart.state.meter.billable_ms) == ("reconnecting", 1)
+    await move(apart.phone, east)
+    await move(apart.tab, east)
+    await apart.media()
+    assert (await apart.hang_up(apart.phone))["total"] == 100
+    await cluster.check_books()
 
 
 async def test_one_look_for_the_dead_serves_all_who_ask(cluster: Cluster, apart: Apart) -> None:
