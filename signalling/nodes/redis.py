@@ -139,6 +139,10 @@ class RedisBus:
         self._draining = True
         self._look.set()
 
+    def withdraw(self) -> None:
+        """Forget the parcels that wait: somebody else brings them to their nodes."""
+        self.outgoing.drop_older_than(float("inf"))
+
     def tell(self, user_id: UUID, here: bool) -> None:
         """What `RedisPresence` has heard of a user."""
         self.outgoing.user(user_id, here)

@@ -11,10 +11,17 @@ from storage.errors import Unavailable
 from tests.signalling.nodes.twins import ANN, KAI, LIV, Nodes, becomes
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[Nodes]:
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
-    made = Nodes(url)
+@pytest.fixture(params=["memory", "redis", "spare"])
+def ways(request: pytest.FixtureRequest) -> tuple[str | None, str | None]:
+    """Over Redis alone, and over Redis with the spare way beside it, which is not needed."""
+    url = None if request.param == "memory" else request.getfixturevalue("redis_url")
+    dsn = request.getfixturevalue("shared_dsn") if request.param == "spare" else None
+    return url, dsn
+
+
+@pytest.fixture
+async def nodes(ways: tuple[str | None, str | None]) -> AsyncIterator[Nodes]:
+    made = Nodes(*ways)
     yield made
     await made.stop()
 
