@@ -76,6 +76,8 @@ class Link:
         # Whether parcels go by the spare way, and since when.
         self.spare = False
         self.since_s = float("-inf")
+        # Since when Redis could be used again.
+        self.leaving_s: float | None = None
         # When it was heard by the spare way, and when it said that Redis does not reach it.
         self.heard_s = self.deaf_s = float("-inf")
         self.hello = False
@@ -90,6 +92,7 @@ class Link:
         """From now on by the spare way. Returns what is to be put first."""
         self.spare = True
         self.since_s = now_s
+        self.leaving_s = None
         self.hello = True
         history.trim(now_s)
         self.last_n = max(self.last_n, history.before(self.node))

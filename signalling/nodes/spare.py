@@ -9,6 +9,7 @@ user goes to every node. Of what comes by the two ways each parcel is taken once
 from __future__ import annotations
 
 from asyncio import Task, create_task, sleep, wait
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
@@ -28,8 +29,9 @@ LOOK_S = 0.25
 HELLO_S = 1.0
 # A node that said so is taken for deaf, and for there, as long as it goes on saying so.
 DEAF_S = 3.5
-# The spare way is used for so long at least.
+# The spare way is used for so long at least; left after so long, even if it is not empty.
 OPEN_S = 1.0
+LEAVE_S = 2.0
 QUEUE_BYTES = 1 << 20
 GAP_S = 2.0
 INBOUNDS_MAX = 1_000
@@ -202,12 +204,15 @@ class SpareBus:
         self._notices.wake()
 
     def _close_link(self, link: Link, now_s: float) -> None:
-        """By Redis again, once the spare way has taken what it was given."""
+        """By Redis again, once the spare way has taken what it was given, if it is quick."""
+        if link.leaving_s is None:
+            link.leaving_s = now_s
         if now_s - link.since_s < OPEN_S:
             return
-        if self._notices.connected and (link.queued_bytes or self._notices.sending):
+        if not self._notices.connected:
+            self._dropped(link.drop_older_than(now_s))
+        elif (link.queued_bytes or self._notices.sending) and now_s - link.leaving_s < LEAVE_S:
             return
-        self._dropped(link.drop_older_than(now_s))
         del self._open[link.node]
         link.close(now_s)
 
@@ -280,7 +285,7 @@ class SpareBus:
     def _inbound(self, sender: str) -> Inbound:
         known = self._inbounds.get(sender)
         if known is None:
-            known = Inbound(lambda parcel: self._listener.parcel(sender, parcel))
+            known = Inbound(partial(self._deliver, sender))
             self._inbounds[sender] = known
             if len(self._inbounds) > INBOUNDS_MAX:
                 for node in self._inbounds:
@@ -288,6 +293,13 @@ class SpareBus:
                         del self._inbounds[node]
                         break
         return known
+
+    def _deliver(self, sender: str, parcel: bytes) -> None:
+        """A listener that raises must not cost the parcels behind this one."""
+        try:
+            self._listener.parcel(sender, parcel)
+        except Exception:
+            _log.exception("bus_listener_failed", heard="parcel")
 
     # -- what Redis says
 

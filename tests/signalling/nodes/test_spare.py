@@ -212,6 +212,22 @@ async def test_what_is_too_fast_waits(
     valkey.thaw()
 
 
+async def test_a_spare_way_that_is_never_empty_is_left_all_the_same(
+    nodes: Nodes, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "PER_S", 5)
+    west, east = await nodes.start("west.1", "east.1")
+    valkey.freeze()
+    await away(west, east)
+    for _ in range(180):
+        east.bus.post("west.1", b"x" * 5_000)
+    valkey.thaw()
+    await back(west, east)
+    east.bus.post("west.1", b"by Redis")
+    await west.heard.until(lambda: ("east.1", b"by Redis") in west.heard.parcels)
+    await west.heard.until(lambda: west.heard.gaps > 0)
+
+
 async def test_what_is_for_a_user_goes_to_every_node(nodes: Nodes, valkey: Valkey) -> None:
     west, east, south = await nodes.start("west.1", "east.1", "south.1")
     east.presence.arrived(ANN)
