@@ -153,7 +153,7 @@ class Server:
         self.webhooks = Webhooks(self.pool, self.metrics, strict=not config.is_dev)
         await self.webhooks.start()
         started.push_async_callback(self.webhooks.stop)
-        self.cluster = make_cluster(config, claim.address, self.metrics)
+        self.cluster = make_cluster(config, self._dsn, claim.address, self.metrics)
         self.live = self._make_node(claim)
         started.push_async_callback(self.live.stop)
         app = await self._make_app(started)

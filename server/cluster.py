@@ -12,6 +12,7 @@ from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 
 if TYPE_CHECKING:
     from signalling.nodes.redis import RedisBus
+    from signalling.nodes.spare import SpareBus
 
 # How often it is looked whether somebody has left calls behind.
 SWEEP_S = 1.0
@@ -47,21 +48,24 @@ class Cluster:
         await self.life.stop()
 
 
-def make_cluster(config: Config, address: str, metrics: Metrics) -> Cluster:
-    """`address` is this life of this node."""
+def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cluster:
+    """`address` is this life of this node, `dsn` its way to the others while Redis is away."""
     url = config.secret("redis_url")
     if not url:
         space = Space()
         alone = MemoryBus(space, address, alone=True)
         return Cluster(alone, MemoryPresence(space, address), alone)
-    from signalling.nodes.redis import RedisBus, RedisPresence  # Slow to import.
+    from signalling.nodes.redis import RedisBus  # Slow to import.
+    from signalling.nodes.redis_presence import RedisPresence
+    from signalling.nodes.spare import SpareBus
 
     bus = RedisBus(url, address, prefix=config.redis_prefix)
-    _watch(metrics, bus)
-    return Cluster(bus, RedisPresence(bus), bus)
+    both = SpareBus(bus, dsn)
+    _watch(metrics, bus, both)
+    return Cluster(both, RedisPresence(bus), both)
 
 
-def _watch(metrics: Metrics, bus: RedisBus) -> None:
+def _watch(metrics: Metrics, bus: RedisBus, both: SpareBus) -> None:
     watch = metrics.watch
     watch("talktime_nodes", "Other nodes that are there.", lambda: len(bus.peers()))
     watch("talktime_bus_healthy", "1 while Redis answers.", lambda: int(bus.healthy))
@@ -70,3 +74,6 @@ def _watch(metrics: Metrics, bus: RedisBus) -> None:
     watch("talktime_bus_parcels_received", "From other nodes.", lambda: bus.parcels_received)
     watch("talktime_bus_parcels_dropped", "Given up unsent.", lambda: bus.parcels_dropped)
     watch("talktime_bus_gaps", "Times that parcels may have been lost.", lambda: bus.gaps)
+    watch("talktime_spare_parcels_sent", "By PostgreSQL, Redis away.", lambda: both.spare_sent)
+    watch("talktime_spare_parcels_received", "By that way.", lambda: both.spare_received)
+    watch("talktime_spare_parcels_dropped", "Given up there.", lambda: both.spare_dropped)
