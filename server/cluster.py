@@ -62,11 +62,11 @@ def make_cluster(config: Config, address: str, metrics: Metrics) -> Cluster:
 
 
 def _watch(metrics: Metrics, bus: RedisBus) -> None:
-    watch = metrics.watch
+    watch, count = metrics.watch, metrics.watch_count
     watch("talktime_nodes", "Other nodes that are there.", lambda: len(bus.peers()))
     watch("talktime_bus_healthy", "1 while Redis answers.", lambda: int(bus.healthy))
     watch("talktime_bus_rtt_seconds", "Of the last beat.", lambda: bus.rtt_ms / 1_000)
-    watch("talktime_bus_parcels_sent", "Parcels to other nodes.", lambda: bus.parcels_sent)
-    watch("talktime_bus_parcels_received", "From other nodes.", lambda: bus.parcels_received)
-    watch("talktime_bus_parcels_dropped", "Given up unsent.", lambda: bus.parcels_dropped)
-    watch("talktime_bus_gaps", "Times that parcels may have been lost.", lambda: bus.gaps)
+    count("talktime_bus_parcels_sent_total", "To other nodes.", lambda: bus.parcels_sent)
+    count("talktime_bus_parcels_received_total", "From others.", lambda: bus.parcels_received)
+    count("talktime_bus_parcels_dropped_total", "Given up unsent.", lambda: bus.parcels_dropped)
+    count("talktime_bus_gaps_total", "Times that parcels may be lost.", lambda: bus.gaps)
