@@ -54,7 +54,7 @@ class Runner(web.AppRunner):
         await site.stop()
         for each in self._connections():
             if not each.busy:
-                each.close()
+                each.force_close()
 
     def _is_busy(self) -> bool:
         return any(each.busy for each in self._connections())

@@ -134,3 +134,24 @@ async def test_what_takes_too_long_at_the_end_is_not_waited_for(desk: Desk) -> N
     await desk.runner.finish(0.05)
     writer.close()
     await writer.wait_closed()
+
+
+async def test_who_leaves_a_port_ends_what_is_idle_and_answers_what_is_not(desk: Desk) -> None:
+    address = desk.runner.addresses[0][:2]
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+    idle_reader, idle = await asyncio.open_connection(*address)
+    await desk.come.wait()
+    (site,) = desk.runner.sites
+    await desk.runner.leave(site)
+    async with asyncio.timeout(10):
+        assert await idle_reader.read() == b""
+    with socket.socket() as late:
+        assert late.connect_ex(address) == errno.ECONNREFUSED
+    desk.answer.set()
+    writer.write(b"cd")
+    assert (await reader.readuntil(b"abcd")).startswith(b"HTTP/1.1 200")
+    await desk.runner.cleanup()
+    for each in (writer, idle):
+        each.close()
+        await each.wait_closed()
