@@ -341,8 +341,18 @@ class Server:
             lambda: self.combiner.waiting,
         )
         watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
+        self.metrics.watch_counts(
+            "talktime_sessions_resumed_total",
+            "Devices that were welcomed: with their session, or with a fresh one.",
+            "outcome",
+            self._resumes,
+        )
 
     # -- what the parts ask of each other
+
+    def _resumes(self) -> dict[str, float]:
+        counts = self.live.hub.resumes
+        return {"resumed": counts.resumed, "fresh": counts.fresh, "refused": counts.refused}
 
     def _closed(self, _: Host) -> None:
         self.turn_sessions.kick()

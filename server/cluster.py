@@ -66,14 +66,14 @@ def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cl
 
 
 def _watch(metrics: Metrics, bus: RedisBus, both: SpareBus) -> None:
-    watch = metrics.watch
+    watch, count = metrics.watch, metrics.watch_count
     watch("talktime_nodes", "Other nodes that are there.", lambda: len(bus.peers()))
     watch("talktime_bus_healthy", "1 while Redis answers.", lambda: int(bus.healthy))
     watch("talktime_bus_rtt_seconds", "Of the last beat.", lambda: bus.rtt_ms / 1_000)
-    watch("talktime_bus_parcels_sent", "Parcels to other nodes.", lambda: bus.parcels_sent)
-    watch("talktime_bus_parcels_received", "From other nodes.", lambda: bus.parcels_received)
-    watch("talktime_bus_parcels_dropped", "Given up unsent.", lambda: bus.parcels_dropped)
-    watch("talktime_bus_gaps", "Times that parcels may have been lost.", lambda: bus.gaps)
-    watch("talktime_spare_parcels_sent", "By PostgreSQL, Redis away.", lambda: both.spare_sent)
-    watch("talktime_spare_parcels_received", "By that way.", lambda: both.spare_received)
-    watch("talktime_spare_parcels_dropped", "Given up there.", lambda: both.spare_dropped)
+    count("talktime_bus_parcels_sent_total", "To other nodes.", lambda: bus.parcels_sent)
+    count("talktime_bus_parcels_received_total", "From others.", lambda: bus.parcels_received)
+    count("talktime_bus_parcels_dropped_total", "Given up unsent.", lambda: bus.parcels_dropped)
+    count("talktime_bus_gaps_total", "Times that parcels may be lost.", lambda: bus.gaps)
+    count("talktime_spare_parcels_sent_total", "By PostgreSQL.", lambda: both.spare_sent)
+    count("talktime_spare_parcels_received_total", "So too.", lambda: both.spare_received)
+    count("talktime_spare_parcels_dropped_total", "Given up there.", lambda: both.spare_dropped)

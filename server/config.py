@@ -100,9 +100,11 @@ class Config(BaseSettings):
     port: int = _number(8080, 0, 65_535)
     # Share the port with other processes of this host (SO_REUSEPORT).
     reuse_port: bool = False
-    # A second port, for this host only, on which this very process answers; 0: none.
+    # A second port, for this host only, on which this very process answers; 0: none. With several
+    # workers that of the first one; the others have the next.
     own_port: int = _number(0, 0, 65_535)
-    # Told by whoever starts this process: the pipe to say on that it listens; no box at the start.
+    # By whoever starts this process as one of several: the pipe on which it says that it listens,
+    # and that nothing is for people to read.
     ready_fd: int = _number(-1, -1, 1_000_000)
     quiet: bool = False
     public_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
