@@ -266,10 +266,12 @@ class LiveNode:
     def _has(self, call_id: UUID) -> bool:
         return self.registry.find(call_id) is not None or self.registry.ended(call_id) is not None
 
-    def _heard(self, call_id: UUID, user_id: UUID, device: str, node: str) -> None:
+    def _heard(
+        self, call_id: UUID, user_id: UUID, device: str, node: str, asked: bool = False
+    ) -> None:
         host = self.registry.find(call_id)
         if host is not None and user_id in host.users():
-            self.circle.heard(host, user_id, device, node)
+            self.circle.heard(host, user_id, device, node, asked=asked)
 
     def _heard_frame(self, frame: Frame, user_id: UUID, device: str, node: str) -> None:
         if frame.call is not None:

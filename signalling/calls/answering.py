@@ -30,7 +30,8 @@ _encode = msgspec.json.Encoder().encode
 class Answering:
     """Answers what other nodes ask about the calls of this one.
 
-    `heard(call_id, user_id, device, node)` is told where a device is.
+    `heard(call_id, user_id, device, node, asked)` is told where a device is, and whether it asks
+    for the call.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Answering:
         exchange: Exchange,
         registry: Registry,
         actions: Actions,
-        heard: Callable[[UUID, UUID, str, str], None],
+        heard: Callable[[UUID, UUID, str, str, bool], None],
         clock: Callable[[], int],
     ) -> None:
         self._registry = registry
@@ -57,7 +58,7 @@ class Answering:
         actions, call_id, user_id = self._actions, question.call, question.user_id
         match question:
             case parcels.Attach(device=device):
-                self._heard(call_id, user_id, device, node)
+                self._heard(call_id, user_id, device, node, True)
                 done(_encode(self._look(call_id, user_id, device)))
             case parcels.Look(device=viewer):
                 done(_encode(self._look(call_id, user_id, viewer)))
@@ -89,7 +90,7 @@ class Answering:
         if host.users()[1] != user_id:
             raise Refused(Code.WRONG_STATE, "The call is not of the other direction.")
         if device is not None:
-            self._heard(host.id, user_id, device, node)
+            self._heard(host.id, user_id, device, node, True)
         cause = None if device is None else Cause(user_id, device, question.re)
         host.feed(inputs.Accepted(device, True, question.video), cause)
         return self._look(host.id, user_id, device)

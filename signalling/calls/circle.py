@@ -44,8 +44,8 @@ class Circle:
         self._hub = hub
         self._registry = registry
         self._clock = clock
-        # Legs on other nodes: (user, device) -> node.
-        self._places: dict[tuple[UUID, str], str] = {}
+        # By call, where the devices of its parties have spoken from: (user, device) -> node.
+        self._places: dict[UUID, dict[tuple[UUID, str], str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(left=self.left, gap=self.gap)
@@ -89,10 +89,12 @@ class Circle:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
-        """A device of a party has spoken from that node."""
-        self._places[user_id, device] = node
-        if self._fanout.seen(user_id, node):
+    def heard(
+        self, host: Host, user_id: UUID, device: str, node: str, *, asked: bool = False
+    ) -> None:
+        """A device of a party has spoken from that node, or `asked` for the call."""
+        self._places.setdefault(host.id, {})[user_id, device] = node
+        if self._fanout.seen(user_id, node) or asked:
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
 
     def closed(self, host: Host) -> None:
@@ -106,22 +108,21 @@ class Circle:
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
-        for party in Party:
-            leg = leg_of(host.call, party)
-            self._fanout.unfollow(leg.profile.user_id, host.id)
-            if leg.device is not None:
-                self._places.pop((leg.profile.user_id, leg.device), None)
+        self._places.pop(host.id, None)
+        for user_id in host.users():
+            self._fanout.unfollow(user_id, host.id)
 
     def left(self, node: str) -> None:
         """A node is gone, and the sockets that it had."""
         for host in self._registry.hosts():
+            places = self._places.get(host.id, {})
             for party in Party:
                 leg = leg_of(host.call, party)
-                user_id, device = leg.profile.user_id, leg.device
-                if device is None or self._places.get((user_id, device)) != node:
-                    continue
-                del self._places[user_id, device]
-                feed_quietly(host, inputs.SocketLost(party, device))
+                device = leg.device
+                if device is not None and places.get((host.user(party), device)) == node:
+                    feed_quietly(host, inputs.SocketLost(party, device))
+            for spoke in [spoke for spoke, at in places.items() if at == node]:
+                del places[spoke]
         self._fanout.gone(node)
 
     def gap(self) -> None:
@@ -156,7 +157,8 @@ class Circle:
             self.heard(host, given.user_id, given.device, node)
             feed_quietly(host, inputs.SocketBack(party, given.device))
             return
-        if self._places.get((given.user_id, given.device), node) != node:
+        places = self._places.get(host.id, {})
+        if places.get((given.user_id, given.device), node) != node:
             return  # It has come back on another node meanwhile.
         leg = leg_of(host.call, party)
         if leg.device != given.device:

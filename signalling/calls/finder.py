@@ -8,7 +8,6 @@ from signalling.calls.claims import Claims
 from signalling.calls.guests import Guests
 from signalling.calls.registry import Registry
 from signalling.nodes.bus import Bus
-from signalling.nodes.parcels import Owns
 from storage.errors import Unavailable
 from storage.nodes import Standing
 
@@ -18,7 +17,8 @@ AGAIN_S = 0.1
 
 
 class Finder:
-    """What is found is remembered among the guests, until its owner says that it is over."""
+    """Nothing is remembered of what is found: the owner says what is its own, once it has heard
+    of a device here, and then also when it is over."""
 
     def __init__(
         self, *, claims: Claims, adopter: Adopter, registry: Registry, guests: Guests, bus: Bus
@@ -65,8 +65,6 @@ class Finder:
                 if self._registry.find(call_id) is not None:
                     return self._claims.address
             elif standing.address in self._bus.peers():
-                users = (standing.caller_id, standing.callee_id)
-                self._guests.learn(standing.address, Owns(call_id, users, standing.claim))
                 return standing.address
             elif standing.address != self._claims.address:
                 await self._adopter.fence_dead()

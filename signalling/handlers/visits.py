@@ -70,7 +70,7 @@ class Visits:
         self.moving = False
         exchange.on(Owns, self._owns)
         exchange.on(Over, self._over)
-        exchange.on_nodes(gap=self._gap)
+        exchange.on_nodes(left=self._left, gap=self._gap)
 
     # -- connecting
 
@@ -121,6 +121,9 @@ class Visits:
             self._tell(device, "bye")
         elif device.in_call:
             self._tell(device, "moving" if self.moving else "lost")
+        guest = self._guests.of_user(device.user_id)
+        if guest is not None and guest.node not in self._exchange.bus.peers():
+            self._drop(guest)
 
     def _tell(self, device: Device, news: News) -> None:
         guest = self._guests.of_user(device.user_id)
@@ -217,6 +220,17 @@ class Visits:
 
     def _over(self, _: str, given: Over) -> None:
         self._guests.forget(given.call, given.claim)
+
+    def _left(self, node: str) -> None:
+        """Who takes over the calls of that node tells those nodes that have devices of theirs."""
+        for guest in self._guests.all():
+            if guest.node == node:
+                self._drop(guest)
+
+    def _drop(self, guest: Guest) -> None:
+        """Nobody would tell this node of the end."""
+        if guest.node is not None and not any(map(self._hub.devices, guest.users)):
+            self._guests.forget(guest.call_id)
 
     def _gap(self) -> None:
         """What was told of calls elsewhere may be missing: their devices connect anew."""
