@@ -151,6 +151,7 @@ class LiveNode:
             registry=self.registry,
             opener=self.opener,
             fanout=self.fanout,
+            circle=self.circle,
             hub=self.hub,
             turn=ground.turn,
             clock=clock,
@@ -170,7 +171,7 @@ class LiveNode:
             exchange=self.exchange,
             registry=self.registry,
             actions=self.actions,
-            heard=self._heard,
+            arrived=self._arrived,
             clock=clock,
         )
         self.visits = Visits(
@@ -266,16 +267,15 @@ class LiveNode:
     def _has(self, call_id: UUID) -> bool:
         return self.registry.find(call_id) is not None or self.registry.ended(call_id) is not None
 
-    def _heard(
-        self, call_id: UUID, user_id: UUID, device: str, node: str, asked: bool = False
-    ) -> None:
+    def _arrived(self, call_id: UUID, user_id: UUID, device: str, node: str) -> None:
         host = self.registry.find(call_id)
         if host is not None and user_id in host.users():
-            self.circle.heard(host, user_id, device, node, asked=asked)
+            self.circle.arrived(host, user_id, device, node, asks=True)
 
     def _heard_frame(self, frame: Frame, user_id: UUID, device: str, node: str) -> None:
-        if frame.call is not None:
-            self._heard(frame.call, user_id, device, node)
+        host = None if frame.call is None else self.registry.find(frame.call)
+        if host is not None and user_id in host.users():
+            self.circle.heard(host, user_id, device, node)
 
     def _session_ended(self, _: str, given: SessionEnded) -> None:
         self.ground.session_ended(given.session_id)

@@ -30,8 +30,7 @@ _encode = msgspec.json.Encoder().encode
 class Answering:
     """Answers what other nodes ask about the calls of this one.
 
-    `heard(call_id, user_id, device, node, asked)` is told where a device is, and whether it asks
-    for the call.
+    `arrived(call_id, user_id, device, node)` is told where a device has a new socket.
     """
 
     def __init__(
@@ -40,12 +39,12 @@ class Answering:
         exchange: Exchange,
         registry: Registry,
         actions: Actions,
-        heard: Callable[[UUID, UUID, str, str, bool], None],
+        arrived: Callable[[UUID, UUID, str, str], None],
         clock: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._actions = actions
-        self._heard = heard
+        self._arrived = arrived
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.answer_with(self.answer)
@@ -58,7 +57,7 @@ class Answering:
         actions, call_id, user_id = self._actions, question.call, question.user_id
         match question:
             case parcels.Attach(device=device):
-                self._heard(call_id, user_id, device, node, True)
+                self._arrived(call_id, user_id, device, node)
                 done(_encode(self._look(call_id, user_id, device)))
             case parcels.Look(device=viewer):
                 done(_encode(self._look(call_id, user_id, viewer)))
@@ -90,7 +89,7 @@ class Answering:
         if host.users()[1] != user_id:
             raise Refused(Code.WRONG_STATE, "The call is not of the other direction.")
         if device is not None:
-            self._heard(host.id, user_id, device, node, True)
+            self._arrived(host.id, user_id, device, node)
         cause = None if device is None else Cause(user_id, device, question.re)
         host.feed(inputs.Accepted(device, True, question.video), cause)
         return self._look(host.id, user_id, device)

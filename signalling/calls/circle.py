@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Who connects while a call is being opened may be in neither the first look nor the books yet.
 LOOKS_S = (0.3, 1.0)
+# What a device said before it came here from another node has arrived by then.
+LATE_MS = 5_000
 
 
 class Circle:
@@ -89,12 +91,37 @@ class Circle:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def heard(
-        self, host: Host, user_id: UUID, device: str, node: str, *, asked: bool = False
+    def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
+        """A device of a party has spoken from that node."""
+        known = self._hub.get(user_id, device)
+        if known is None or not known.connected:
+            self._places.setdefault(host.id, {}).setdefault((user_id, device), node)
+        elif self._clock() - known.met_ms > LATE_MS:
+            self.arrived(host, user_id, device, node)
+            return
+        self._meet(host, user_id, node)
+
+    def arrived(
+        self, host: Host, user_id: UUID, device: str, node: str, *, asks: bool = False
     ) -> None:
-        """A device of a party has spoken from that node, or `asked` for the call."""
+        """That node has the newest socket of a device; it `asks` for the call, or knows it."""
         self._places.setdefault(host.id, {})[user_id, device] = node
-        if self._fanout.seen(user_id, node) or asked:
+        older = self._hub.get(user_id, device)
+        if older is not None:
+            # Half open, or it would have said good-bye: what is sent to it reaches nobody.
+            older.close(Close.SERVICE_RESTART)
+        self._meet(host, user_id, node, again=asks)
+
+    def is_elsewhere(self, host: Host, user_id: UUID, device: str) -> bool:
+        """Whether another node has a newer socket of a device than this one."""
+        return (user_id, device) in self._places.get(host.id, {})
+
+    def is_here(self, host: Host, user_id: UUID, device: str) -> None:
+        """This node has the newest socket of a device."""
+        self._places.get(host.id, {}).pop((user_id, device), None)
+
+    def _meet(self, host: Host, user_id: UUID, node: str, *, again: bool = False) -> None:
+        if self._fanout.seen(user_id, node) or again:
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
 
     def closed(self, host: Host) -> None:
@@ -154,7 +181,7 @@ class Circle:
             return
         party = host.party(given.user_id)
         if given.news == "back":
-            self.heard(host, given.user_id, given.device, node)
+            self.arrived(host, given.user_id, given.device, node)
             feed_quietly(host, inputs.SocketBack(party, given.device))
             return
         places = self._places.get(host.id, {})

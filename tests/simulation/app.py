@@ -200,7 +200,8 @@ class App:
             return False
         if rev <= view.rev:
             return False
-        first = rev % REVS_PER_OWNER == 1
+        # The first revision of an owner need not be told to everybody.
+        first = rev // REVS_PER_OWNER > view.rev // REVS_PER_OWNER and rev % REVS_PER_OWNER <= 2
         if rev != view.rev + 1 and not first:
             self.world.checks.gap(self.phone, view, rev)
         view.rev = rev
