@@ -86,7 +86,7 @@ class Answering:
         if host is None or host.call.state not in BEFORE_ANSWER:
             raise Refused(Code.WRONG_STATE, "The call cannot be joined.")
         user_id, device = question.user_id, question.device
-        if host.users()[1] != user_id:
+        if host.users() != (question.caller, user_id):
             raise Refused(Code.WRONG_STATE, "The call is not of the other direction.")
         if device is not None:
             self._arrived(host.id, user_id, device, node)

@@ -74,6 +74,7 @@ class View:
         self.gen = 0
         self.media_wanted = True
         self.ended = False
+        self.gone = False  # a welcome did not know of it any more; its end may still be told
         self.settled = True
         self.reported = False
 
@@ -113,14 +114,12 @@ class App:
         known = self.live
         if welcome.call is None:
             if known is not None:
-                self.world.checks.missing(self.phone, known)
-                self._over(known)
+                self._miss(known)
             return
         snap = welcome.call
         assert snap.id not in recent, "live and ended"
         if known is not None and known.id != snap.id:
-            self.world.checks.missing(self.phone, known)
-            self._over(known)
+            self._miss(known)
         view = self._take_over(snap)
         view.reported = False
         soon = self.phone.soon
@@ -139,9 +138,9 @@ class App:
         view = self.views.get(snap.id)
         if view is None:
             view = self.views[snap.id] = View(snap.id, snap.rev)
-        if view.ended:
+        if view.ended or view.gone:
             self.world.checks.revived(self.phone, view)
-            view.ended = False
+            view.ended = view.gone = False
         if snap.rev >= view.rev:
             view.rev, view.you, view.state = snap.rev, snap.you, snap.state
             view.gen = max(view.gen, snap.gen)
@@ -184,6 +183,9 @@ class App:
         elif not self._follows(found, frame.rev):
             return
         happened = _happened(frame.data)
+        if found.gone and frame.type not in TERMINAL:
+            self.world.checks.revived(self.phone, found)
+            found.gone = False
         if frame.type in TERMINAL:
             final = happened.final
             assert final is not None
@@ -215,6 +217,8 @@ class App:
                 view.state = "ringing"
             case "call_accepted":
                 view.state = "accepted"
+                if me and not view.role:
+                    view.role = "callee"  # It was asked for the other way round.
                 if view.role == "callee":
                     view.you = "active" if me else "elsewhere"
                 if view.you == "active":
@@ -243,8 +247,16 @@ class App:
             case _:
                 pass
 
+    def _miss(self, view: View) -> None:
+        self.world.checks.missing(self.phone, view)
+        self._let_go(view)
+        view.gone = True
+
     def _over(self, view: View) -> None:
+        self._let_go(view)
         view.ended = True
+
+    def _let_go(self, view: View) -> None:
         self._leave_media(view)
         if self.live is view:
             self.live = None
@@ -261,7 +273,7 @@ class App:
             if command.kind == "call_request":
                 self.world.checks.opened(self.phone, command.data, snap, answer.merged)
             view = self.views.get(snap.id)
-            if view is not None and view.ended:
+            if view is not None and (view.ended or view.gone):
                 return
             view = self._take_over(snap)
             if snap.state != "ended" and view.you == "active":
@@ -276,7 +288,7 @@ class App:
     # -- what the app does by itself
 
     def _ring(self, view: View) -> None:
-        if view.ended or view.you != "ringing" or view.state not in ("requested", "ringing"):
+        if view.ended or view.gone or view.you != "ringing" or view.state not in ("requested", "ringing"):
             return
         dice = self.phone.dice
         if not self.phone.pending("call_ringing", view.id):
@@ -284,7 +296,7 @@ class App:
         self.phone.soon(500, 12_000, lambda: self._decide(view, dice.random()))
 
     def _decide(self, view: View, roll: float) -> None:
-        if view.ended or view.you != "ringing" or self.phone.pending("call_accept", view.id):
+        if view.ended or view.gone or view.you != "ringing" or self.phone.pending("call_accept", view.id):
             return
         if roll < 0.75:
             self.phone.ask("call_accept", view.id)
@@ -299,17 +311,17 @@ class App:
             self.world.time.later(after_ms, lambda: self.hang_up(view))
 
     def hang_up(self, view: View) -> None:
-        if not view.ended and not self.phone.pending("call_end", view.id):
+        if not (view.ended or view.gone) and not self.phone.pending("call_end", view.id):
             self.phone.ask("call_end", view.id)
 
     def take(self, view: View) -> None:
-        if not view.ended and view.you != "active":
+        if not (view.ended or view.gone) and view.you != "active":
             self.phone.ask("call_take", view.id)
 
     # -- signalling
 
     def offer(self, view: View) -> None:
-        if view.ended or view.you != "active":
+        if view.ended or view.gone or view.you != "active":
             return
         view.gen += 1
         sdp = f"v=0 {self.phone.id} {view.gen}"
@@ -365,7 +377,7 @@ class App:
             self._joined.look(self.phone.now_ms)
 
     def _report_media(self, view: View) -> None:
-        if view.ended or view.reported or view.you != "active" or not self.phone.ready:
+        if view.ended or view.gone or view.reported or view.you != "active" or not self.phone.ready:
             return
         media = self._joined
         if media is not None and media.flowing:
@@ -375,14 +387,14 @@ class App:
 
     def _report_loss(self, view: View) -> None:
         media = self._joined
-        if view.ended or view.you != "active" or media is None or media.flowing:
+        if view.ended or view.gone or view.you != "active" or media is None or media.flowing:
             return
         self.phone.ask("media_lost", view.id)
 
     def _count(self, view: View, counting: int) -> None:
         def report() -> None:
             media = self._joined
-            if view.ended or counting != self._counting or media is None:
+            if view.ended or view.gone or counting != self._counting or media is None:
                 return
             got = BYTES_PER_MS * (media.flowed_ms(self.phone.now_ms) - self._from_ms)
             loss = self.phone.dice.choice((0.0, 0.0, 0.0, 0.2))

@@ -10,9 +10,9 @@ from tests.simulation.world import FAULTS, Plan, World
 
 LIFE_MS = 180_000
 # The end of the faults, everybody hangs up, all must be settled and told.
-REST_MS = 180_000
-HANG_UP_MS = 12_000
-HANG_UPS = 4
+REST_MS = 100_000
+HANG_UP_MS = 10_000
+HANG_UPS = 8
 START_MS = 3_000
 
 
