@@ -262,6 +262,7 @@ class LiveNode:
         self.registry.drop(host)
         self.actions.closed(host)
         self.circle.closed(host)
+        self.guests.over(host.id, host.claim)
         self.ground.closed(host)
 
     def _has(self, call_id: UUID) -> bool:

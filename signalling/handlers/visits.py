@@ -32,6 +32,8 @@ READ_S = 3.0
 ATTACH_S = 1.0
 ATTACHES_MAX = 3
 TASKS_MAX = 5_000
+# By then whoever takes over the calls of a node that is gone has said so.
+LEFT_S = 5.0
 
 _snapshots: msgspec.json.Decoder[Snapshot] = msgspec.json.Decoder(Snapshot)
 
@@ -130,7 +132,7 @@ class Visits:
         if guest is None:
             return
         parcel = SocketNews(device.user_id, device.id, guest.call_id, news)
-        if guest.node is not None:
+        if guest.node in self._exchange.bus.peers():
             self._exchange.send(guest.node, parcel)
         else:
             self._start(self._tell_later(guest, parcel))
@@ -155,7 +157,7 @@ class Visits:
         """
         frame = msgspec.structs.replace(frame, call=call_id)
         guest = self._guests.find(call_id)
-        if guest is not None and guest.node is not None:
+        if guest is not None and guest.node in self._exchange.bus.peers():
             self._forwarder.forward(device, frame, guest.node)
         elif len(self._tasks) >= TASKS_MAX:
             raise away()
@@ -219,13 +221,35 @@ class Visits:
                     self._exchange.send(node, news)
 
     def _over(self, _: str, given: Over) -> None:
-        self._guests.forget(given.call, given.claim)
+        self._guests.over(given.call, given.claim)
 
     def _left(self, node: str) -> None:
         """Who takes over the calls of that node tells those nodes that have devices of theirs."""
         for guest in self._guests.all():
             if guest.node == node:
                 self._drop(guest)
+        if any(guest.node == node for guest in self._guests.all()):
+            self._start(self._look_after(node))
+
+    async def _look_after(self, node: str) -> None:
+        """Nobody may know that the calls of a node that is gone had devices here."""
+        await asyncio.sleep(LEFT_S)
+        for guest in self._guests.all():
+            if guest.node != node or node in self._exchange.bus.peers():
+                continue
+            try:
+                await self._finder.find(guest.call_id)
+            except Unavailable:
+                pass  # The devices are told, or not, when they connect anew.
+            if self._guests.find(guest.call_id) is guest:
+                self._guests.forget(guest.call_id)
+                self._close(guest)
+
+    def _close(self, guest: Guest) -> None:
+        """Have the devices of the call's parties connect anew: they are told what is so."""
+        for user_id in guest.users:
+            for device in self._hub.devices(user_id):
+                device.close(Close.SERVICE_RESTART)
 
     def _drop(self, guest: Guest) -> None:
         """Nobody would tell this node of the end."""
@@ -233,11 +257,12 @@ class Visits:
             self._guests.forget(guest.call_id)
 
     def _gap(self) -> None:
-        """What was told of calls elsewhere may be missing: their devices connect anew."""
+        """What was told of calls elsewhere may be missing, also their end: their devices connect
+        anew, and their owners are asked."""
         for guest in self._guests.all():
-            for user_id in guest.users:
-                for device in self._hub.devices(user_id):
-                    device.close(Close.SERVICE_RESTART)
+            self._close(guest)
+            if guest.node is not None:
+                self._guests.forget(guest.call_id)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -145,6 +145,8 @@ class SimSpace(Space):
         self._away.discard(member.number)
         for user_id in member.users:
             self.users[user_id].add(member.address)
+        for node in [node for node in member.known if node not in self.nodes]:
+            self.later(member, lambda node=node: member.left(node))  # type: ignore[misc]
         for other in others:
             if other is not member:
                 self._introduce(other, member)

@@ -108,7 +108,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self.kill()
         asyncio._set_running_loop(self)
         try:
-            for task in list(self.tasks):
+            while self.tasks:  # One that ends may begin another.
+                task = self.tasks.pop()
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 coro = task.get_coro()
                 assert coro is not None
