@@ -86,7 +86,7 @@ class Circle:
             self._exchange.send(node, owns)
         if fresh:
             self._ask_anew(host)
-        if host.call.state in BEFORE_ANSWER:
+        if self._may_be_missed(host):
             task = asyncio.create_task(self._look_again(host))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -99,7 +99,9 @@ class Circle:
         elif self._clock() - known.met_ms > LATE_MS:
             self.arrived(host, user_id, device, node)
             return
-        self._meet(host, user_id, node)
+        if self._meet(host, user_id, node):
+            # It knows the call, but nobody has told it what has happened since.
+            self._exchange.send(node, Missed(host.id))
 
     def arrived(
         self, host: Host, user_id: UUID, device: str, node: str, *, asks: bool = False
@@ -120,9 +122,12 @@ class Circle:
         """This node has the newest socket of a device."""
         self._places.get(host.id, {}).pop((user_id, device), None)
 
-    def _meet(self, host: Host, user_id: UUID, node: str, *, again: bool = False) -> None:
-        if self._fanout.seen(user_id, node) or again:
+    def _meet(self, host: Host, user_id: UUID, node: str, *, again: bool = False) -> bool:
+        """From now on the node is told of the call; true if it was not before."""
+        new = self._fanout.seen(user_id, node)
+        if new or again:
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+        return new
 
     def closed(self, host: Host) -> None:
         """The call is over and its books are closed."""
@@ -198,11 +203,16 @@ class Circle:
             case _:
                 feed_quietly(host, inputs.SocketLost(party, given.device))
 
+    def _may_be_missed(self, host: Host) -> bool:
+        """Whether devices that have just connected may not know of the call, or of its owner."""
+        return host.call.state in BEFORE_ANSWER or host.claim > 0
+
     async def _look_again(self, host: Host) -> None:
-        """Ring also where the callee has connected while the call was being opened."""
+        """Ring also where the callee has connected while the call was being opened, and be heard
+        where a party has connected while it was taken over."""
         for wait_s in LOOKS_S:
             await asyncio.sleep(wait_s)
-            if host.call.state not in BEFORE_ANSWER or self._registry.find(host.id) is not host:
+            if not self._may_be_missed(host) or self._registry.find(host.id) is not host:
                 return
             try:
                 for user_id, nodes in zip(
@@ -219,7 +229,9 @@ class Circle:
                 continue
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
             call, now_ms = host.call, self._clock()
-            if ringing and call.expires_ms is not None:
+            if host.claim > 0:
+                self._exchange.send(node, Missed(host.id))
+            elif ringing and call.expires_ms is not None:
                 view = snapshot(call, Party.CALLEE, None, now_ms)
                 event = CallIncoming(
                     call=view, caller=call.caller.profile, expires_at=call.expires_ms

@@ -120,7 +120,7 @@ class App:
         assert snap.id not in recent, "live and ended"
         if known is not None and known.id != snap.id:
             self._miss(known)
-        view = self._take_over(snap)
+        view = self._take_over(snap, fresh=True)
         view.reported = False
         soon = self.phone.soon
         if view.you == "ringing":
@@ -133,7 +133,7 @@ class App:
             if self.phone.dice.random() < 0.5:
                 soon(100, 3_000, lambda: self.take(view))
 
-    def _take_over(self, snap: Snap) -> View:
+    def _take_over(self, snap: Snap, *, fresh: bool = False) -> View:
         """A snapshot replaces what is known unless its `rev` is lower."""
         view = self.views.get(snap.id)
         if view is None:
@@ -144,7 +144,7 @@ class App:
         if snap.rev >= view.rev:
             view.rev, view.you, view.state = snap.rev, snap.you, snap.state
             view.gen = max(view.gen, snap.gen)
-        else:
+        elif fresh:  # An answer may be that of the first time.
             self.world.checks.older(self.phone, view, snap.rev)
         view.role = snap.role
         if snap.state == "ended":
@@ -204,7 +204,7 @@ class App:
             return False
         # The first revision of an owner need not be told to everybody.
         first = rev // REVS_PER_OWNER > view.rev // REVS_PER_OWNER and rev % REVS_PER_OWNER <= 2
-        if rev != view.rev + 1 and not first:
+        if rev != view.rev + 1 and not first and not view.gone:
             self.world.checks.gap(self.phone, view, rev)
         view.rev = rev
         return True

@@ -29,6 +29,7 @@ class Member(MemoryBus):
         self.known: dict[str, bool] = {}
         self.cut = False
         self.dead = False
+        self.silences = 0  # how often it has been heard again
         self.users: dict[UUID, None] = {}
 
     @property
@@ -198,8 +199,10 @@ class SimSpace(Space):
         if ms < silence_ms:
             return
 
+        silences = member.silences
+
         def gone() -> None:
-            if not member.dead:
+            if not member.dead and member.silences == silences:
                 self._away.add(member.number)
                 self.remove(member)
 
@@ -209,6 +212,7 @@ class SimSpace(Space):
         """The node beats anew; if it was taken for gone, it has missed what was sent meanwhile."""
         if member.dead:
             return
+        member.silences += 1
         kept = self._kept.pop(member.number, [])
         if self.nodes.get(member.address) is member:
             for source, node, parcel in kept:
