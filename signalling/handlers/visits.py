@@ -232,16 +232,11 @@ class Visits:
             self._start(self._look_after(node))
 
     async def _look_after(self, node: str) -> None:
-        """Nobody may know that the calls of a node that is gone had devices here."""
+        """Nobody may know that the calls of a node that is gone have devices here; and if it comes
+        back, what it has said meanwhile is lost, also of their ends."""
         await asyncio.sleep(LEFT_S)
         for guest in self._guests.all():
-            if guest.node != node or node in self._exchange.bus.peers():
-                continue
-            try:
-                await self._finder.find(guest.call_id)
-            except Unavailable:
-                pass  # The devices are told, or not, when they connect anew.
-            if self._guests.find(guest.call_id) is guest:
+            if guest.node == node:
                 self._guests.forget(guest.call_id)
                 self._close(guest)
 
