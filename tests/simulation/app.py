@@ -110,7 +110,8 @@ class App:
         for call_id in recent:
             view = self.views.get(call_id)
             if view is not None and not view.ended:
-                self._over(view)
+                self._let_go(view)
+                view.gone = True  # The event of its end may still be on its way.
         known = self.live
         if welcome.call is None:
             if known is not None:

@@ -15,7 +15,7 @@ from signalling.node import Ground, LiveNode
 from signalling.sockets.identity import Identity
 from signalling.turn import TurnTerms
 from storage.errors import Fenced, Unavailable
-from storage.nodes import NodeClaim, NodeTaken
+from storage.nodes import NodeClaim
 from storage.pool import LOST, within
 from storage.terms import Ask, Terms
 from tests.simulation.bus import Member, SimPresence
@@ -163,9 +163,12 @@ class Node:
         while True:
             try:
                 claim = await world.database.do(lambda: world.claim(self.name, self.clock()))
-                break
-            except (OSError, NodeTaken):
-                await asyncio.sleep(0.5)
+                if claim is not None:
+                    break
+            except OSError:  # The lock on the name goes with the connection.
+                for life in world.ledger.lives.values():
+                    life.locked = life.locked and life.name != self.name
+            await asyncio.sleep(0.5)
         self.epoch = claim.epoch
         combiner = SimCombiner(
             SimPool.of(world.database),

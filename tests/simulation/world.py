@@ -15,7 +15,7 @@ import msgspec
 
 from signalling.calls import opening, refusing
 from signalling.sockets import device
-from storage.nodes import NodeClaim, NodeTaken
+from storage.nodes import NodeClaim
 from storage.terms import Offering
 from tests.simulation.bus import SimSpace
 from tests.simulation.checks import Checks
@@ -145,11 +145,11 @@ class World:
             return dice.choice(well)
         return dice.choice(self.nodes)
 
-    def claim(self, name: str, beat_ms: int) -> NodeClaim:
-        """As `storage.nodes.claim_node`."""
+    def claim(self, name: str, beat_ms: int) -> NodeClaim | None:
+        """As `storage.nodes.claim_node`; None when the name is taken."""
         lives = self.ledger.lives
         if any(life.locked for life in lives.values() if life.name == name):
-            raise NodeTaken(name)
+            return None
         for life in lives.values():
             life.fenced = life.fenced or life.name == name
         platform = self._platforms.get(name)
