@@ -3,13 +3,22 @@
 It knows only what it is told. `PROTOCOL.md` section 18 is what it follows.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
 from signalling.core.revival import REVS_PER_OWNER
 from tests.simulation.media import BYTES_PER_MS, Media
+from tests.simulation.told import (
+    Happened,
+    Snap,
+    View,
+    read_call_ok,
+    read_happened,
+    read_incoming,
+    read_welcome,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.phone import Command, Frame, Phone
@@ -17,72 +26,6 @@ if TYPE_CHECKING:
 TERMINAL = ("call_ended", "call_rejected")
 STATS_MS = 10_000
 RING_MARGIN_MS = 3_000
-
-
-class Snap(msgspec.Struct, rename="camel"):
-    id: UUID
-    state: str
-    rev: int
-    role: str
-    you: str
-    gen: int
-    connect_on: str
-    accepted_at: int | None
-    expires_at: int | None
-
-
-class Recent(msgspec.Struct):
-    id: UUID
-
-
-class Welcome(msgspec.Struct):
-    now: int
-    resumed: bool
-    recent: list[Recent]
-    call: Snap | None = None
-
-
-class Incoming(msgspec.Struct):
-    call: Snap
-
-
-class CallOk(msgspec.Struct):
-    call: Snap
-    merged: bool = False
-
-
-class Happened(msgspec.Struct, rename="camel"):
-    """What of an event's data matters here."""
-
-    device: str | None = None
-    elsewhere: bool = False
-    leg: str | None = None
-    kind: str | None = None
-    gen: int = 0
-    final: dict[str, Any] | None = None
-
-
-class View:
-    """A call as this device knows it."""
-
-    def __init__(self, call_id: UUID, rev: int) -> None:
-        self.id = call_id
-        self.rev = rev
-        self.role = ""
-        self.you = "elsewhere"
-        self.state = ""
-        self.gen = 0
-        self.media_wanted = True
-        self.ended = False
-        self.gone = False  # a welcome did not know of it any more; its end may still be told
-        self.settled = True
-        self.reported = False
-
-
-_welcome = msgspec.json.Decoder(Welcome).decode
-_incoming = msgspec.json.Decoder(Incoming).decode
-_call_ok = msgspec.json.Decoder(CallOk).decode
-_happened = msgspec.json.Decoder(Happened).decode
 
 
 class App:
@@ -105,7 +48,7 @@ class App:
     # -- what is so after a welcome
 
     def on_welcome(self, data: msgspec.Raw) -> None:
-        welcome = _welcome(data)
+        welcome = read_welcome(data)
         recent = {one.id for one in welcome.recent}
         for call_id in recent:
             view = self.views.get(call_id)
@@ -130,9 +73,8 @@ class App:
                 soon(100, 2_000, lambda: self._ring(view))
         elif view.you == "active":
             self._set_up(view, accepted=snap.accepted_at is not None)
-        elif view.you == "canTake":
-            if self.phone.dice.random() < 0.5:
-                soon(100, 3_000, lambda: self.take(view))
+        elif view.you == "canTake" and self.phone.dice.random() < 0.5:
+            soon(100, 3_000, lambda: self.take(view))
 
     def _take_over(self, snap: Snap, *, fresh: bool = False) -> View:
         """A snapshot replaces what is known unless its `rev` is lower."""
@@ -166,7 +108,7 @@ class App:
         if frame.rev is None:
             return
         if frame.type == "call_incoming":
-            snap = _incoming(frame.data).call
+            snap = read_incoming(frame.data).call
             known = self.views.get(snap.id)
             if known is None:
                 self.views[snap.id] = View(snap.id, snap.rev)
@@ -183,7 +125,7 @@ class App:
                 self.live = found
         elif not self._follows(found, frame.rev):
             return
-        happened = _happened(frame.data)
+        happened = read_happened(frame.data)
         if found.gone and frame.type not in TERMINAL:
             self.world.checks.revived(self.phone, found)
             found.gone = False
@@ -269,7 +211,7 @@ class App:
                 self.world.count(f"refused {msgspec.json.decode(frame.data)['code']}")
             return
         if command.kind in ("call_request", "call_accept", "call_take"):
-            answer = _call_ok(frame.data)
+            answer = read_call_ok(frame.data)
             snap = answer.call
             if command.kind == "call_request":
                 self.world.checks.opened(self.phone, command.data, snap, answer.merged)
@@ -289,7 +231,12 @@ class App:
     # -- what the app does by itself
 
     def _ring(self, view: View) -> None:
-        if view.ended or view.gone or view.you != "ringing" or view.state not in ("requested", "ringing"):
+        if (
+            view.ended
+            or view.gone
+            or view.you != "ringing"
+            or view.state not in ("requested", "ringing")
+        ):
             return
         dice = self.phone.dice
         if not self.phone.pending("call_ringing", view.id):
@@ -297,7 +244,12 @@ class App:
         self.phone.soon(500, 12_000, lambda: self._decide(view, dice.random()))
 
     def _decide(self, view: View, roll: float) -> None:
-        if view.ended or view.gone or view.you != "ringing" or self.phone.pending("call_accept", view.id):
+        if (
+            view.ended
+            or view.gone
+            or view.you != "ringing"
+            or self.phone.pending("call_accept", view.id)
+        ):
             return
         if roll < 0.75:
             self.phone.ask("call_accept", view.id)
@@ -333,8 +285,9 @@ class App:
     def _signalled(self, frame: "Frame") -> None:
         assert frame.call is not None
         view = self.views.get(frame.call)
-        assert view is not None and view.you == "active", "a signal for who is not the leg"
-        happened = _happened(frame.data)
+        assert view is not None, "a signal of a call that is not known"
+        assert view.you == "active", "a signal for who is not the leg"
+        happened = read_happened(frame.data)
         view.gen = max(view.gen, happened.gen)
         if happened.kind == "offer" and self.phone.dice.random() < 0.9:
             self.phone.ask("signal", view.id, kind="answer", gen=happened.gen, sdp="v=0 answer")

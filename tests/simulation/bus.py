@@ -182,16 +182,19 @@ class SimSpace(Space):
 
     async def pause(self, member: Member) -> None:
         done = member.loop.create_future()
-        member.loop.after(self._dice.randint(1, 3), lambda: done.done() or done.set_result(None))
+
+        def give() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        member.loop.after(self._dice.randint(1, 3), give)
         await done
 
     # -- faults
 
     def killed(self, member: Member) -> None:
         member.dead = True
-        self._time.later(
-            SILENCE_MS + self._dice.randint(0, BEAT_MS), lambda: self.remove(member)
-        )
+        self._time.later(SILENCE_MS + self._dice.randint(0, BEAT_MS), lambda: self.remove(member))
 
     def silent(self, member: Member, ms: int) -> None:
         """Nothing is heard of the node for so long; it is paused, or cut off from Redis."""
@@ -249,5 +252,3 @@ class SimSpace(Space):
             member.listener.gap()
 
         self.later(member, gap)
-
-

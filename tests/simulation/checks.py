@@ -11,9 +11,9 @@ from tests.simulation.node import LIMITS
 
 if TYPE_CHECKING:
     from signalling.node import LiveNode
-    from tests.simulation.app import Snap, View
     from tests.simulation.ledger import Meter
     from tests.simulation.phone import Phone
+    from tests.simulation.told import Snap, View
     from tests.simulation.world import World
 
 LONGEST_MS = (

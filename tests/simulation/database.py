@@ -65,9 +65,7 @@ class Database:
         self._send(self._delay_ms(), run, answer)
         return await answer
 
-    async def slice(
-        self, epoch: int, beat_ms: int, batch: list[works.Work]
-    ) -> list[works.Outcome]:
+    async def slice(self, epoch: int, beat_ms: int, batch: list[works.Work]) -> list[works.Outcome]:
         """As `do`, for the transaction of a node's combiner; one after the other."""
         answer = asyncio.get_running_loop().create_future()
         at_ms = max(self._time.now_ms + self._delay_ms(), self._busy_until_ms.get(epoch, 0))

@@ -106,9 +106,7 @@ class Ledger:
         self.accounts[1].posted -= amount
         self.accounts[account].posted += amount
 
-    def commit(
-        self, epoch: int, beat_ms: int, batch: Sequence[works.Work]
-    ) -> list[works.Outcome]:
+    def commit(self, epoch: int, beat_ms: int, batch: Sequence[works.Work]) -> list[works.Outcome]:
         """One slice of a node, in the combiner's order.
 
         Raises:
@@ -283,7 +281,7 @@ class Ledger:
                 continue
             check_meter(meter)
             account = self.accounts[meter.asked.payer]
-            assert 0 <= account.held
+            assert account.held >= 0
             assert account.free >= 0
             if meter.settled is None:
                 users = (meter.asked.caller_id, meter.asked.callee_id)
@@ -312,5 +310,3 @@ def check_meter(meter: Meter) -> None:
         assert meter.charged == cost(meter.tariff, meter.billable_ms)
         if meter.asked.payee is not None:
             assert meter.earned == share(meter.tariff, meter.charged)
-
-

@@ -29,16 +29,12 @@ class Time:
     def unix_ms(self) -> int:
         return START_MS + self.now_ms
 
-    def push(
-        self, delay_ms: int, handle: asyncio.Handle, rank: tuple[int, int] = PLAIN
-    ) -> None:
+    def push(self, delay_ms: int, handle: asyncio.Handle, rank: tuple[int, int] = PLAIN) -> None:
         """For the loops; `rank` as in `later`."""
         self._order += 1
         heapq.heappush(self._due, (self.now_ms + delay_ms, rank, self._order, handle, None))
 
-    def later(
-        self, delay_ms: int, run: Callable[[], None], rank: tuple[int, int] = PLAIN
-    ) -> None:
+    def later(self, delay_ms: int, run: Callable[[], None], rank: tuple[int, int] = PLAIN) -> None:
         """Run something that is in no process: a phone, a cable, the database.
 
         `rank` orders what is due in the same millisecond, where the order of asking is not the
@@ -125,7 +121,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._world.now_ms / 1000
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
@@ -133,9 +129,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             self._world.push(0, handle)
         return handle
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
@@ -146,7 +142,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             self._world.push(max(0, at_ms - self._world.now_ms), handle)
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)

@@ -79,11 +79,15 @@ class Node:
         self.member: Member | None = None
         self.epoch = 0
         self.skew_ms = dice.choice(world.skews_ms)
-        self.loop = ProcessLoop(world.time, world.failed)
+        self.loop = self._new_loop()
         self._stop: asyncio.Event | None = None
 
     def clock(self) -> int:
         return self.world.time.unix_ms() + self.skew_ms
+
+    def _new_loop(self) -> ProcessLoop:
+        # It has only what is used of a loop.
+        return ProcessLoop(self.world.time, self.world.failed)  # type: ignore[abstract]
 
     # -- from outside
 
@@ -93,7 +97,7 @@ class Node:
         self.lives += 1
         self.up = True
         self.draining = self.paused = self.zombie = self.fenced = False
-        self.loop = ProcessLoop(self.world.time, self.world.failed)
+        self.loop = self._new_loop()
         self.world.loops.append(self.loop)
         self.world.trace(f"{self.name} starts")
         self.loop.create_task(self._run())
@@ -267,5 +271,3 @@ class Node:
         for line in self.world.lines_of(self):
             line.cut()
         self.world.time.later(self.dice.randint(200, 4_000), self.start)
-
-

@@ -8,9 +8,9 @@ from uuid import UUID
 from signalling.codes import Refused
 from signalling.commands import MediaWish
 from storage.errors import Unavailable
-from tests.simulation.app import View
 from tests.simulation.node import Node
 from tests.simulation.phone import Phone
+from tests.simulation.told import View
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -222,7 +222,8 @@ class Phone:
             self._answer(frame, raw)
 
     def _welcome(self, frame: Frame) -> None:
-        assert not self.ready and frame.seq == 1
+        assert not self.ready
+        assert frame.seq == 1
         self.ready = True
         self.seq = 1
         self.session_ms = self.now_ms
@@ -238,7 +239,8 @@ class Phone:
 
     def _answer(self, frame: Frame, raw: bytes) -> None:
         if frame.re is None:
-            assert frame.type == "error" and b'"internal"' not in raw, raw
+            assert frame.type == "error", raw
+            assert b'"internal"' not in raw, raw
             return  # A report that came too late.
         command = self.outbox.get(frame.re)
         life = -1 if self.line is None else self.line.node.epoch
@@ -263,5 +265,3 @@ class Phone:
             del self._answers[oldest]
             self.app.sent.pop(oldest, None)
         self.app.on_answer(command, frame)
-
-

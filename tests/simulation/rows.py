@@ -183,9 +183,7 @@ class Rows:
         row = self.call(call_id)
         return [] if row is None or user_id not in (row[1], row[5]) else [row]
 
-    def _recent(
-        self, user_id: UUID, since_ms: int, limit: int, _: int
-    ) -> list[tuple[Any, ...]]:
+    def _recent(self, user_id: UUID, since_ms: int, limit: int, _: int) -> list[tuple[Any, ...]]:
         found = []
         for call_id in self._ledger.of_user.get(user_id, ()):
             row = self.call(call_id)
