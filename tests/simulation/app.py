@@ -61,7 +61,9 @@ class App:
                 self._miss(known)
             return
         snap = welcome.call
-        assert snap.id not in recent, "live and ended"
+        if snap.id in recent:
+            self.world.checks.stale(self.phone)
+            return
         if known is not None and known.id != snap.id:
             self._miss(known)
         view = self._take_over(snap, fresh=True)

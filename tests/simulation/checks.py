@@ -64,6 +64,11 @@ class Checks:
         self._world.count("revived after an unsettled end")
         self._told.pop((phone.user_id.int, phone.id, view.id), None)
 
+    def stale(self, phone: "Phone") -> None:
+        """A welcome has a call that has ended: only who does not know yet that it was fenced."""
+        assert phone.line is not None
+        assert phone.line.node.zombie, "live and ended"
+
     def older(self, phone: "Phone", view: "View", rev: int) -> None:
         assert phone.line is None or phone.line.node.zombie, (view.id, view.rev, rev)
 

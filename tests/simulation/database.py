@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 from types import TracebackType
 from typing import Any, cast
+from uuid import UUID
 
-from storage import works
+from storage import nodes, works
 from storage.combiner import Combiner
 from storage.errors import Refusal
 from storage.lanes import Item
@@ -147,8 +148,11 @@ class SimPool:
 
 
 class SimConn:
+    """An adoption inside a transaction is done with its commit; until then nobody else has it."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._open: SimTransaction | None = None
 
     async def __aenter__(self) -> "SimConn":
         return self
@@ -160,11 +164,13 @@ class SimConn:
         trace: TracebackType | None,
     ) -> None: ...
 
-    def transaction(self) -> "SimConn":
-        """Where one is opened here, its statements may as well stand alone."""
-        return self
+    def transaction(self) -> "SimTransaction":
+        self._open = SimTransaction(self._database)
+        return self._open
 
     async def fetch(self, sql: str, *given: Any) -> Sequence[Any]:
+        if sql == nodes.ADOPT and self._open is not None:
+            return await self._open.adopt(given)
         found: Sequence[Any] = await self._database.do(
             lambda: self._database.rows.answer(sql, given)
         )
@@ -177,3 +183,49 @@ class SimConn:
     async def fetchval(self, sql: str, *given: Any) -> Any:
         row = await self.fetchrow(sql, *given)
         return None if row is None else row[0]
+
+
+class SimTransaction:
+    """Only an adoption has to be taken back when it fails; other statements stand alone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ids: list[UUID] = []
+        self._epoch = 0
+        self._loop = cast(ProcessLoop, asyncio.get_running_loop())
+        self._over = False
+
+    async def adopt(self, given: Sequence[Any]) -> Sequence[Any]:
+        call_ids, self._epoch = given
+
+        def run() -> Sequence[Any]:
+            rows = self._database.rows.orphans(call_ids, self._epoch)
+            self._ids = [row["call_id"] for row in rows]
+            for call_id in self._ids:
+                self._database.rows.locked[call_id] = self._loop
+            return rows
+
+        found: Sequence[Any] = await self._database.do(run)
+        return found
+
+    async def __aenter__(self) -> "SimTransaction":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        rows = self._database.rows
+
+        def commit() -> None:
+            if not self._over:
+                rows.adopt(self._ids, self._epoch, self._loop)
+
+        try:
+            if error is None and self._ids:
+                await self._database.do(commit)
+        finally:
+            self._over = True
+            rows.unlock(self._ids, self._loop)

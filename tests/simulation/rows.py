@@ -8,6 +8,7 @@ from storage import calls, nodes
 from storage.calls import Person
 from storage.terms import Ask, KnownCall, Offering, Terms
 from tests.simulation.ledger import Ledger, Meter
+from tests.simulation.loop import ProcessLoop
 
 TRY_LOCK = "select pg_try_advisory_xact_lock($1, hashtext($2))"
 
@@ -32,6 +33,7 @@ class Rows:
         self._ledger = ledger
         self._accounts = accounts
         self._clock = clock
+        self.locked: dict[UUID, ProcessLoop] = {}  # being adopted, by whom
         self._answers: dict[str, Callable[..., Sequence[Any]]] = {
             nodes.OF_CALL: self._of_call,
             nodes.OF_USER: self._of_user,
@@ -39,7 +41,6 @@ class Rows:
             TRY_LOCK: self._try_lock,
             nodes.FENCE_STILL_DEAD: self._fence,
             nodes.ORPHANED: self._orphaned,
-            nodes.ADOPT: self._adopt,
             calls.READ: self._read,
             calls.RECENT: self._recent,
         }
@@ -114,24 +115,36 @@ class Rows:
             )
         ]
 
-    def _adopt(self, call_ids: Sequence[UUID], epoch: int) -> list[dict[str, Any]]:
+    def orphans(self, call_ids: Sequence[UUID], epoch: int) -> list[dict[str, Any]]:
+        """What `nodes.ADOPT` returns; `adopt` is what it does."""
         ledger = self._ledger
         rows = []
         for call_id in call_ids:
             meter = ledger.opened.get(call_id)
-            if meter is None or meter.epoch == epoch:
+            locker = self.locked.get(call_id)
+            if meter is None or meter.epoch == epoch or (locker is not None and not locker.dead):
                 continue
             old = ledger.lives[meter.epoch]
             left = ledger.left.get(call_id)
             mine = left is not None and left.epoch == meter.epoch
-            if not (old.fenced or mine):
-                continue
-            meter.epoch, meter.claim = epoch, meter.claim + 1
-            meter.owners.append(epoch)
-            ledger.left.pop(call_id, None)
-            rows.append(self._orphan(call_id, meter, old.epoch, left if mine else None))
+            if old.fenced or mine:
+                rows.append(self._orphan(call_id, meter, old.epoch, left if mine else None))
         rows.sort(key=lambda row: (row["created_ms"], row["call_id"]))
         return rows
+
+    def unlock(self, call_ids: Sequence[UUID], locker: ProcessLoop) -> None:
+        for call_id in call_ids:
+            if self.locked.get(call_id) is locker:
+                del self.locked[call_id]
+
+    def adopt(self, call_ids: Sequence[UUID], epoch: int, locker: ProcessLoop) -> None:
+        for call_id in call_ids:
+            if self.locked.get(call_id) is not locker:
+                continue  # Its process died, and another one has it.
+            meter = self._ledger.opened[call_id]
+            meter.epoch, meter.claim = epoch, meter.claim + 1
+            meter.owners.append(epoch)
+            self._ledger.left.pop(call_id, None)
 
     def _orphan(self, call_id: UUID, meter: Meter, old: int, left: Any) -> dict[str, Any]:
         asked, life, now_ms = meter.asked, self._ledger.lives[old], self._clock()
@@ -160,7 +173,7 @@ class Rows:
             "epoch": old,
             "beat_ms": life.beat_ms,
             "silent_ms": max(0, now_ms - life.beat_at_ms),
-            "claim": meter.claim,
+            "claim": meter.claim + 1,
             "payer": asked.payer,
             "bonus": None,
             "payee": asked.payee,
