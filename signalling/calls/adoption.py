@@ -138,6 +138,8 @@ class Adopter:
             return NOWHERE, NOWHERE  # Their devices ask after the call when they connect.
 
     def _begin(self, orphan: Orphan, caller: frozenset[str], callee: frozenset[str]) -> None:
+        if self._registry.find(orphan.call_id) is not None:
+            return  # Taken by two at once, of whom one did not hear that it was done.
         call = self._left(orphan)
         if call is not None:
             self._host(orphan, call, [], caller, callee, fresh=False)
