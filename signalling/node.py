@@ -90,7 +90,7 @@ class LiveNode:
         self.hub = Hub(self.desk, ground.socket_limits, clock)
         self.registry = Registry(clock, self.board.changed)
         self.guests = Guests(self.registry, self.board.changed)
-        self.fanout = Fanout(self.hub, self.exchange, self.guests.admits)
+        self.fanout = Fanout(self.hub, self.exchange, self.guests.admits, self.guests.is_live)
         self.board.connect(self.hub, self.is_in_call, self.exchange)
         self.circle = Circle(
             exchange=self.exchange,

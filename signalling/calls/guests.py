@@ -80,6 +80,10 @@ class Guests:
             del self._over[next(iter(self._over))]
         self.forget(call_id, claim)
 
+    def is_live(self, call_id: UUID) -> bool:
+        """Whether the call goes on, here or on another node, as far as is known here."""
+        return call_id in self._calls or self._registry.find(call_id) is not None
+
     def admits(self, call_id: UUID, claim: int) -> bool:
         """Whether an event of this call comes from its present owner, as far as is known here."""
         if self._registry.find(call_id) is not None:

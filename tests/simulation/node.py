@@ -254,7 +254,7 @@ class Node:
         self.loop.after(SWEEP_MS, lambda: self._sweep_sockets(live))
 
     def _fenced(self) -> None:
-        self.fenced = True
+        self.fenced = self.zombie = True
         self.world.count("fenced")
         self.world.trace(f"{self.name} fenced")
         if self.live is not None:
