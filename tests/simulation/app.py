@@ -56,6 +56,9 @@ class App:
                 self._let_go(view)
                 view.gone = True  # The event of its end may still be on its way.
         known = self.live
+        for view in self.views.values():
+            if view is not known and (welcome.call is None or view.id != welcome.call.id):
+                view.gone = view.gone or not view.ended
         if welcome.call is None:
             if known is not None:
                 self._miss(known)
@@ -129,8 +132,7 @@ class App:
             return
         happened = read_happened(frame.data)
         if found.gone and frame.type not in TERMINAL:
-            self.world.checks.revived(self.phone, found)
-            found.gone = False
+            return  # On its way since before the welcome; the end follows.
         if frame.type in TERMINAL:
             final = happened.final
             assert final is not None

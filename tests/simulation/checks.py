@@ -186,7 +186,7 @@ class Checks:
         for phone, view in zip(phones, views, strict=True):
             if view is None:
                 continue
-            assert view.ended or view.gone
+            assert view.ended or view.gone, ("knows no end", call_id, phone.user_id, phone.id)
             if phone.session_ms + 1_000 < asked.created_ms - world.start_ms - skew_ms:
                 # Connected all the time: it was told the end.
                 told = self._told.get((phone.user_id.int, phone.id, call_id), 0)
