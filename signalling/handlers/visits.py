@@ -94,7 +94,6 @@ class Visits:
                 view = await self._ask(node, parcels.Attach(call_id, user_id, device), held)
                 if view is not None:
                     return None if view.state is State.ENDED else Visit(view, held)
-                self._guests.forget(call_id)
         except Unavailable:
             pass
         raise away()
@@ -105,8 +104,11 @@ class Visits:
 
         try:
             answer = await self._exchange.ask(node, question, timeout_s=ATTACH_S, heard=heard)
-        except (Refused, Unavailable):
-            return None  # It has passed the call on, or is gone.
+        except Refused:
+            self._guests.forget(question.call)  # It has passed the call on.
+            return None
+        except Unavailable:
+            return None  # It is gone, or cannot be reached; other devices here go by what is known.
         return _snapshots.decode(answer)
 
     def welcomed(self, device: Device, visit: Visit) -> None:
