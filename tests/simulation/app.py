@@ -137,6 +137,7 @@ class App:
             final = happened.final
             assert final is not None
             found.settled = final["settled"]
+            found.ended_ms = self.phone.now_ms
             self.world.checks.terminal(self.phone, found)
             self._over(found)
         else:
@@ -145,6 +146,8 @@ class App:
     def _follows(self, view: View, rev: int) -> bool:
         """Whether the event is new. Revisions have no gap, but where an owner begins."""
         if view.ended:
+            if rev <= view.rev and view.ended_ms < self.phone.session_ms:
+                return False  # Sent to the other node as well, before the device came there.
             self.world.checks.after_end(self.phone, view, rev)
             return False
         if rev <= view.rev:

@@ -61,6 +61,7 @@ class View:
         self.gen = 0
         self.media_wanted = True
         self.ended = False
+        self.ended_ms = 0
         self.gone = False  # a welcome did not know of it any more; its end may still be told
         self.settled = True
         self.reported = False
