@@ -92,7 +92,7 @@ class LiveNode:
         self.hub = Hub(self.desk, ground.socket_limits, clock)
         self.registry = Registry(clock, self.board.changed)
         self.guests = Guests(self.registry, self.board.changed)
-        self.fanout = Fanout(self.hub, self.exchange, self.guests.admits)
+        self.fanout = Fanout(self.hub, self.exchange, self.guests.admits, self.guests.is_live)
         self.board.connect(self.hub, self.is_in_call, self.exchange)
         self.circle = Circle(
             exchange=self.exchange,
@@ -156,6 +156,7 @@ class LiveNode:
             registry=self.registry,
             opener=self.opener,
             fanout=self.fanout,
+            circle=self.circle,
             hub=self.hub,
             turn=ground.turn,
             clock=clock,
@@ -175,7 +176,7 @@ class LiveNode:
             exchange=self.exchange,
             registry=self.registry,
             actions=self.actions,
-            heard=self._heard,
+            arrived=self._arrived,
             clock=clock,
         )
         self.visits = Visits(
@@ -214,7 +215,6 @@ class LiveNode:
                 actions=self.actions,
                 board=self.board,
                 visits=self.visits,
-                circle=self.circle,
                 turn=ground.turn,
                 clock=clock,
             )
@@ -267,19 +267,21 @@ class LiveNode:
         self.registry.drop(host)
         self.actions.closed(host)
         self.circle.closed(host)
+        self.guests.over(host.id, host.claim)
         self.ground.closed(host)
 
     def _has(self, call_id: UUID) -> bool:
         return self.registry.find(call_id) is not None or self.registry.ended(call_id) is not None
 
-    def _heard(self, call_id: UUID, user_id: UUID, device: str, node: str) -> None:
+    def _arrived(self, call_id: UUID, user_id: UUID, device: str, node: str) -> None:
         host = self.registry.find(call_id)
         if host is not None and user_id in host.users():
-            self.circle.heard(host, user_id, device, node)
+            self.circle.arrived(host, user_id, device, node, asks=True)
 
     def _heard_frame(self, frame: Frame, user_id: UUID, device: str, node: str) -> None:
-        if frame.call is not None:
-            self._heard(frame.call, user_id, device, node)
+        host = None if frame.call is None else self.registry.find(frame.call)
+        if host is not None and user_id in host.users():
+            self.circle.heard(host, user_id, device, node)
 
     def _session_ended(self, _: str, given: SessionEnded) -> None:
         self.ground.session_ended(given.session_id)

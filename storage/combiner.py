@@ -277,32 +277,38 @@ class Combiner:
         oldest_ms = self._lanes.oldest_ms(items)
         beat_ms = now_ms if oldest_ms is None else min(now_ms, oldest_ms)
         accounts = {account for item in items for account in accounts_of(item.work)}
-        outcomes: dict[Item, Outcome] = {}
         began_s = self._loop.time()
         self._beat_due_s = began_s + self._beat_s
         async with asyncio.timeout(SLICE_DEADLINE_S):
-            if self._conn is None:
-                self._conn = await self._pool.acquire()
-            conn = self._conn
-            transaction = conn.transaction()
-            await transaction.start()
-            try:
-                locked = await meters.begin(conn, self._epoch, beat_ms, accounts)
-                if len(locked) < len(accounts):
-                    raise _Locked(frozenset(accounts) - locked)
-                for kind, step in STEPS:
-                    group = [item for item in items if type(item.work) is kind]
-                    if group:
-                        answers = await step(conn, self._epoch, [item.work for item in group])
-                        outcomes.update(zip(group, answers, strict=True))
-            except AGAIN:
-                raise  # Out of reach: a rollback might hang, and dropping the connection is one.
-            except Exception:
-                await transaction.rollback()
-                raise
-            await transaction.commit()
+            outcomes = await self._transaction(items, beat_ms, accounts)
         self.proof.given(now_ms)
         self._on_slice(self._loop.time() - began_s, len(items))
+        return outcomes
+
+    async def _transaction(
+        self, items: list[Item], beat_ms: int, accounts: set[int]
+    ) -> list[Outcome]:
+        outcomes: dict[Item, Outcome] = {}
+        if self._conn is None:
+            self._conn = await self._pool.acquire()
+        conn = self._conn
+        transaction = conn.transaction()
+        await transaction.start()
+        try:
+            locked = await meters.begin(conn, self._epoch, beat_ms, accounts)
+            if len(locked) < len(accounts):
+                raise _Locked(frozenset(accounts) - locked)
+            for kind, step in STEPS:
+                group = [item for item in items if type(item.work) is kind]
+                if group:
+                    answers = await step(conn, self._epoch, [item.work for item in group])
+                    outcomes.update(zip(group, answers, strict=True))
+        except AGAIN:
+            raise  # Out of reach: a rollback might hang, and dropping the connection is one.
+        except Exception:
+            await transaction.rollback()
+            raise
+        await transaction.commit()
         return [outcomes[item] for item in items]
 
     async def _put_off(self, items: Iterable[Item], locked: frozenset[int]) -> None:

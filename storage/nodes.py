@@ -102,6 +102,8 @@ LEAVE = """
 update node set fenced = true, left_at = clock_timestamp() where epoch = $1 and not fenced
 """
 
+IS_DEAD = "select fenced and left_at is null from node where epoch = $1"
+
 # A name that nobody holds: the process is gone, or has lost its connection and comes back soon.
 DEAD = """
 select n.epoch, n.name, n.beat_at < clock_timestamp() - $2 * interval '1 ms'
@@ -126,16 +128,14 @@ select h.call_id
  where h.epoch <> $1 and h.at < clock_timestamp() - $2 * interval '1 ms'
 """
 
-# Somebody else's that nobody runs any more.
-FORSAKEN = """n.epoch <> $2
-       and (n.fenced or exists (select from call_handover h
-                                 where h.call_id = m.call_id and h.epoch = m.owner_epoch))"""
-TAKE = """
+ADOPT = """
 with taken as (
     update meter m set owner_epoch = $2, claim = m.claim + 1
       from node n
      where m.call_id = any ($1::uuid[]) and m.state = 'open' and n.epoch = m.owner_epoch
-       and {whose}
+       and n.epoch <> $2
+       and (n.fenced or exists (select from call_handover h
+                                 where h.call_id = m.call_id and h.epoch = m.owner_epoch))
  returning m.*, n.epoch as old_epoch, n.beat_ms, n.beat_at
 ),
 gone as (
@@ -168,9 +168,6 @@ select c.id as call_id, c.caller_id, r.name as caller_name, r.avatar_url as call
   left join gone h on h.call_id = t.call_id and h.epoch = t.old_epoch
  order by c.created_at, c.id
 """
-
-ADOPT = TAKE.format(whose=FORSAKEN)
-RECLAIM = TAKE.format(whose="n.epoch = $2")
 
 STANDING = """
 select c.id, c.caller_id, c.callee_id, n.name, n.epoch, m.claim,
@@ -264,9 +261,7 @@ async def fence_dead(conn: Connection, epoch: int, *, lease_ms: int, lost_ms: in
 
 async def is_dead(conn: Connection, epoch: int) -> bool:
     """Whether this life of a node was found dead; one that ended in order was not."""
-    dead: bool | None = await conn.fetchval(
-        "select fenced and left_at is null from node where epoch = $1", epoch
-    )
+    dead: bool | None = await conn.fetchval(IS_DEAD, epoch)
     return dead is not False
 
 
@@ -282,13 +277,6 @@ async def adopt(conn: Connection, call_ids: Sequence[UUID], epoch: int) -> list[
     ended, or whose owner lives, are left. What is returned is this epoch's now."""
     rows = await conn.fetch(ADOPT, list(call_ids), epoch)
     return [Orphan(**{**row, "tariff": row["tariff"].encode()}) for row in rows]
-
-
-async def reclaim(conn: Connection, call_ids: Sequence[UUID], epoch: int) -> list[Orphan]:
-    """As `adopt`, for calls that are this epoch's already and that it does not run: the answer to
-    their adoption was lost. Nothing is known of the time since, so their meters stand still."""
-    rows = await conn.fetch(RECLAIM, list(call_ids), epoch)
-    return [Orphan(**{**row, "tariff": row["tariff"].encode(), "running": False}) for row in rows]
 
 
 async def standing_of_call(conn: Connection, call_id: UUID) -> Standing | None:

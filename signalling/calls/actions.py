@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from signalling.calls.circle import feed_quietly
+from signalling.calls.circle import Circle, feed_quietly
 from signalling.calls.host import Host
 from signalling.calls.opening import Opened, Opener
 from signalling.calls.records import final_of
@@ -49,6 +49,7 @@ class Actions:
         registry: Registry,
         opener: Opener,
         fanout: Fanout,
+        circle: Circle,
         hub: Hub,
         turn: TurnTerms,
         clock: Callable[[], int],
@@ -57,6 +58,7 @@ class Actions:
         self._registry = registry
         self._opener = opener
         self._fanout = fanout
+        self._circle = circle
         self._hub = hub
         self._turn = turn
         self._clock = clock
@@ -236,6 +238,7 @@ class Actions:
         host = self._registry.of_user(device.user_id)
         if host is None:
             return
+        self._circle.is_here(host, device.user_id, device.id)
         device.in_call = self._is_leg(host, device)
         if device.in_call:
             feed_quietly(host, inputs.SocketBack(host.party(device.user_id), device.id))
@@ -244,6 +247,9 @@ class Actions:
         """A leg's device is gone; one that said `bye` is not waited for."""
         host = self._registry.of_user(device.user_id)
         if host is None or not self._is_leg(host, device):
+            return
+        # One that is on another node by now has only left its older socket here.
+        if self._circle.is_elsewhere(host, device.user_id, device.id):
             return
         party = host.party(device.user_id)
         feed_quietly(host, inputs.HungUp(party) if bye else inputs.SocketLost(party, device.id))

@@ -70,8 +70,6 @@ class Adopter:
         self._adopted = adopted
         self._fenced = fenced
         self._open = True
-        # Calls that may be ours since an adoption whose answer was lost.
-        self._doubtful: set[UUID] = set()
         self._fencing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(Handed, self._handed)
@@ -87,7 +85,6 @@ class Adopter:
 
     async def take_orphans(self) -> bool:
         if self._open:
-            await self._resolve_doubts()
             left = await self._claims.orphaned()
             for first in range(0, len(left), BATCH_MAX):
                 await self.take(left[first : first + BATCH_MAX])
@@ -116,20 +113,7 @@ class Adopter:
             await asyncio.shield(self._start(self._take(call_ids)))
 
     async def _take(self, call_ids: Sequence[UUID]) -> None:
-        try:
-            orphans = await self._claims.adopt(call_ids)
-        except Unavailable:
-            self._doubtful.update(call_ids)
-            raise
-        await self._begin_all(orphans)
-
-    async def _resolve_doubts(self) -> None:
-        doubtful = [one for one in self._doubtful if self._registry.find(one) is None]
-        if doubtful:
-            await self._begin_all(await self._claims.reclaim(doubtful))
-        self._doubtful.clear()
-
-    async def _begin_all(self, orphans: Sequence[Orphan]) -> None:
+        orphans = await self._claims.adopt(call_ids)
         places = await asyncio.gather(*[self._where(orphan) for orphan in orphans])
         for orphan, (caller, callee) in zip(orphans, places, strict=True):
             try:
@@ -173,6 +157,8 @@ class Adopter:
             return NOWHERE, NOWHERE  # Their devices ask after the call when they connect.
 
     def _begin(self, orphan: Orphan, caller: frozenset[str], callee: frozenset[str]) -> None:
+        if self._registry.find(orphan.call_id) is not None:
+            return  # Taken by two at once, of whom one did not hear that it was done.
         if orphan.silent_ms > self._limits.grace_ms:
             # Nobody can have waited for so long.
             self._settle(orphan)

@@ -35,7 +35,7 @@ def not_here() -> Refused:
 class Answering:
     """Answers what other nodes ask about the calls of this one.
 
-    `heard(call_id, user_id, device, node)` is told where a device is.
+    `arrived(call_id, user_id, device, node)` is told where a device has a new socket.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Answering:
         exchange: Exchange,
         registry: Registry,
         actions: Actions,
-        heard: Callable[[UUID, UUID, str, str], None],
+        arrived: Callable[[UUID, UUID, str, str], None],
         clock: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._actions = actions
-        self._heard = heard
+        self._arrived = arrived
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.answer_with(self.answer)
@@ -62,7 +62,7 @@ class Answering:
         actions, call_id, user_id = self._actions, question.call, question.user_id
         match question:
             case parcels.Attach(device=device):
-                self._heard(call_id, user_id, device, node)
+                self._arrived(call_id, user_id, device, node)
                 done(_encode(self._look(call_id, user_id, device)))
             case parcels.Look(device=viewer):
                 done(_encode(self._look(call_id, user_id, viewer)))
@@ -93,10 +93,10 @@ class Answering:
         if host.call.state not in BEFORE_ANSWER:
             raise Refused(Code.WRONG_STATE, "The call cannot be joined.")
         user_id, device = question.user_id, question.device
-        if host.users()[1] != user_id:
+        if host.users() != (question.caller, user_id):
             raise Refused(Code.WRONG_STATE, "The call is not of the other direction.")
         if device is not None:
-            self._heard(host.id, user_id, device, node)
+            self._arrived(host.id, user_id, device, node)
         cause = None if device is None else Cause(user_id, device, question.re)
         host.feed(inputs.Accepted(device, True, question.video), cause)
         return self._look(host.id, user_id, device)

@@ -57,11 +57,18 @@ class Asking:
         return None if answer is None else _snapshots.decode(answer)
 
     async def join(
-        self, call_id: UUID, user_id: UUID, *, device: str | None, video: bool, re: str | None
+        self,
+        call_id: UUID,
+        user_id: UUID,
+        caller: UUID,
+        *,
+        device: str | None,
+        video: bool,
+        re: str | None,
     ) -> Snapshot | None:
-        """Answer a call of the other direction; None if it is not one that can be answered."""
+        """Answer a call of `caller`'s; None if this is not one, or it cannot be answered."""
         try:
-            answer = await self.ask(parcels.Join(call_id, user_id, device, video, re))
+            answer = await self.ask(parcels.Join(call_id, user_id, caller, device, video, re))
         except Refused as refused:
             if refused.code is Code.UNAVAILABLE:
                 raise

@@ -30,6 +30,8 @@ LOOKS_S = (0.3, 1.0)
 # A node that cannot be reached is asked after for so long: the others fence it when it is dead.
 DEAD_LOOK_S = 0.5
 DEAD_LOOKS = 60
+# What a device said before it came here from another node has arrived by then.
+LATE_MS = 5_000
 
 
 class Circle:
@@ -51,8 +53,8 @@ class Circle:
         self._registry = registry
         self._claims = claims
         self._clock = clock
-        # Devices on other nodes, of users in calls of this one: user -> device -> node.
-        self._places: dict[UUID, dict[str, str]] = {}
+        # By call, where the devices of its parties have spoken from: (user, device) -> node.
+        self._places: dict[UUID, dict[tuple[UUID, str], str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(left=self.left, gap=self.gap)
@@ -91,7 +93,7 @@ class Circle:
             self._exchange.send(node, owns)
         if fresh:
             self._ask_anew(host)
-        if host.call.state in BEFORE_ANSWER:
+        if self._may_be_missed(host):
             self._start(self._look_again(host))
 
     def taken(self, node: str, call_ids: Iterable[UUID]) -> None:
@@ -107,17 +109,42 @@ class Circle:
 
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
-        self._places.setdefault(user_id, {})[device] = node
-        if self._fanout.seen(user_id, node):
+        known = self._hub.get(user_id, device)
+        if known is None or not known.connected:
+            self._places.setdefault(host.id, {}).setdefault((user_id, device), node)
+        elif self._clock() - known.met_ms > LATE_MS:
+            self.arrived(host, user_id, device, node)
+            return
+        if self._meet(host, user_id, node):
+            # It knows the call, but nobody has told it what has happened since.
+            self._exchange.send(node, Missed(host.id))
+
+    def arrived(
+        self, host: Host, user_id: UUID, device: str, node: str, *, asks: bool = False
+    ) -> None:
+        """That node has the newest socket of a device; it `asks` for the call, or knows it."""
+        self._places.setdefault(host.id, {})[user_id, device] = node
+        older = self._hub.get(user_id, device)
+        if older is not None:
+            # Half open, or it would have said good-bye: what is sent to it reaches nobody.
+            self._hub.renew(older)
+        if self._meet(host, user_id, node, again=asks) and not asks:
+            self._exchange.send(node, Missed(host.id))  # What it knows is of an earlier owner.
+
+    def is_elsewhere(self, host: Host, user_id: UUID, device: str) -> bool:
+        """Whether another node has a newer socket of a device than this one."""
+        return (user_id, device) in self._places.get(host.id, {})
+
+    def is_here(self, host: Host, user_id: UUID, device: str) -> None:
+        """This node has the newest socket of a device."""
+        self._places.get(host.id, {}).pop((user_id, device), None)
+
+    def _meet(self, host: Host, user_id: UUID, node: str, *, again: bool = False) -> bool:
+        """From now on the node is told of the call; true if it was not before."""
+        new = self._fanout.seen(user_id, node)
+        if new or again:
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
-
-    def is_elsewhere(self, user_id: UUID, device: str) -> bool:
-        """Whether this leg of a call of ours has its socket on another node."""
-        return device in self._places.get(user_id, ())
-
-    def is_here(self, user_id: UUID, device: str) -> None:
-        """The device has a socket on this node."""
-        self._places.get(user_id, {}).pop(device, None)
+        return new
 
     def closed(self, host: Host) -> None:
         """The call is over and its books are closed."""
@@ -138,10 +165,9 @@ class Circle:
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
+        self._places.pop(host.id, None)
         for user_id in host.users():
             self._fanout.unfollow(user_id, host.id)
-            if self._registry.of_user(user_id) is None:
-                self._places.pop(user_id, None)
 
     def left(self, node: str) -> None:
         """A node has gone, or cannot be reached: whether media flows is for the evidence to say.
@@ -160,9 +186,9 @@ class Circle:
                 continue
             if dead:
                 self._missing(node, inputs.SocketLost)
-                for devices in self._places.values():
-                    for device in [one for one, at in devices.items() if at == node]:
-                        del devices[device]
+                for places in self._places.values():
+                    for spoke in [one for one, at in places.items() if at == node]:
+                        del places[spoke]
                 self._fanout.gone(node)
                 return
 
@@ -170,14 +196,12 @@ class Circle:
         self, node: str, news: type[inputs.SocketLost] | type[inputs.SocketMoving]
     ) -> None:
         for host in self._registry.hosts():
+            places = self._places.get(host.id, {})
             for party in Party:
                 leg = leg_of(host.call, party)
-                user_id, device = leg.profile.user_id, leg.device
-                if device is not None and self._place(user_id, device) == node:
+                device = leg.device
+                if device is not None and places.get((host.user(party), device)) == node:
                     feed_quietly(host, news(party, device))
-
-    def _place(self, user_id: UUID, device: str) -> str | None:
-        return self._places.get(user_id, {}).get(device)
 
     def gap(self) -> None:
         """What was sent may not have come: the devices of other nodes must ask anew."""
@@ -213,10 +237,11 @@ class Circle:
             return
         party = host.party(given.user_id)
         if given.news == "back":
-            self.heard(host, given.user_id, given.device, node)
+            self.arrived(host, given.user_id, given.device, node)
             feed_quietly(host, inputs.SocketBack(party, given.device))
             return
-        if self._place(given.user_id, given.device) not in (None, node):
+        places = self._places.get(host.id, {})
+        if places.get((given.user_id, given.device), node) != node:
             return  # It has come back on another node meanwhile.
         leg = leg_of(host.call, party)
         if leg.device != given.device:
@@ -229,11 +254,16 @@ class Circle:
             case _:
                 feed_quietly(host, inputs.SocketLost(party, given.device))
 
+    def _may_be_missed(self, host: Host) -> bool:
+        """Whether devices that have just connected may not know of the call, or of its owner."""
+        return host.call.state in BEFORE_ANSWER or host.claim > 0
+
     async def _look_again(self, host: Host) -> None:
-        """Ring also where the callee has connected while the call was being opened."""
+        """Ring also where the callee has connected while the call was being opened, and be heard
+        where a party has connected while it was taken over."""
         for wait_s in LOOKS_S:
             await asyncio.sleep(wait_s)
-            if host.call.state not in BEFORE_ANSWER or self._registry.find(host.id) is not host:
+            if not self._may_be_missed(host) or self._registry.find(host.id) is not host:
                 return
             try:
                 for user_id, nodes in zip(
@@ -250,7 +280,9 @@ class Circle:
                 continue
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
             call, now_ms = host.call, self._clock()
-            if ringing and call.expires_ms is not None:
+            if host.claim > 0:
+                self._exchange.send(node, Missed(host.id))
+            elif ringing and call.expires_ms is not None:
                 view = snapshot(call, Party.CALLEE, None, now_ms)
                 event = CallIncoming(
                     call=view, caller=call.caller.profile, expires_at=call.expires_ms

@@ -1,12 +1,15 @@
 """Who owns a live call, by the database: for a node that does not know it, or is to take over."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from storage import nodes
 from storage.nodes import Orphan, Standing
-from storage.pool import Pool, within
+from storage.pool import Connection, Pool, within
 
 READ_S = 3.0
 LEASE_MS = 15_000
@@ -52,10 +55,6 @@ class Claims(Protocol):
         """Make those of these calls ours that nobody runs."""
         ...
 
-    async def reclaim(self, call_ids: Sequence[UUID]) -> list[Orphan]:
-        """Those of these calls that are ours, though this node does not run them."""
-        ...
-
 
 class Steady(Protocol):
     @property
@@ -63,7 +62,11 @@ class Steady(Protocol):
 
 
 class PgClaims:
-    """`proof` says for how long this node has beaten without a gap."""
+    """`proof` says for how long this node has beaten without a gap.
+
+    An adoption whose answer is lost may have been committed: then nobody else would ever look for
+    those calls. What was read of them is kept until it is known whose they are.
+    """
 
     def __init__(
         self, pool: Pool, claim: nodes.NodeClaim, proof: Steady, *, lease_ms: int = LEASE_MS
@@ -73,6 +76,8 @@ class PgClaims:
         self._proof = proof
         self._lease_ms = lease_ms
         self.address = claim.address
+        # With the loop's time at which they were read.
+        self._doubtful: dict[UUID, tuple[Orphan, float]] = {}
 
     async def of_call(self, call_id: UUID) -> Standing | None:
         return await within(READ_S, self._of_call(call_id))
@@ -93,9 +98,6 @@ class PgClaims:
 
     async def adopt(self, call_ids: Sequence[UUID]) -> list[Orphan]:
         return await within(READ_S, self._adopt(call_ids))
-
-    async def reclaim(self, call_ids: Sequence[UUID]) -> list[Orphan]:
-        return await within(READ_S, self._reclaim(call_ids))
 
     async def _of_call(self, call_id: UUID) -> Standing | None:
         async with self._pool.acquire() as conn:
@@ -118,12 +120,45 @@ class PgClaims:
 
     async def _orphaned(self) -> list[UUID]:
         async with self._pool.acquire() as conn:
-            return await nodes.orphaned(conn, self._epoch, handed_ms=HANDED_MS)
+            found = await nodes.orphaned(conn, self._epoch, handed_ms=HANDED_MS)
+        return [*self._doubtful, *found]
 
     async def _adopt(self, call_ids: Sequence[UUID]) -> list[Orphan]:
-        async with self._pool.acquire() as conn:
-            return await nodes.adopt(conn, call_ids, self._epoch)
+        """Nothing is in doubt while it is asked about: others ask at the same time."""
+        doubts = {
+            call_id: self._doubtful.pop(call_id)
+            for call_id in call_ids
+            if call_id in self._doubtful
+        }
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._pool.acquire() as conn:
+                ours = [
+                    aged(orphan, loop.time() - at_s)
+                    for orphan, at_s in doubts.values()
+                    if await self._is_ours(conn, orphan)
+                ]
+                async with conn.transaction():
+                    orphans = await nodes.adopt(conn, call_ids, self._epoch)
+                    now_s = loop.time()
+                    doubts.update({orphan.call_id: (orphan, now_s) for orphan in orphans})
+        except BaseException:
+            self._doubtful.update(doubts)
+            raise
+        return [*ours, *orphans]
 
-    async def _reclaim(self, call_ids: Sequence[UUID]) -> list[Orphan]:
-        async with self._pool.acquire() as conn:
-            return await nodes.reclaim(conn, call_ids, self._epoch)
+    async def _is_ours(self, conn: Connection, orphan: Orphan) -> bool:
+        standing = await nodes.standing_of_call(conn, orphan.call_id)
+        return (
+            standing is not None
+            and standing.epoch == self._epoch
+            and standing.claim == orphan.claim
+        )
+
+
+def aged(orphan: Orphan, by_s: float) -> Orphan:
+    """As it is some seconds after it was read."""
+    by_ms = int(by_s * 1_000)
+    return replace(
+        orphan, silent_ms=orphan.silent_ms + by_ms, left_age_ms=orphan.left_age_ms + by_ms
+    )

@@ -10,6 +10,7 @@ from signalling.nodes.parcels import Owns
 
 # Far more than a node has devices.
 GUESTS_MAX = 100_000
+OVER_MAX = 10_000
 
 
 class Guest(msgspec.Struct, frozen=True):
@@ -29,6 +30,8 @@ class Guests:
         self._changed = changed
         self._calls: dict[UUID, Guest] = {}
         self._of_user: dict[UUID, Guest] = {}
+        # The claims of owners that have ended their calls: an older owner may not know yet.
+        self._over: dict[UUID, int] = {}
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -46,6 +49,8 @@ class Guests:
         """A node says that the call is its own; false if a later owner is known."""
         known = self._calls.get(owns.call)
         if known is not None and known.claim > owns.claim:
+            return False
+        if self._over.get(owns.call, -1) >= owns.claim:
             return False
         if self._registry.find(owns.call) is not None or len(self._calls) >= GUESTS_MAX:
             return False
@@ -68,9 +73,21 @@ class Guests:
                 del self._of_user[user_id]
                 self._changed(user_id)
 
+    def over(self, call_id: UUID, claim: int) -> None:
+        """The owner with this claim has ended the call."""
+        self._over[call_id] = max(claim, self._over.get(call_id, claim))
+        if len(self._over) > OVER_MAX:
+            del self._over[next(iter(self._over))]
+        self.forget(call_id, claim)
+
+    def is_live(self, call_id: UUID) -> bool:
+        """Whether the call goes on, here or on another node, as far as is known here."""
+        return call_id in self._calls or self._registry.find(call_id) is not None
+
     def admits(self, call_id: UUID, claim: int) -> bool:
         """Whether an event of this call comes from its present owner, as far as is known here."""
         if self._registry.find(call_id) is not None:
             return False
         known = self._calls.get(call_id)
-        return known is None or claim >= known.claim
+        newest = self._over.get(call_id, 0) if known is None else known.claim
+        return claim >= newest

@@ -72,7 +72,14 @@ class Elsewhere(Protocol):
     async def look(self, user_id: UUID, call_id: UUID, device: str | None) -> Snapshot | None: ...
 
     async def join(
-        self, call_id: UUID, user_id: UUID, *, device: str | None, video: bool, re: str | None
+        self,
+        call_id: UUID,
+        user_id: UUID,
+        caller: UUID,
+        *,
+        device: str | None,
+        video: bool,
+        re: str | None,
     ) -> Snapshot | None: ...
 
 
@@ -273,6 +280,7 @@ class Opener:
         view = await self._elsewhere.join(
             call_id,
             asker.caller,
+            asker.terms.callee.user_id,
             device=asker.device if self._is_socket(asker) else None,
             video=asker.wish.kind == "video",
             re=asker.request_id,

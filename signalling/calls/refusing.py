@@ -50,7 +50,12 @@ class Refuser:
             created_ms=now_ms,
         )
         recorded: asyncio.Future[works.Outcome] = asyncio.get_running_loop().create_future()
-        self._books.put(work, recorded.set_result)
+
+        def answered(outcome: works.Outcome) -> None:
+            if not recorded.done():  # Who waits may have been stopped.
+                recorded.set_result(outcome)
+
+        self._books.put(work, answered)
         if not isinstance(await recorded, works.Recorded):
             raise Refused(Code.UNAVAILABLE, "Send the same request again.", retry_after_ms=1_000)
         row = calls.CallRow(

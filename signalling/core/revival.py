@@ -27,7 +27,8 @@ REVS_PER_OWNER = 1_000_000
 # Nodes' clocks that differ by less are taken to agree: so long may the handing over have taken.
 SKEW_MS = 250
 
-_encode = msgspec.msgpack.Encoder().encode
+# Sets in one order: the same call is the same bytes in every process.
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Call).decode
 
 
@@ -173,14 +174,13 @@ def _talking(call: Call, now_ms: int) -> tuple[Call, list[Effect]]:
         down_since_ms=now_ms,
         expires_ms=min(now_ms + call.limits.grace_ms, talking.last_ms(call)),
     )
-    told = [
-        effect
-        for party in (Party.CALLER, Party.CALLEE)
-        if party in missing
-        for effect in talking.tell_both(
-            call, CallReconnecting(leg=party, why=call.why, expires_at=call.expires_ms)
-        )
-    ]
+    told: list[Effect] = []
+    for party in (Party.CALLER, Party.CALLEE):
+        if party in missing:
+            if told:
+                call = replace(call, rev=call.rev + 1)
+            event = CallReconnecting(leg=party, why=call.why, expires_at=call.expires_ms)
+            told += talking.tell_both(call, event)
     call, effects = talking.charge(call, now_ms, turn=True)
     return call, [*effects, *told]
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from uuid import UUID
 
 from signalling.calls.actions import Actions
-from signalling.calls.circle import Circle
 from signalling.calls.registry import Registry
 from signalling.events import IceServer
 from signalling.handlers.presence import PresenceBoard
@@ -26,7 +25,6 @@ class Context:
         actions: Actions,
         board: PresenceBoard,
         visits: Visits,
-        circle: Circle,
         turn: TurnTerms,
         clock: Callable[[], int],
     ) -> None:
@@ -37,7 +35,6 @@ class Context:
         self.actions = actions
         self.board = board
         self.visits = visits
-        self.circle = circle
         self.turn = turn
         self.clock = clock
 

@@ -185,7 +185,6 @@ class CallDesk:
             self._presence.arrived(device.user_id)
         context.visits.welcome_here(device)
         if context.registry.of_user(device.user_id) is not None:
-            context.circle.is_here(device.user_id, device.id)
             context.actions.socket_back(device)
         else:
             context.visits.back(device)
@@ -194,9 +193,7 @@ class CallDesk:
         context = self._context
         self._stay(device.user_id)
         if context.registry.of_user(device.user_id) is not None:
-            # One that is on another node by now has only left its older socket here.
-            if not context.circle.is_elsewhere(device.user_id, device.id):
-                context.actions.socket_lost(device, bye=bye)
+            context.actions.socket_lost(device, bye=bye)
         else:
             context.visits.lost(device, bye=bye)
         context.board.changed(device.user_id)

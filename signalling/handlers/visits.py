@@ -32,6 +32,8 @@ READ_S = 3.0
 ATTACH_S = 1.0
 ATTACHES_MAX = 3
 TASKS_MAX = 5_000
+# By then whoever takes over the calls of a node that is gone has said so.
+LEFT_S = 5.0
 
 _snapshots: msgspec.json.Decoder[Snapshot] = msgspec.json.Decoder(Snapshot)
 
@@ -72,7 +74,7 @@ class Visits:
         exchange.on(Owns, self._owns)
         exchange.on(Over, self._over)
         exchange.on(parcels.Replaced, lambda _, it: hub.supersede(it.user_id, it.device, it.at_ms))
-        exchange.on_nodes(gap=self._gap)
+        exchange.on_nodes(left=self._left, gap=self._gap)
 
     # -- connecting
 
@@ -88,7 +90,7 @@ class Visits:
         try:
             for _ in range(ATTACHES_MAX):
                 before = self._guests.of_user(user_id)
-                found = await self._finder.of_user(user_id, remember=True)
+                found = await self._finder.of_user(user_id)
                 if found is None and before is not None and self._is_still(before):
                     self._guests.forget(before.call_id)  # Its end has not come here.
                 if found is None or found[1] == self._address:
@@ -97,7 +99,6 @@ class Visits:
                 view = await self._ask(node, parcels.Attach(call_id, user_id, device), held)
                 if view is not None:
                     return None if view.state is State.ENDED else Visit(view, held)
-                self._guests.forget(call_id)
         except Unavailable:
             pass
         raise away()
@@ -111,8 +112,11 @@ class Visits:
 
         try:
             answer = await self._exchange.ask(node, question, timeout_s=ATTACH_S, heard=heard)
-        except (Refused, Unavailable):
-            return None  # It has passed the call on, or is gone.
+        except Refused:
+            self._guests.forget(question.call)  # It has passed the call on.
+            return None
+        except Unavailable:
+            return None  # It is gone, or cannot be reached; other devices here go by what is known.
         return _snapshots.decode(answer)
 
     def welcomed(self, device: Device, visit: Visit) -> None:
@@ -136,13 +140,16 @@ class Visits:
             self._tell(device, "bye")
         elif device.in_call:
             self._tell(device, "moving" if self.moving else "lost")
+        guest = self._guests.of_user(device.user_id)
+        if guest is not None and guest.node not in self._exchange.bus.peers():
+            self._drop(guest)
 
     def _tell(self, device: Device, news: News) -> None:
         guest = self._guests.of_user(device.user_id)
         if guest is None:
             return
         parcel = SocketNews(device.user_id, device.id, guest.call_id, news)
-        if guest.node is not None:
+        if guest.node in self._exchange.bus.peers():
             self._exchange.send(guest.node, parcel)
         else:
             self._start(self._tell_later(guest, parcel))
@@ -167,7 +174,7 @@ class Visits:
         """
         frame = msgspec.structs.replace(frame, call=call_id)
         guest = self._guests.find(call_id)
-        if guest is not None and guest.node is not None:
+        if guest is not None and guest.node in self._exchange.bus.peers():
             self._forwarder.forward(device, frame, guest.node)
         elif len(self._tasks) >= TASKS_MAX:
             raise away()
@@ -233,7 +240,7 @@ class Visits:
 
     def _over(self, _: str, given: Over) -> None:
         guest = self._guests.find(given.call)
-        self._guests.forget(given.call, given.claim)
+        self._guests.over(given.call, given.claim)
         if guest is None or self._guests.find(given.call) is not None:
             return
         for user_id in guest.users:
@@ -241,12 +248,41 @@ class Visits:
                 for device in self._hub.devices(user_id):
                     device.in_call = False
 
-    def _gap(self) -> None:
-        """What was told of calls elsewhere may be missing: their devices connect anew."""
+    def _left(self, node: str) -> None:
+        """Who takes over the calls of that node tells those nodes that have devices of theirs."""
         for guest in self._guests.all():
-            for user_id in guest.users:
-                for device in self._hub.sessions(user_id):
-                    self._hub.renew(device)
+            if guest.node == node:
+                self._drop(guest)
+        if any(guest.node == node for guest in self._guests.all()):
+            self._start(self._look_after(node))
+
+    async def _look_after(self, node: str) -> None:
+        """Nobody may know that the calls of a node that is gone have devices here; and if it comes
+        back, what it has said meanwhile is lost, also of their ends."""
+        await asyncio.sleep(LEFT_S)
+        for guest in self._guests.all():
+            if guest.node == node:
+                self._guests.forget(guest.call_id)
+                self._close(guest)
+
+    def _close(self, guest: Guest) -> None:
+        """Have the devices of the call's parties connect anew: they are told what is so."""
+        for user_id in guest.users:
+            for device in self._hub.sessions(user_id):
+                self._hub.renew(device)
+
+    def _drop(self, guest: Guest) -> None:
+        """Nobody would tell this node of the end."""
+        if guest.node is not None and not any(map(self._hub.devices, guest.users)):
+            self._guests.forget(guest.call_id)
+
+    def _gap(self) -> None:
+        """What was told of calls elsewhere may be missing, also their end: their devices connect
+        anew, and their owners are asked."""
+        for guest in self._guests.all():
+            self._close(guest)
+            if guest.node is not None:
+                self._guests.forget(guest.call_id)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -31,7 +31,8 @@ class Held:
 class Fanout:
     """Users in a call that runs here are followed: the nodes that have their devices are known.
 
-    `admits(call, claim)` says whether an event of a call comes from its present owner.
+    `admits(call, claim)` says whether an event of a call comes from its present owner, and
+    `is_live(call)` whether that goes on.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Fanout:
         hub: Hub,
         exchange: Exchange,
         admits: Callable[[UUID, int], bool] = lambda _call, _claim: True,
+        is_live: Callable[[UUID], bool] = lambda _call: False,
     ) -> None:
         self._hub = hub
         self._bus = exchange.bus
         self._admits = admits
+        self._is_live = is_live
         self._followed: dict[UUID, tuple[UUID, set[str]]] = {}
         self._held: dict[UUID, list[ref[Held]]] = {}
         exchange.on(Telling, self._telling)
@@ -189,6 +192,10 @@ class Fanout:
 
     def _telling(self, _: str, given: Telling) -> None:
         if given.call is not None and not self._admits(given.call, given.claim):
+            if self._is_live(given.call):
+                # The next owner has overtaken it: the devices ask what they have missed.
+                for device in self._hub.sessions(given.user_id):
+                    self._hub.renew(device)
             return
         event = Encoded(given.head, given.tail)
         self._here(given.user_id, event, given.only, given.but, given.re)

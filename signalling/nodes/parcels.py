@@ -185,8 +185,10 @@ class Attach(Question, frozen=True):
 
 
 class Join(Question, frozen=True):
-    """Glare: the user calls who calls them, which answers that call. `device`: if by socket."""
+    """Glare: the user calls `caller`, who calls them, which answers that call. `device`: if by
+    socket."""
 
+    caller: UUID
     device: str | None
     video: bool
     re: str | None

@@ -221,7 +221,7 @@ class Cluster:
                 "held": live.fanout._held,
                 "places": live.circle._places,
                 "waiting": live.visits._forwarder._waiting,
-                "visiting": live.visits._tasks,
+                "visiting": [task for task in live.visits._tasks if not is_looking(task)],
                 "answering": live.answering._tasks,
                 "adopting": live.adopter._tasks,
                 "asked": live.exchange._asked,
@@ -229,6 +229,11 @@ class Cluster:
             }
             found |= {f"{name}: {what}": kept for what, kept in held.items() if kept}
         return found
+
+
+def is_looking(task: asyncio.Task[None]) -> bool:
+    """Whether it only waits to see whether a node comes back, in the world's own time."""
+    return any(name in repr(task.get_coro()) for name in ("_look_after", "_tell_later"))
 
 
 @dataclass(slots=True)

@@ -1,208 +1,267 @@
-"""A device: it hears events, checks their order, and reacts as an app would, late or not at all."""
+"""A device's connection, as PROTOCOL.md says that a client should: sockets, sessions, commands that
+are sent again until they are answered. It checks what it is sent."""
 
+from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
-from signalling.calls.host import Cause, Host
-from signalling.codes import Refused, State
-from signalling.core import inputs
-from signalling.core.model import leg_of
-from signalling.frames import Encoded, finish
+from tests.simulation.app import App
+from tests.simulation.line import Line
+from tests.simulation.rows import Account
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-TERMINAL = ("call_ended", "call_rejected")
-STATS_MS = 10_000
-BYTES_PER_MS = 10
+WELCOME_MS = 6_000
+PING_MS = 25_000
+PING_CALL_MS = 7_000
+SILENCE_MS = 60_000
+SILENCE_CALL_MS = 15_000
+ANSWER_MS = 9_000
+STOP_FROM = 4_400
+REPLACED = 4_503
+KEPT_ANSWERS = 12
+REPORTS = ("media_connected", "media_lost")
+
+
+class Frame(msgspec.Struct):
+    type: str
+    seq: int | None = None
+    re: str | None = None
+    call: UUID | None = None
+    rev: int | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Command:
+    """A command that is not answered yet. `raw` is sent unchanged, again and again."""
+
+    def __init__(self, raw: bytes, kind: str, call: UUID | None, data: dict[str, Any]) -> None:
+        self.raw = raw
+        self.kind = kind
+        self.call = call
+        self.data = data
+
+
+_frame = msgspec.json.Decoder(Frame)
+_encode = msgspec.json.Encoder().encode
 
 
 class Phone:
-    """`revs` has the last revision of each call that this socket knows the order of."""
+    """`online`: it has a network. `seq` is the last event of the present session."""
 
-    def __init__(self, world: "World", user_id: UUID, name: str) -> None:
-        self.user_id = user_id
+    def __init__(self, world: "World", account: Account, name: str, dice: Random) -> None:
+        self.world = world
+        self.account = account
+        self.user_id = account.id
         self.id = name
-        self.connected = True
-        self.in_call = False
-        self.revs: dict[UUID, int] = {}
-        self.ends: dict[UUID, int] = {}
-        self.since_ms = world.loop.clock()
-        self._world = world
-        self._seq = 0
+        self.dice = dice
+        self.online = True
+        self.line: Line | None = None
+        self.ready = False
+        self.session: tuple[str, str] | None = None
+        self.session_ms = 0
+        self.seq = 0
+        self.outbox: dict[str, Command] = {}
+        self.app = App(self)
+        self._answers: dict[str, tuple[int, bytes]] = {}
+        self._commands = 0
+        self._failures = 0
+        self._heard_ms = 0
+        self._clocks = 0
 
-    # -- what the server sends
+    @property
+    def now_ms(self) -> int:
+        return self.world.time.now_ms
 
-    def send(self, event: Encoded, re: str | None = None) -> None:
-        if not self.connected:
-            return
-        self._seq += 1
-        raw = finish(event, self._seq, re)
-        self._world.trace(f"{self.user_id.int} {self.id} {raw.decode()}")
-        frame = msgspec.json.decode(raw)
-        if "call" not in frame:
-            return
-        call_id = UUID(frame["call"])
-        if frame["type"] == "signal":
-            self._check_leg(call_id)
-        if "rev" in frame:
-            self._check_rev(call_id, frame["rev"], frame["type"])
-        if frame["type"] in TERMINAL:
-            self.ends[call_id] = self.ends.get(call_id, 0) + 1
-            assert self.ends[call_id] == 1, "told the end twice"
-        self._react(frame["type"], call_id, frame["data"])
-
-    def _check_leg(self, call_id: UUID) -> None:
-        host = self._world.registry.find(call_id)
-        assert host is not None
-        assert leg_of(host.call, host.party(self.user_id)).device == self.id
-
-    def _check_rev(self, call_id: UUID, rev: int, kind: str) -> None:
-        assert call_id not in self.ends, "something after the end"
-        if call_id in self.revs:
-            assert rev == self.revs[call_id] + 1, (kind, rev, self.revs[call_id])
-        self.revs[call_id] = rev
+    def soon(self, low_ms: int, high_ms: int, run: Any) -> None:
+        self.world.time.later(self.dice.randint(low_ms, high_ms), run)
 
     # -- sockets
 
-    def lose_socket(self) -> None:
-        """The server notices after a while."""
-        if not self.connected:
+    def connect(self) -> None:
+        if self.line is not None or not self.online:
             return
-        self.connected = False
-        self.revs.clear()
-        self._world.soon(0, 15_000, self._noticed)
-        self._world.soon(100, 60_000, self.reconnect)
+        node = self.world.some_node(self.dice)
+        line = self.line = Line(self, node, self.world.number(), self.dice)
+        hello = {
+            "type": "hello",
+            "data": {
+                "device": {"id": self.id},
+                "protocol": 1,
+                "token": str(self.user_id.int),
+            },
+        }
+        line.open(_encode(hello))
 
-    def _noticed(self) -> None:
-        if not self.connected:
-            self._world.actions.socket_lost(self._world.device(self), bye=False)
+        def late() -> None:
+            if self.line is line and not self.ready:
+                self.drop(told=True)
 
-    def reconnect(self) -> None:
-        if self.connected:
+        self.world.time.later(WELCOME_MS, late)
+
+    def drop(self, *, told: bool) -> None:
+        """Give the socket up and come back."""
+        line = self.line
+        if line is not None:
+            line.leave(told=told)
+            self._lost()
+
+    def on_closed(self, line: Line, code: int) -> None:
+        if self.line is not line:
             return
-        self.connected = True
-        self.since_ms = self._world.loop.clock()
-        world = self._world
-        live = world.actions.live_call(self.user_id, self.id)
-        if live is not None:
-            self.revs[live.id] = live.rev
-        world.actions.socket_back(world.device(self))
-        if live is None:
-            return
-        if live.you == "active" and live.accepted_at is not None:
-            world.soon(100, 3_000, self.report_media, live.id)
-        elif live.you == "ringing":
-            world.soon(100, 3_000, self._rang, live.id)
-        elif live.you == "canTake" and world.dice.random() < 0.5:
-            world.soon(100, 3_000, self.take, live.id)
+        # Ours is the newest socket of this device; nobody may say that another replaces it.
+        assert code < STOP_FROM or line.node.zombie, f"told to stop: {code}"
+        self._lost()
 
-    # -- what the app does
+    def _lost(self) -> None:
+        self.line = None
+        self.ready = False
+        self._clocks += 1
+        self._failures = min(self._failures + 1, 6)
+        pause_ms = min(30_000, 250 * 2**self._failures)
+        self.soon(pause_ms // 2, pause_ms * 3 // 2, self.connect)
 
-    def _react(self, kind: str, call_id: UUID, data: dict[str, Any]) -> None:
-        world = self._world
-        match kind:
-            case "call_incoming":
-                world.soon(50, 3_000, self._rang, call_id)
-                world.soon(3_000, 28_000, self._decide, call_id)
-            case "call_accepted" if not data["elsewhere"] and self._is_leg(call_id):
-                world.soon(100, 4_000, self.report_media, call_id)
-                world.soon(STATS_MS, STATS_MS, self.report_stats, call_id)
-            case "call_reconnecting" if self._is_leg(call_id):
-                world.soon(500, 40_000, self.report_media, call_id)
-            case "call_taken" if data["device"] == self.id:
-                world.soon(100, 2_000, self.report_media, call_id)
-                world.soon(STATS_MS, STATS_MS, self.report_stats, call_id)
-            case "signal" if data["kind"] == "offer":
-                world.soon(20, 500, self.signal, call_id, "answer")
-            case _:
-                pass
+    def go_offline(self, *, half_open: bool) -> None:
+        """The network is gone; the phone is told at once or, if half open, finds out."""
+        self.online = False
+        self.app.network_changed()
+        if self.line is not None:
+            self.line.mute = True
+            if not half_open:
+                self.drop(told=False)
 
-    def feed(self, call_id: UUID, make: Any) -> None:
-        """Send one frame: it may be lost, or come twice."""
-        world = self._world
-        if not self.connected or (world.faults and world.dice.random() < 0.05):
-            return
-        times = 2 if world.faults and world.dice.random() < 0.1 else 1
-        for _ in range(times):
-            host = world.registry.find(call_id)
-            if host is None or host.call.state is State.ENDED:
-                refusal = world.actions.over(self.user_id, call_id)
-                assert refusal.code.value in ("call_over", "not_found")
+    def go_online(self) -> None:
+        if not self.online:
+            self.online = True
+            self.app.network_changed()
+            self._failures = min(self._failures, 1)
+            self.connect()
+
+    # -- heartbeat
+
+    def _beat(self) -> None:
+        clock = self._clocks
+        in_call = self.app.is_leg
+        silence_ms = SILENCE_CALL_MS if in_call else SILENCE_MS
+
+        def tick() -> None:
+            if clock != self._clocks or self.line is None:
                 return
-            self._give(host, make(host.party(self.user_id)))
+            if self.now_ms - self._heard_ms >= silence_ms:
+                self.drop(told=True)
+                return
+            self.line.send(b'{"type":"ping"}')
+            self._beat()
 
-    def _give(self, host: Host, given: inputs.Input) -> None:
-        try:
-            host.feed(given, Cause(self.user_id, self.id, "1"))
-        except Refused:
-            self._world.refusals += 1
+        self.world.time.later(PING_CALL_MS if in_call else PING_MS, tick)
 
-    def _rang(self, call_id: UUID) -> None:
-        self.feed(call_id, lambda _: inputs.Rang(self.id))
+    def hurry(self) -> None:
+        """The device has become a leg, or is none any more: it pings in another rhythm."""
+        if self.ready:
+            self._clocks += 1
+            self._beat()
 
-    def _decide(self, call_id: UUID) -> None:
-        roll = self._world.dice.random()
-        if roll < 0.7:
-            self.feed(call_id, lambda _: inputs.Accepted(self.id))
-        elif roll < 0.8:
-            self.feed(call_id, lambda _: inputs.Rejected("busy", "not now"))
+    # -- commands
 
-    def report_media(self, call_id: UUID) -> None:
-        if self._is_leg(call_id) and self._world.dice.random() < 0.95:
-            self._world.network(call_id).turn(True)
-            self.feed(call_id, lambda party: inputs.MediaConnected(party, self.id))
+    def ask(self, kind: str, call: UUID | None = None, /, **data: Any) -> str:
+        """Send a command until it is answered."""
+        self._commands += 1
+        name = f"{self.id}{self._commands}"
+        body: dict[str, Any] = {"type": kind, "id": name}
+        if call is not None:
+            body["call"] = call
+        if data:
+            body["data"] = data
+        command = Command(_encode(body), kind, call, data)
+        self.outbox[name] = command
+        self._send(name)
+        return name
 
-    def report_stats(self, call_id: UUID) -> None:
-        if not self._is_leg(call_id):
+    def report(self, kind: str, call: UUID, /, **data: Any) -> None:
+        """Send what is not answered."""
+        if self.ready and self.line is not None:
+            self.line.send(_encode({"type": kind, "call": call, "data": data}))
+
+    def pending(self, kind: str, call: UUID | None = None) -> bool:
+        return any(one.kind == kind and one.call == call for one in self.outbox.values())
+
+    def _send(self, name: str) -> None:
+        command = self.outbox.get(name)
+        if command is None or not self.ready or self.line is None:
             return
-        carried = BYTES_PER_MS * self._world.network(call_id).carried_ms()
-        loss = self._world.dice.choice((0.0, 0.0, 0.2))
-        self.feed(
-            call_id,
-            lambda party: inputs.MediaStats(party, self.id, carried, 30.0, loss, 2.0),
-        )
-        self._world.soon(STATS_MS, STATS_MS, self.report_stats, call_id)
+        times = 2 if self.world.faults and self.dice.random() < 0.05 else 1
+        for _ in range(times):
+            self.line.send(command.raw)
 
-    def lose_media(self, call_id: UUID) -> None:
-        self.feed(call_id, lambda party: inputs.MediaLost(party, self.id, "ice"))
+    def resend(self) -> None:
+        """An app may send again what was answered already."""
+        if self._answers and self.ready and self.line is not None:
+            name = self.dice.choice(list(self._answers))
+            raw = self.app.sent.get(name)
+            if raw is not None:
+                self.line.send(raw)
 
-    def take(self, call_id: UUID) -> None:
-        self.feed(call_id, lambda party: inputs.Took(party, self.id))
+    # -- what the node sends
 
-    def signal(self, call_id: UUID, kind: Any) -> None:
-        host = self._world.registry.find(call_id)
-        if host is None:
+    def on_frame(self, line: Line, raw: bytes) -> None:
+        if self.line is not line:
             return
-        gen = max(1, host.call.talk.gen + (kind == "offer"))
-        data = b'{"kind":"%b","gen":%d}' % (kind.encode(), gen)
-        self.feed(call_id, lambda party: inputs.Signalled(party, self.id, kind, gen, data))
+        self._heard_ms = self.now_ms
+        frame = _frame.decode(raw)
+        if frame.type == "welcome":
+            self._welcome(frame)
+        elif frame.seq is not None:
+            assert self.ready, "something came before the welcome"
+            assert frame.seq == self.seq + 1, ("seq", frame.seq, self.seq)
+            self.seq = frame.seq
+            self.app.on_event(frame)
+        elif frame.type in ("ok", "error"):
+            self._answer(frame, raw)
 
-    def _is_leg(self, call_id: UUID) -> bool:
-        host = self._world.registry.find(call_id)
-        if host is None or host.call.state is State.ENDED:
-            return False
-        leg = leg_of(host.call, host.party(self.user_id))
-        return leg.device == self.id and (
-            host.call.accepted_ms is not None or leg is host.call.caller
-        )
+    def _welcome(self, frame: Frame) -> None:
+        assert not self.ready
+        assert frame.seq == 1
+        self.ready = True
+        self.seq = 1
+        self.session_ms = self.now_ms
+        self._failures = 0
+        self._clocks += 1
+        # Reports are made anew: what was true then may not be so any more.
+        for name in [name for name, one in self.outbox.items() if one.kind in REPORTS]:
+            del self.outbox[name]
+        self.app.on_welcome(frame.data)
+        self._beat()
+        for name in list(self.outbox):
+            self._send(name)
 
-
-class Network:
-    """What media really flows between the legs of one call."""
-
-    def __init__(self, world: "World") -> None:
-        self._world = world
-        self._since_ms: int | None = None
-        self._total_ms = 0
-
-    def turn(self, on: bool) -> None:
-        self._total_ms = self.carried_ms()
-        self._since_ms = self._world.loop.clock() if on else None
-
-    def carried_ms(self) -> int:
-        if self._since_ms is None:
-            return self._total_ms
-        return self._total_ms + self._world.loop.clock() - self._since_ms
+    def _answer(self, frame: Frame, raw: bytes) -> None:
+        if frame.re is None:
+            assert frame.type == "error", raw
+            assert b'"internal"' not in raw, raw
+            return  # A report that came too late.
+        command = self.outbox.get(frame.re)
+        life = -1 if self.line is None else self.line.node.epoch
+        if command is None:
+            before = self._answers.get(frame.re)
+            if before is not None and before[0] == life:
+                assert before[1] == raw, ("another answer", before[1], raw)
+            return
+        if frame.type == "error":
+            error = msgspec.json.decode(frame.data)
+            if error["code"] in ("unavailable", "rate_limited"):
+                name = frame.re
+                wait_ms = int(error["retryAfterMs"])
+                self.soon(wait_ms, wait_ms + 300, lambda: self._send(name))
+                return
+            assert error["code"] not in ("internal", "unauthorized"), (command.raw, raw)
+        del self.outbox[frame.re]
+        self._answers[frame.re] = (life, raw)
+        self.app.sent[frame.re] = command.raw
+        while len(self._answers) > KEPT_ANSWERS:
+            oldest = next(iter(self._answers))
+            del self._answers[oldest]
+            self.app.sent.pop(oldest, None)
+        self.app.on_answer(command, frame)

@@ -1,10 +1,44 @@
+import os
+import secrets
+import subprocess
+import sys
+
 import pytest
 
 from tests.simulation.ledger import Ledger
-from tests.simulation.run import Result, simulate
+from tests.simulation.run import Result, plan_of, simulate
 
 SEEDS = 60
 GROUP = 10
+# (seed, nodes, faults): what went wrong once, each with what it was.
+ONCE: list[tuple[int, int, str]] = [
+    # A node that had only asked about a call kept it in mind for ever.
+    (27, 3, ""),
+    # Places of devices that were no legs stayed behind.
+    (28, 3, ""),
+    # A half-open socket on the call's own node swallowed what the leg was told elsewhere.
+    (29, 3, "phones"),
+    # Whoever called one user while another was calling them answered the other.
+    (129, 3, "kills"),
+    # Who adopted a call and did not hear that it was done never ran it; then two hosts ran it.
+    (10, 3, "database,kills,drains,phones"),
+    (41, 3, "database,kills,drains,phones"),
+    # A node that was away spoke for calls that had ended elsewhere, and kept those of others.
+    (6, 3, "pauses"),
+    (28, 3, "pauses"),
+    # Nobody told a node of the end of what a node had run that it had lost sight of.
+    (27, 3, "bus"),
+    # Commands went to a node that was gone, again and again.
+    (60, 3, "pauses"),
+    # The next owner did not know of a node whose device had just connected.
+    (31, 3, "drains,phones"),
+]
+# The same, where the seed says it all.
+ONCE_AS_THEY_ARE = [
+    2079,  # events of the last owner came after those of the next one
+    5071,  # one device's failure to reach the owner made the node forget the others' call
+    7134,  # a refused call was recorded after its request had been given up
+]
 
 
 @pytest.fixture(scope="module")
@@ -13,42 +47,63 @@ def results() -> dict[int, Result]:
 
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, GROUP))
-def test_every_rule_holds_however_people_and_the_ledger_misbehave(
-    first: int, results: dict[int, Result]
-) -> None:
+def test_every_rule_holds_whatever_fails(first: int, results: dict[int, Result]) -> None:
     for seed in range(first, first + GROUP):
         results[seed] = simulate(seed)
+
+
+def test_a_seed_that_nobody_has_tried_passes_too() -> None:
+    seed = secrets.randbelow(10**9)
+    print(f"python -m tests.simulation --seeds 1 --seed {seed}")
+    simulate(seed)
+
+
+@pytest.mark.parametrize(("seed", "nodes", "faults"), ONCE)
+def test_what_went_wrong_once_does_not_again(seed: int, nodes: int, faults: str) -> None:
+    some = frozenset(fault for fault in faults.split(",") if fault)
+    simulate(seed, plan_of(seed, nodes=nodes, faults=some))
+
+
+@pytest.mark.parametrize("seed", ONCE_AS_THEY_ARE)
+def test_nor_does_what_went_wrong_in_a_run_as_it_is(seed: int) -> None:
+    simulate(seed)
 
 
 def test_the_seeds_reach_what_matters(results: dict[int, Result]) -> None:
     if len(results) < SEEDS:
         results.update({seed: simulate(seed) for seed in range(1, SEEDS + 1)})
-    reasons = {reason for result in results.values() for reason, n in result.reasons.items() if n}
-    # A wallet in use is refused before it rings, so nobody is told `unavailable` after it.
+    reasons = {reason for result in results.values() for reason in result.reasons}
     assert reasons >= {
+        "balance_exhausted",
         "busy",
         "cancelled",
-        "no_answer",
-        "unreachable",
         "connect_failed",
-        "hangup",
         "connection_lost",
-        "balance_exhausted",
-        "max_duration",
-        "admin",
-        "server_error",
+        "declined",
+        "hangup",
+        "no_answer",
+        "unavailable",
+        "unreachable",
     }
-    assert all(result.lost_answers > 0 for result in results.values())
+    seen = {what for result in results.values() for what in result.counts}
+    assert seen >= {"adopted handed", "adopted revived", "fenced"}
+    assert sum(result.lost_answers for result in results.values()) > 0
     assert sum(result.charged_minor for result in results.values()) > 0
 
 
-def test_one_seed_is_one_run() -> None:
-    assert simulate(7) == simulate(7)
-    assert simulate(7).digest != simulate(8).digest
+def test_one_seed_is_one_run_in_any_process() -> None:
+    here = simulate(7).digest
+    assert here == simulate(7).digest
+    assert here != simulate(8).digest
+    command = [sys.executable, "-m", "tests.simulation", "--seeds", "1", "--seed", "7", "--digest"]
+    for hashes in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hashes}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert f"7 {here}" in done.stdout
 
 
 def test_the_model_notices_books_that_do_not_add_up() -> None:
-    ledger = Ledger()
+    ledger = Ledger(lambda: 0)
     ledger.open_account(floor=-(2**62))
     account = ledger.open_account(100)
     ledger.check()

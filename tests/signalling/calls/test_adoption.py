@@ -4,15 +4,15 @@ What parties see of it is tested with whole nodes, in `test_node_faults` and `te
 """
 
 import asyncio
-from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
+from asyncpg.transaction import Transaction
 
 from signalling.core import revival
 from signalling.nodes.parcels import Handed
 from storage.errors import Unavailable
-from storage.nodes import Orphan
 from tests.signalling.cluster import Apart, Cluster, move
 
 
@@ -129,22 +129,21 @@ async def test_an_adoption_whose_answer_is_lost_is_gone_on_with(
     await apart.talk(10_000)
     await cluster.kill(apart.west)
     east = cluster.nodes[0]
-    claims = east.live.ground.claims
-    adopt = claims.adopt
+    await east.live.adopter.fence_dead()
+    commit = Transaction.__aexit__
 
-    async def adopt_unheard(call_ids: Sequence[UUID]) -> list[Orphan]:
-        await adopt(call_ids)
-        raise Unavailable("the answer is lost")
+    async def commit_unheard(self: Transaction, *error: Any) -> None:
+        await commit(self, *error)
+        raise ConnectionError("the answer is lost")
 
-    monkeypatch.setattr(claims, "adopt", adopt_unheard)
+    monkeypatch.setattr(Transaction, "__aexit__", commit_unheard)
     with pytest.raises(Unavailable):
-        await cluster.sweep(east)
+        await east.live.adopter.take([UUID(apart.call)])
+    monkeypatch.setattr(Transaction, "__aexit__", commit)
     assert cluster.owners(apart.call) == []
-    monkeypatch.setattr(claims, "adopt", adopt)
     await cluster.sweep(east)
     assert cluster.owners(apart.call) == ["east"]
-    # Its meter stands at what was written, not at what the old owner had seen since.
-    assert (apart.state.state, apart.state.meter.billable_ms) == ("reconnecting", 1)
+    assert (apart.state.state, apart.state.meter.billable_ms) == ("reconnecting", 10_000)
     await move(apart.phone, east)
     await move(apart.tab, east)
     await apart.media()

@@ -44,7 +44,7 @@ async def test_a_device_that_attaches_is_known_from_then_on(cluster: Cluster, ap
     [
         (parcels.Attach(NOTHING, NOTHING, "x"), Code.NOT_FOUND),
         (parcels.Look(NOTHING, NOTHING), Code.NOT_FOUND),
-        (parcels.Join(NOTHING, NOTHING, None, False, None), Code.NOT_FOUND),
+        (parcels.Join(NOTHING, NOTHING, NOTHING, None, False, None), Code.NOT_FOUND),
         (parcels.Accept(NOTHING, NOTHING, True, False), Code.NOT_FOUND),
         (parcels.Reject(NOTHING, NOTHING, "busy", None), Code.NOT_FOUND),
         (parcels.Hook(NOTHING, NOTHING, "rtp"), Code.NOT_FOUND),

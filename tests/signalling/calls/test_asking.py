@@ -77,12 +77,15 @@ async def test_a_call_is_joined_only_while_it_can_be(cluster: Cluster, apart: Ap
     await apart.request()
     asking, call_id = apart.east.live.asking, UUID(apart.call)
     for user_id in (apart.ann.id, NOTHING):
-        view = await asking.join(call_id, user_id, device=None, video=False, re=None)
+        view = await asking.join(call_id, user_id, apart.ann.id, device=None, video=False, re=None)
         assert view is None, "it is not the callee who wants to"
-    view = await asking.join(call_id, apart.kai.id, device="tab", video=True, re="g1")
+    stranger = await asking.join(call_id, apart.kai.id, NOTHING, device="tab", video=True, re="g1")
+    assert stranger is None, "it is another caller's"
+    callee_and_caller = (apart.kai.id, apart.ann.id)
+    view = await asking.join(call_id, *callee_and_caller, device="tab", video=True, re="g1")
     assert view is not None
     assert (view.state, view.you, view.legs.callee.media.video) == ("accepted", "active", True)
-    view = await asking.join(call_id, apart.kai.id, device="tab", video=True, re="g1")
+    view = await asking.join(call_id, *callee_and_caller, device="tab", video=True, re="g1")
     assert view is None, "it is answered already"
 
 
@@ -97,6 +100,6 @@ async def test_a_join_without_an_answer_is_to_be_tried_again(
     apart.east.live.finder.find = away  # type: ignore[method-assign, assignment]
     with pytest.raises(Refused) as caught:
         await apart.east.live.asking.join(
-            UUID(apart.call), apart.kai.id, device=None, video=False, re=None
+            UUID(apart.call), apart.kai.id, apart.ann.id, device=None, video=False, re=None
         )
     assert caught.value.code is Code.UNAVAILABLE

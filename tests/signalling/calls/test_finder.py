@@ -30,8 +30,6 @@ async def test_what_is_only_asked_after_is_not_remembered(cluster: Cluster, apar
     await live.finder.find(UUID(apart.call))
     await live.finder.of_user(apart.ann.id)
     assert live.guests.all() == []
-    await live.finder.of_user(apart.ann.id, remember=True)
-    assert [guest.call_id for guest in live.guests.all()] == [UUID(apart.call)]
 
 
 async def test_a_call_of_a_dead_node_is_taken_over_by_who_looks(

@@ -35,7 +35,7 @@ PARCELS: list[Any] = [
 ]
 QUESTIONS: list[Any] = [
     parcels.Attach(CALL, ANN, "phone"),
-    parcels.Join(CALL, ANN, None, True, "c1"),
+    parcels.Join(CALL, ANN, CALL, None, True, "c1"),
     parcels.Look(CALL, ANN, "phone"),
     parcels.Look(CALL, ANN),
     parcels.Accept(CALL, ANN, True, False),
