@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null)
 PIP := $(if $(UV),$(UV) pip install --quiet --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo cluster migrate test fuzz check format bench lock clean
+.PHONY: help run demo cluster migrate test fuzz faults check format bench lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(VENV)/.installed-dev ## Run all tests; ARGS="tests/storage -k ledger" fo
 
 fuzz: $(VENV)/.installed-dev ## Try the whole API for longer; FUZZ_SEED=2 for other requests.
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} $(PY) -m pytest tests/server/test_schemathesis.py $(ARGS)
+
+faults: $(VENV)/.installed-dev ## Kill, freeze, cut and fill; ARGS="--row kill --cycles 20" for some.
+	@exec $(PY) -m tests.faults $(ARGS)
 
 check: $(VENV)/.installed-dev ## Lint, formatting, types, and the rules of the layers.
 	@$(PY) -m ruff check .

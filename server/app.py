@@ -33,6 +33,7 @@ from server.cluster import make_cluster
 from server.config import Config
 from server.deliveries import Deliveries
 from server.doorman import HANDSHAKES, Doorman
+from server.failpoints import fail_point, heard, queue_class
 from server.handlers import job_handlers
 from server.jobs import JobRunner
 from server.makers import (
@@ -63,7 +64,6 @@ from signalling.core.call import BEFORE_ANSWER
 from signalling.node import Ground, LiveNode
 from signalling.sockets.endpoint import SocketEndpoint
 from storage import ledger, nodes
-from storage.combiner import Combiner
 from storage.pool import Pool, close_pool, create_pool
 from storage.selling import Sellers
 from storage.terms import TermsReader
@@ -97,6 +97,7 @@ class Server:
         self.draining = False
         self.fenced = False
         self.base_url = config.public_url
+        self._passed = fail_point(config.failpoint)
         self._dsn = dsn
         self._given_later = later
 
@@ -134,7 +135,7 @@ class Server:
         claim = await keeper.claim(self.clock(), config.currency)
         started.push_async_callback(keeper.stop, claim.epoch)
         await ledger.ensure_partitions(keeper.conn)
-        self.combiner = Combiner(
+        self.combiner = queue_class(self._passed)(
             self.pool,
             epoch=claim.epoch,
             clock=self.clock,
@@ -152,7 +153,7 @@ class Server:
         self.webhooks = Webhooks(self.pool, self.metrics, strict=not config.is_dev)
         await self.webhooks.start()
         started.push_async_callback(self.webhooks.stop)
-        self.cluster = make_cluster(config, claim.address, self.metrics)
+        self.cluster = make_cluster(config, self._dsn, claim.address, self.metrics)
         self.live = self._make_node(claim)
         started.push_async_callback(self.live.stop)
         app = await self._make_app(started)
@@ -282,13 +283,14 @@ class Server:
                 self.pool,
                 kick=self.relay.kick,
                 sellers=sellers,
-                observe=self.metrics.gateway_spoke,
+                observe=heard(self.metrics.gateway_spoke, self._passed),
             ),
             sellers=sellers,
             gateways=gateways,
             combiner=self.combiner,
             version=self.version,
             base_url=lambda: self.base_url,
+            passed=self._passed,
             presence_of=self.live.board.of,
             present=self.live.board.present,
             presence_changed=PresenceReader(self.pool, self.live.board.set).changed,
@@ -339,8 +341,18 @@ class Server:
             lambda: self.combiner.waiting,
         )
         watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
+        self.metrics.watch_counts(
+            "talktime_sessions_resumed_total",
+            "Devices that were welcomed: with their session, or with a fresh one.",
+            "outcome",
+            self._resumes,
+        )
 
     # -- what the parts ask of each other
+
+    def _resumes(self) -> dict[str, float]:
+        counts = self.live.hub.resumes
+        return {"resumed": counts.resumed, "fresh": counts.fresh, "refused": counts.refused}
 
     def _closed(self, _: Host) -> None:
         self.turn_sessions.kick()

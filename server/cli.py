@@ -47,6 +47,7 @@ def plainly() -> Iterator[None]:
     from server.embedded import EmbeddedError
     from server.embedded_valkey import ValkeyError
     from server.run import CannotListen
+    from server.workers import WorkersError
     from signalling.nodes.bus import Misconfigured
     from storage.errors import Unavailable
     from storage.migrate import MigrationError
@@ -62,6 +63,7 @@ def plainly() -> Iterator[None]:
         Misconfigured,
         NodeTaken,
         ValkeyError,
+        WorkersError,
     ) as error:
         fail(str(error))
     except (Unavailable, *LOST) as error:
@@ -93,10 +95,13 @@ def load_tool(*, makes: bool = False) -> Config:
 @app.command()
 def serve(
     dev: Dev = False,
-    port: Annotated[int | None, typer.Option(help="Instead of TALKTIME_PORT.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Instead of TALKTIME_PORT.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes behind the port.")] = 1,
     own_ports: Annotated[
-        int | None, typer.Option(help="Each worker's own port, for this host only: the first.")
+        int | None,
+        typer.Option(min=1, max=65_535, help="Of each worker alone, for this host: the first."),
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C."""
@@ -107,10 +112,12 @@ def serve(
     config = settings(dev=dev)
     if port is not None:
         config = config.model_copy(update={"port": port})
+    if own_ports is not None:
+        config = config.model_copy(update={"own_port": own_ports})
     logs.configure(level=config.log_level, form=config.log_form)
     with plainly():
         if workers > 1:
-            run_workers(config, workers, own_port=own_ports)
+            run_workers(config, workers)
         else:
             run(config)
 

@@ -12,6 +12,7 @@ from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 
 if TYPE_CHECKING:
     from signalling.nodes.redis import RedisBus
+    from signalling.nodes.spare import SpareBus
 
 # How often it is looked whether somebody has left calls behind.
 SWEEP_S = 1.0
@@ -47,26 +48,32 @@ class Cluster:
         await self.life.stop()
 
 
-def make_cluster(config: Config, address: str, metrics: Metrics) -> Cluster:
-    """`address` is this life of this node."""
+def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cluster:
+    """`address` is this life of this node, `dsn` its way to the others while Redis is away."""
     url = config.secret("redis_url")
     if not url:
         space = Space()
         alone = MemoryBus(space, address, alone=True)
         return Cluster(alone, MemoryPresence(space, address), alone)
-    from signalling.nodes.redis import RedisBus, RedisPresence  # Slow to import.
+    from signalling.nodes.redis import RedisBus  # Slow to import.
+    from signalling.nodes.redis_presence import RedisPresence
+    from signalling.nodes.spare import SpareBus
 
     bus = RedisBus(url, address, prefix=config.redis_prefix)
-    _watch(metrics, bus)
-    return Cluster(bus, RedisPresence(bus), bus)
+    both = SpareBus(bus, dsn)
+    _watch(metrics, bus, both)
+    return Cluster(both, RedisPresence(bus), both)
 
 
-def _watch(metrics: Metrics, bus: RedisBus) -> None:
-    watch = metrics.watch
+def _watch(metrics: Metrics, bus: RedisBus, both: SpareBus) -> None:
+    watch, count = metrics.watch, metrics.watch_count
     watch("talktime_nodes", "Other nodes that are there.", lambda: len(bus.peers()))
     watch("talktime_bus_healthy", "1 while Redis answers.", lambda: int(bus.healthy))
     watch("talktime_bus_rtt_seconds", "Of the last beat.", lambda: bus.rtt_ms / 1_000)
-    watch("talktime_bus_parcels_sent", "Parcels to other nodes.", lambda: bus.parcels_sent)
-    watch("talktime_bus_parcels_received", "From other nodes.", lambda: bus.parcels_received)
-    watch("talktime_bus_parcels_dropped", "Given up unsent.", lambda: bus.parcels_dropped)
-    watch("talktime_bus_gaps", "Times that parcels may have been lost.", lambda: bus.gaps)
+    count("talktime_bus_parcels_sent_total", "To other nodes.", lambda: bus.parcels_sent)
+    count("talktime_bus_parcels_received_total", "From others.", lambda: bus.parcels_received)
+    count("talktime_bus_parcels_dropped_total", "Given up unsent.", lambda: bus.parcels_dropped)
+    count("talktime_bus_gaps_total", "Times that parcels may be lost.", lambda: bus.gaps)
+    count("talktime_spare_parcels_sent_total", "By PostgreSQL.", lambda: both.spare_sent)
+    count("talktime_spare_parcels_received_total", "So too.", lambda: both.spare_received)
+    count("talktime_spare_parcels_dropped_total", "Given up there.", lambda: both.spare_dropped)

@@ -15,6 +15,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server import failpoints
 from server.config_rules import PLAIN_NAMES, PREFIX, production_faults, relations, setting_name
 from server.push_settings import WEBPUSH_HOSTS
 from server.secrets import development_secrets
@@ -99,9 +100,11 @@ class Config(BaseSettings):
     port: int = _number(8080, 0, 65_535)
     # Share the port with other processes of this host (SO_REUSEPORT).
     reuse_port: bool = False
-    # A second port, for this host only, on which this very process answers; 0: none.
+    # A second port, for this host only, on which this very process answers; 0: none. With several
+    # workers that of the first one; the others have the next.
     own_port: int = _number(0, 0, 65_535)
-    # Told by whoever starts this process: the pipe to say on that it listens; no box at the start.
+    # By whoever starts this process as one of several: the pipe on which it says that it listens,
+    # and that nothing is for people to read.
     ready_fd: int = _number(-1, -1, 1_000_000)
     quiet: bool = False
     public_url: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
@@ -126,6 +129,8 @@ class Config(BaseSettings):
     redis_url: Secret = Field(None, validation_alias="REDIS_URL")
     # Keeps several deployments on one Redis apart.
     redis_prefix: str = Field("", pattern=r"^[A-Za-z0-9_:-]{0,32}$")
+    # For tests of crashes, in development only: the moment to die at (`server/failpoints.py`).
+    failpoint: str = Field("", pattern=failpoints.PATTERN)
     lease_ms: int = _number(15_000, 1_000, 300_000)
     beat_ms: int = _number(1_000, 50, 1_000)
 

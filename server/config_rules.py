@@ -104,6 +104,8 @@ def production_faults(config: Config) -> list[Fault]:
     if config.sandbox_gateway:
         found.append(("sandbox_gateway", "makes money out of nothing; it is for development only"))
     found += production_gateway_faults(config)
+    if config.failpoint:
+        found.append(("failpoint", "kills the server; it is for development only"))
     if config.argon2_profile == "test":
         found.append(("argon2_profile", "test is for tests only"))
     if "*" in config.cors_origins:

@@ -1,7 +1,7 @@
 """What Prometheus reads at /metrics. Routes are named by template, never by path or user."""
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
 from aiohttp import web
@@ -14,6 +14,8 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 BEARER = "Bearer "
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
@@ -131,6 +133,18 @@ class Metrics:
         """A gauge whose value is asked for when Prometheus comes."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
+    def watch_count(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A counter that somebody else keeps; its name ends in `_total`."""
+        self.registry.register(_Kept(name, text, (), lambda: {(): read()}))
+
+    def watch_counts(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """As `watch_count`, for each value of a label."""
+        self.registry.register(
+            _Kept(name, text, (label,), lambda: {(value,): n for value, n in read().items()})
+        )
+
     def _count(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"talktime_{name}_total", text, labels, registry=self.registry)
 
@@ -156,6 +170,31 @@ class Metrics:
         # A header may hold bytes that are no UTF-8; aiohttp keeps them as surrogates.
         borne = given.removeprefix(BEARER).encode(errors="surrogateescape")
         return hmac.compare_digest(borne, self._token.encode())
+
+
+class _Kept(Collector):
+    """Counters that are kept elsewhere, read when Prometheus comes."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        self._name = name
+        self._text = text
+        self._labels = labels
+        self._read = read
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        return [CounterMetricFamily(self._name, self._text, labels=self._labels)]
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        (family,) = self.describe()
+        for values, count in self._read().items():
+            family.add_metric(values, count)
+        return [family]
 
 
 def is_from_here(request: web.Request) -> bool:

@@ -42,6 +42,7 @@ class NameKeeper:
         except BaseException:
             await self.conn.close()
             raise
+        self._watch()
         self._task = asyncio.create_task(self._keep(), name="name keeper")
         return claim
 
@@ -61,24 +62,39 @@ class NameKeeper:
         while True:
             await self._lost.wait()
             self._lost.clear()
-            await self._hold_again()
+            self.conn = await self._hold_again()
+            self._watch()
 
-    async def _hold_again(self) -> None:
+    def _watch(self) -> None:
+        """Only the connection that holds the name is missed when it ends."""
+        self.conn.add_termination_listener(lambda _: self._lost.set())
+        if self.conn.is_closed():
+            self._lost.set()
+
+    async def _hold_again(self) -> Connection:
         wait_s = 0.0
         while True:
             await asyncio.sleep(wait_s)
             wait_s = min(RETRY_MAX_S, wait_s * 2 or RETRY_S)
             try:
-                self.conn = await self._connect()
-                if await nodes.hold_name(self.conn, self._name):
-                    return
-                await self.conn.close()
+                conn = await self._hold()
             except LOST:
                 continue
+            if conn is not None:
+                return conn
             # The old connection may not be dead yet for the database, or another process came.
             _log.warning("name_not_free", node=self._name)
 
+    async def _hold(self) -> Connection | None:
+        """A connection that holds the name; None if another one does."""
+        conn = await self._connect()
+        held = False
+        try:
+            held = await nodes.hold_name(conn, self._name)
+        finally:
+            if not held:
+                await conn.close(timeout=RETRY_MAX_S)
+        return conn if held else None
+
     async def _connect(self) -> Connection:
-        conn = await connect(self._dsn, application_name="talktime claim", deadline_s=5.0)
-        conn.add_termination_listener(lambda _: self._lost.set())
-        return conn
+        return await connect(self._dsn, application_name="talktime claim", deadline_s=5.0)

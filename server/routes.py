@@ -103,6 +103,7 @@ class Parts:
     combiner: Combiner
     version: str
     base_url: Callable[[], str]
+    passed: Callable[[str], None] | None
     presence_of: Callable[[UUID, str], str]
     present: Callable[[], Mapping[UUID, str]]
     presence_changed: Callable[[UUID], None]
@@ -115,7 +116,7 @@ class Parts:
 
 def all_routes(parts: Parts) -> list[Route]:
     pool, config, clock = parts.pool, parts.config, parts.clock
-    idempotency = Idempotency(pool)
+    idempotency = Idempotency(pool, passed=parts.passed)
     desk = SessionDesk(
         parts.keys,
         parts.sessions,

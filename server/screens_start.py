@@ -1,24 +1,28 @@
 """The box that `talktime serve` prints when it is ready."""
 
 import io
-from typing import TYPE_CHECKING
 
 from rich.box import ROUNDED
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from server.config import Config
 from server.demo_accounts import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
-
-if TYPE_CHECKING:
-    from server.app import Server
 
 WIDTH = 84
 
 
-def start_box(server: "Server") -> str:
-    """What a person needs next: addresses, accounts, and how to place a call."""
-    config, url = server.config, server.base_url
+def shown_url(host: str, port: int) -> str:
+    """Where this host's people find a server that listens there."""
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def start_box(config: Config, *, url: str, version: str, recovered: int) -> str:
+    """What a person needs next: addresses, accounts, and how to place a call. `recovered` calls
+    of an earlier life go on."""
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
@@ -31,8 +35,8 @@ def start_box(server: "Server") -> str:
     if not config.secret("database_url"):
         where = f"embedded PostgreSQL, data in {config.data_dir}"
     rows.add_row("Database", where)
-    if server.recovered:
-        rows.add_row("Recovered", f"{server.recovered} calls go on where they stood")
+    if recovered:
+        rows.add_row("Recovered", f"{recovered} calls go on where they stood")
     if config.is_dev:
         for person in DEMO:
             what = f"{DEMO_BALANCE_MINOR} {config.currency} to spend at first"
@@ -46,5 +50,5 @@ def start_box(server: "Server") -> str:
     out = io.StringIO()
     console = Console(file=out, width=WIDTH, force_terminal=False)
     mode = "development: do not expose" if config.is_dev else "production"
-    console.print(Panel(rows, title=f"Talktime {server.version} · {mode}", box=ROUNDED))
+    console.print(Panel(rows, title=f"Talktime {version} · {mode}", box=ROUNDED))
     return out.getvalue().rstrip()

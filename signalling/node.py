@@ -149,6 +149,7 @@ class LiveNode:
             house=ground.house,
             clock=clock,
             later=ground.later,
+            closed=lambda: self.visits.moving,
         )
         self.actions = Actions(
             pool=ground.pool,

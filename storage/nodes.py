@@ -126,14 +126,16 @@ select h.call_id
  where h.epoch <> $1 and h.at < clock_timestamp() - $2 * interval '1 ms'
 """
 
-ADOPT = """
+# Somebody else's that nobody runs any more.
+FORSAKEN = """n.epoch <> $2
+       and (n.fenced or exists (select from call_handover h
+                                 where h.call_id = m.call_id and h.epoch = m.owner_epoch))"""
+TAKE = """
 with taken as (
     update meter m set owner_epoch = $2, claim = m.claim + 1
       from node n
      where m.call_id = any ($1::uuid[]) and m.state = 'open' and n.epoch = m.owner_epoch
-       and n.epoch <> $2
-       and (n.fenced or exists (select from call_handover h
-                                 where h.call_id = m.call_id and h.epoch = m.owner_epoch))
+       and {whose}
  returning m.*, n.epoch as old_epoch, n.beat_ms, n.beat_at
 ),
 gone as (
@@ -166,6 +168,9 @@ select c.id as call_id, c.caller_id, r.name as caller_name, r.avatar_url as call
   left join gone h on h.call_id = t.call_id and h.epoch = t.old_epoch
  order by c.created_at, c.id
 """
+
+ADOPT = TAKE.format(whose=FORSAKEN)
+RECLAIM = TAKE.format(whose="n.epoch = $2")
 
 STANDING = """
 select c.id, c.caller_id, c.callee_id, n.name, n.epoch, m.claim,
@@ -277,6 +282,13 @@ async def adopt(conn: Connection, call_ids: Sequence[UUID], epoch: int) -> list[
     ended, or whose owner lives, are left. What is returned is this epoch's now."""
     rows = await conn.fetch(ADOPT, list(call_ids), epoch)
     return [Orphan(**{**row, "tariff": row["tariff"].encode()}) for row in rows]
+
+
+async def reclaim(conn: Connection, call_ids: Sequence[UUID], epoch: int) -> list[Orphan]:
+    """As `adopt`, for calls that are this epoch's already and that it does not run: the answer to
+    their adoption was lost. Nothing is known of the time since, so their meters stand still."""
+    rows = await conn.fetch(RECLAIM, list(call_ids), epoch)
+    return [Orphan(**{**row, "tariff": row["tariff"].encode(), "running": False}) for row in rows]
 
 
 async def standing_of_call(conn: Connection, call_id: UUID) -> Standing | None:

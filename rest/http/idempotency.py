@@ -57,8 +57,10 @@ class Idempotency:
     Refusals are answers and are kept too; a failure of ours (5xx) and "not so fast" are not.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, passed: Callable[[str], None] | None = None) -> None:
+        """`passed` hears "keyed" when a request is done and its answer not yet kept."""
         self._pool = pool
+        self._passed = passed
 
     async def once(
         self, request: web.Request, body: Body, work: Callable[[], Awaitable[web.Response]]
@@ -91,6 +93,8 @@ class Idempotency:
             else:
                 await self._close(found, answer(problem, request.get(REQUEST_ID, "")))
             raise
+        if self._passed is not None:
+            self._passed("keyed")
         await self._close(found, response)
         return response
 

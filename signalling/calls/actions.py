@@ -84,8 +84,10 @@ class Actions:
         )
         host = self._registry.find(opened.call_id)
         known = self._hub.get(caller, device)
-        if host is not None and known is not None:
+        if known is not None and host is not None:
             known.in_call = self._is_leg(host, known)
+        elif known is not None and opened.snapshot.state is not State.ENDED:
+            known.in_call = opened.snapshot.you == "active"  # Another node runs the call.
         return opened
 
     def accept(

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -22,6 +23,7 @@ from signalling.limits import CallLimits
 from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import NOWHERE, Fanout
 from signalling.nodes.parcels import Handed
+from storage import works
 from storage.errors import Unavailable
 from storage.nodes import Orphan
 
@@ -68,6 +70,8 @@ class Adopter:
         self._adopted = adopted
         self._fenced = fenced
         self._open = True
+        # Calls that may be ours since an adoption whose answer was lost.
+        self._doubtful: set[UUID] = set()
         self._fencing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(Handed, self._handed)
@@ -83,6 +87,7 @@ class Adopter:
 
     async def take_orphans(self) -> bool:
         if self._open:
+            await self._resolve_doubts()
             left = await self._claims.orphaned()
             for first in range(0, len(left), BATCH_MAX):
                 await self.take(left[first : first + BATCH_MAX])
@@ -106,9 +111,25 @@ class Adopter:
         Raises:
             Unavailable: the database does not answer.
         """
-        if not self._open:
-            return
-        orphans = await self._claims.adopt(call_ids)
+        if self._open:
+            # Who asks may give up in the midst of it; what is ours then must have its host.
+            await asyncio.shield(self._start(self._take(call_ids)))
+
+    async def _take(self, call_ids: Sequence[UUID]) -> None:
+        try:
+            orphans = await self._claims.adopt(call_ids)
+        except Unavailable:
+            self._doubtful.update(call_ids)
+            raise
+        await self._begin_all(orphans)
+
+    async def _resolve_doubts(self) -> None:
+        doubtful = [one for one in self._doubtful if self._registry.find(one) is None]
+        if doubtful:
+            await self._begin_all(await self._claims.reclaim(doubtful))
+        self._doubtful.clear()
+
+    async def _begin_all(self, orphans: Sequence[Orphan]) -> None:
         places = await asyncio.gather(*[self._where(orphan) for orphan in orphans])
         for orphan, (caller, callee) in zip(orphans, places, strict=True):
             try:
@@ -128,15 +149,20 @@ class Adopter:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
-    def _handed(self, _: str, given: Handed) -> None:
-        task = asyncio.create_task(self._take_handed(given.calls))
+    def _handed(self, node: str, given: Handed) -> None:
+        self._start(self._take_handed(node, given.calls))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _take_handed(self, call_ids: Sequence[UUID]) -> None:
+    async def _take_handed(self, node: str, call_ids: Sequence[UUID]) -> None:
         try:
             async with asyncio.timeout(TAKEN_S):
                 await self.take(call_ids)
+            self._circle.taken(node, call_ids)
         except (Unavailable, TimeoutError):
             log.warning("calls handed over could not be taken", extra={"calls": len(call_ids)})
 
@@ -149,8 +175,7 @@ class Adopter:
     def _begin(self, orphan: Orphan, caller: frozenset[str], callee: frozenset[str]) -> None:
         if orphan.silent_ms > self._limits.grace_ms:
             # Nobody can have waited for so long.
-            work = closing(orphan)
-            self._books.put(work, lambda _: tell(work))
+            self._settle(orphan)
             self._adopted("settled")
             return
         call = self._left(orphan)
@@ -163,6 +188,18 @@ class Adopter:
         )
         self._host(orphan, call, effects, caller, callee, fresh=True)
         self._adopted("revived")
+
+    def _settle(self, orphan: Orphan) -> None:
+        work = closing(orphan)
+
+        def closed(_: works.Outcome) -> None:
+            tell(work)
+            self._circle.over_unheard(
+                orphan.call_id, (orphan.caller_id, orphan.callee_id), orphan.claim
+            )
+            self._guests.forget(orphan.call_id)
+
+        self._books.put(work, closed)
 
     def _left(self, orphan: Orphan) -> Call | None:
         """The state as its owner left it, by our clock; None if there is none that we can read."""

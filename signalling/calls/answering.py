@@ -27,6 +27,11 @@ TASKS_MAX = 2_000
 _encode = msgspec.json.Encoder().encode
 
 
+def not_here() -> Refused:
+    """Whoever asks is to look again for the node that runs the call."""
+    return Refused(Code.NOT_FOUND, "There is no such live call.", field="call")
+
+
 class Answering:
     """Answers what other nodes ask about the calls of this one.
 
@@ -78,12 +83,14 @@ class Answering:
     def _look(self, call_id: UUID, user_id: UUID, device: str | None) -> Snapshot:
         host = self._registry.find(call_id)
         if host is None:
-            raise away()
+            raise not_here()
         return snapshot(host.call, host.party(user_id), device, self._clock())
 
     def _join(self, node: str, question: parcels.Join) -> Snapshot:
         host = self._registry.find(question.call)
-        if host is None or host.call.state not in BEFORE_ANSWER:
+        if host is None:
+            raise not_here()
+        if host.call.state not in BEFORE_ANSWER:
             raise Refused(Code.WRONG_STATE, "The call cannot be joined.")
         user_id, device = question.user_id, question.device
         if host.users()[1] != user_id:

@@ -12,6 +12,9 @@ from signalling.nodes.exchange import Exchange
 from signalling.nodes.parcels import AnyQuestion
 from storage.errors import Unavailable
 
+# A call that is passed on, or ends, in this very moment is looked for again.
+TRIES = 3
+
 _snapshots: msgspec.json.Decoder[Snapshot] = msgspec.json.Decoder(Snapshot)
 
 
@@ -35,12 +38,19 @@ class Asking:
 
     async def ask(self, question: AnyQuestion, *, timeout_s: float = 2.0) -> bytes | None:
         try:
-            node = await self._finder.find(question.call)
-            if node is None or node == self._address:
-                return None
-            return await self._exchange.ask(node, question, timeout_s=timeout_s)
+            for _ in range(TRIES):
+                node = await self._finder.find(question.call)
+                if node is None or node == self._address:
+                    return None
+                try:
+                    return await self._exchange.ask(node, question, timeout_s=timeout_s)
+                except Refused as refused:
+                    if refused.code is not Code.NOT_FOUND:
+                        raise
+                self._finder.wrong(question.call, node)
         except Unavailable:
-            raise away() from None
+            pass
+        raise away()
 
     async def look(self, user_id: UUID, call_id: UUID, device: str | None) -> Snapshot | None:
         answer = await self.ask(parcels.Look(call_id, user_id, device))

@@ -9,7 +9,7 @@ from uuid import UUID
 from signalling.calls.claims import Claims
 from signalling.calls.host import Host
 from signalling.calls.registry import Registry
-from signalling.codes import Close, Party, Refused, State
+from signalling.codes import Party, Refused, State
 from signalling.core import inputs
 from signalling.core.call import BEFORE_ANSWER
 from signalling.core.model import leg_of
@@ -19,7 +19,7 @@ from signalling.frames import encode_event
 from signalling.nodes.bus import Presence
 from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import NOWHERE, Fanout
-from signalling.nodes.parcels import Missed, Over, Owns, SocketNews
+from signalling.nodes.parcels import Missed, Over, Owns, SocketNews, encode
 from signalling.sockets.hub import Hub
 from storage.errors import Unavailable
 
@@ -94,6 +94,17 @@ class Circle:
         if host.call.state in BEFORE_ANSWER:
             self._start(self._look_again(host))
 
+    def taken(self, node: str, call_ids: Iterable[UUID]) -> None:
+        """Those of these calls that run here are ours: for the node that has handed them over, and
+        waits, whether devices are there or not."""
+        for call_id in call_ids:
+            host = self._registry.find(call_id)
+            if host is None:
+                continue
+            for user_id in host.users():
+                self._fanout.seen(user_id, node)
+            self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
         self._places.setdefault(user_id, {})[device] = node
@@ -116,6 +127,14 @@ class Circle:
         for node in self._nodes(host):
             self._exchange.send(node, over)
         self.forget(host)
+
+    def over_unheard(self, call_id: UUID, users: Iterable[UUID], claim: int) -> None:
+        """A call that nobody ran is over. Its devices were not told: they connect anew."""
+        for parcel in (Missed(call_id), Over(call_id, claim)):
+            self._exchange.bus.post_all(encode(parcel))
+        for user_id in users:
+            for device in self._hub.sessions(user_id):
+                self._hub.renew(device)
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
@@ -186,7 +205,7 @@ class Circle:
             leg = leg_of(host.call, party)
             known = None if leg.device is None else self._hub.get(leg.profile.user_id, leg.device)
             if known is not None and known.in_call:
-                known.close(Close.SERVICE_RESTART)
+                self._hub.renew(known)
 
     def _socket_news(self, node: str, given: SocketNews) -> None:
         host = self._registry.find(given.call)

@@ -52,6 +52,10 @@ class Claims(Protocol):
         """Make those of these calls ours that nobody runs."""
         ...
 
+    async def reclaim(self, call_ids: Sequence[UUID]) -> list[Orphan]:
+        """Those of these calls that are ours, though this node does not run them."""
+        ...
+
 
 class Steady(Protocol):
     @property
@@ -90,6 +94,9 @@ class PgClaims:
     async def adopt(self, call_ids: Sequence[UUID]) -> list[Orphan]:
         return await within(READ_S, self._adopt(call_ids))
 
+    async def reclaim(self, call_ids: Sequence[UUID]) -> list[Orphan]:
+        return await within(READ_S, self._reclaim(call_ids))
+
     async def _of_call(self, call_id: UUID) -> Standing | None:
         async with self._pool.acquire() as conn:
             return await nodes.standing_of_call(conn, call_id)
@@ -116,3 +123,7 @@ class PgClaims:
     async def _adopt(self, call_ids: Sequence[UUID]) -> list[Orphan]:
         async with self._pool.acquire() as conn:
             return await nodes.adopt(conn, call_ids, self._epoch)
+
+    async def _reclaim(self, call_ids: Sequence[UUID]) -> list[Orphan]:
+        async with self._pool.acquire() as conn:
+            return await nodes.reclaim(conn, call_ids, self._epoch)

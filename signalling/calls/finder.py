@@ -18,7 +18,8 @@ AGAIN_S = 0.1
 
 
 class Finder:
-    """What is found is remembered among the guests, until its owner says that it is over."""
+    """What is found for a user who connects is remembered among the guests, until its owner, which
+    then knows of us, says that it is over."""
 
     def __init__(
         self, *, claims: Claims, adopter: Adopter, registry: Registry, guests: Guests, bus: Bus
@@ -37,17 +38,25 @@ class Finder:
         Raises:
             Unavailable: its owner does not answer, and is not known to be dead yet.
         """
-        return await self._search(call_id, None)
+        return await self._search(call_id, None, remember=False)
 
-    async def of_user(self, user_id: UUID) -> tuple[UUID, str] | None:
+    async def of_user(self, user_id: UUID, *, remember: bool = False) -> tuple[UUID, str] | None:
         """The live call that the user is in, and the node that runs it; as `find`."""
         standing = await self._claims.of_user(user_id)
         if standing is None:
             return None
-        node = await self._search(standing.call_id, standing)
+        node = await self._search(standing.call_id, standing, remember=remember)
         return None if node is None else (standing.call_id, node)
 
-    async def _search(self, call_id: UUID, standing: Standing | None) -> str | None:
+    def wrong(self, call_id: UUID, node: str) -> None:
+        """That node says that it does not run the call."""
+        guest = self._guests.find(call_id)
+        if guest is not None and guest.node == node:
+            self._guests.forget(call_id)
+
+    async def _search(
+        self, call_id: UUID, standing: Standing | None, *, remember: bool
+    ) -> str | None:
         """`standing` is what the database has just said, if it was asked."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + FIND_S
@@ -65,8 +74,9 @@ class Finder:
                 if self._registry.find(call_id) is not None:
                     return self._claims.address
             elif standing.address in self._bus.peers():
-                users = (standing.caller_id, standing.callee_id)
-                self._guests.learn(standing.address, Owns(call_id, users, standing.claim))
+                if remember:
+                    users = (standing.caller_id, standing.callee_id)
+                    self._guests.learn(standing.address, Owns(call_id, users, standing.claim))
                 return standing.address
             elif standing.address != self._claims.address:
                 await self._adopter.fence_dead()

@@ -93,7 +93,9 @@ class Opener:
         house: House,
         clock: Callable[[], int],
         later: Later,
+        closed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`closed` says whether this node begins no calls any more."""
         self._refuser = Refuser(books=books, performer=performer, fanout=fanout, clock=clock)
         self._circle = circle
         self._elsewhere = elsewhere
@@ -108,6 +110,7 @@ class Opener:
         self._house = house
         self._clock = clock
         self._later = later
+        self._closed = closed
 
     async def request(
         self,
@@ -162,6 +165,12 @@ class Opener:
 
     async def _start(self, asker: Asker) -> Opened:
         terms = asker.terms
+        if self._closed():
+            raise Refused(
+                Code.UNAVAILABLE,
+                "This server is going away; send the same request again.",
+                retry_after_ms=1_000,
+            )
         check_caller(terms.caller.status)
         merged = self._join_opposite(asker)
         if merged is not None:

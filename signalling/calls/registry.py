@@ -48,21 +48,23 @@ class Registry:
 
     def drop(self, host: Host) -> None:
         """The call is over and its books are closed; its users are free."""
-        self._let_go(host)
+        for user_id in self._let_go(host):
+            self._changed(user_id)
         self._ended[host.id] = host.call
         self._forget()
 
     def release(self, host: Host) -> None:
-        """Another node runs the call from now on."""
+        """Another node runs the call from now on; its users are still in it."""
         self._let_go(host)
 
-    def _let_go(self, host: Host) -> None:
+    def _let_go(self, host: Host) -> list[UUID]:
+        """Those of the users whose call it was."""
         host.close()
         self._hosts.pop(host.id, None)
-        for user_id in host.users():
-            if self._by_user.get(user_id) is host:
-                del self._by_user[user_id]
-                self._changed(user_id)
+        users = [user_id for user_id in host.users() if self._by_user.get(user_id) is host]
+        for user_id in users:
+            del self._by_user[user_id]
+        return users
 
     def _forget(self) -> None:
         old_ms = self._clock() - RECENT_CALLS_MS

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from signalling.codes import REJECTIONS, By, Party, Reason, State
 from signalling.core import inputs
 from signalling.core.effects import Closed, Effect, Settle, Tell
+from signalling.core.evidence import sure_ms
 from signalling.core.meter import pause, talked_ms, total
 from signalling.core.model import Call, leg_of
 from signalling.core.tariff import share, units
@@ -22,7 +23,7 @@ def end(
     Nobody is told before the books are closed or 2 s are over.
     """
     connected = call.connected_ms is not None
-    meter = pause(call.meter, at_ms) if connected else call.meter
+    meter = pause(call.meter, sure_ms(call, at_ms)) if connected else call.meter
     billable_ms = talked_ms(meter, at_ms) if connected else 0
     target = total(meter, billable_ms) if connected else 0
     call = replace(

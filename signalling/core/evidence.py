@@ -15,6 +15,15 @@ def lapse_ms(call: Call) -> int | None:
     return min(call.caller.proof_ms, call.callee.proof_ms) + call.limits.evidence_ms
 
 
+def sure_ms(call: Call, at_ms: int) -> int:
+    """Until when it is sure, at the end of a call, that media flowed: until then, as long as both
+    legs have proved it on time; else until the last proof of the leg that owes one."""
+    if call.state is not State.CONNECTED or call.connect_on != "media":
+        return at_ms
+    proved_ms = min(call.caller.proof_ms, call.callee.proof_ms)
+    return at_ms if at_ms - proved_ms <= call.limits.stats_ms * 3 // 2 else proved_ms
+
+
 def count(call: Call, given: inputs.MediaStats, leg: Leg, now_ms: int) -> tuple[Leg, bool]:
     """The leg after a report of its counters, and whether media reached it since the last one."""
     grew = given.in_bytes - leg.in_bytes

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from signalling.calls.guests import Guests
-from signalling.codes import Close, Code, Refused
+from signalling.codes import Code, Refused
 from signalling.commands import Frame
 from signalling.events import Shape
 from signalling.frames import decode_frame, encode_error, encode_ok
@@ -65,9 +65,9 @@ class RemoteDevice:
     def _answer(self, re: str | None, answer: bytes, code: Code | None) -> None:
         if re is not None:
             self._answers.keep(re, answer, code)
-            self._send(re, answer, code)
+        self._send(re, answer, code)
 
-    def _send(self, re: str, answer: bytes, code: Code | None) -> None:
+    def _send(self, re: str | None, answer: bytes, code: Code | None) -> None:
         parcel = Answered(self.user_id, self.id, re, answer, None if code is None else code.value)
         self._exchange.send(self.node, parcel)
 
@@ -104,11 +104,8 @@ class Remotes:
     def _commanded(self, node: str, given: Commanded) -> None:
         frame = decode_frame(given.frame)
         if not self._has(frame):
-            if frame.id is not None:
-                self._exchange.send(
-                    node,
-                    Answered(given.user_id, given.device, frame.id, b"", not_here=frame.call),
-                )
+            away = Answered(given.user_id, given.device, frame.id, b"", not_here=frame.call)
+            self._exchange.send(node, away)
             return
         device = self._device(given.user_id, given.device, node)
         if frame.id is not None:
@@ -148,8 +145,8 @@ class Forwarder:
         self._guests = guests
         self._hub = hub
         self._clock = clock
-        # (user, device, command) of each that waits; the queue has them by their deadlines.
-        self._waiting: set[tuple[UUID, str, str]] = set()
+        # (user, device, command) of each that waits, until when; the queue has them in order.
+        self._waiting: dict[tuple[UUID, str, str], int] = {}
         self._deadlines: deque[tuple[int, tuple[UUID, str, str]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         exchange.on(Answered, self._answered)
@@ -165,8 +162,8 @@ class Forwarder:
             if len(self._waiting) >= FORWARDED_MAX:
                 raise Refused(Code.UNAVAILABLE, "The server is busy.", retry_after_ms=RETRY_MS)
             key = (device.user_id, device.id, frame.id)
-            self._waiting.add(key)
-            self._deadlines.append((self._clock() + ANSWER_MS, key))
+            self._waiting[key] = self._clock() + ANSWER_MS
+            self._deadlines.append((self._waiting[key], key))
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         raw = _encode_frame(frame)
@@ -182,16 +179,18 @@ class Forwarder:
         now_ms = self._clock()
         while self._deadlines:
             due_ms, key = self._deadlines[0]
-            if due_ms > now_ms and key in self._waiting:
+            waits = self._waiting.get(key) == due_ms
+            if due_ms > now_ms and waits:
                 break
             self._deadlines.popleft()
-            if key in self._waiting:
-                self._waiting.discard(key)
+            if waits:
                 self._give_back(key)
         if self._deadlines:
             self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _give_back(self, key: tuple[UUID, str, str]) -> None:
+        if self._waiting.pop(key, None) is None:
+            return
         user_id, device_id, command_id = key
         device = self._hub.get(user_id, device_id)
         if device is not None:
@@ -199,14 +198,17 @@ class Forwarder:
             device.fail(command_id, Refused(Code.UNAVAILABLE, why, retry_after_ms=RETRY_MS))
 
     def _answered(self, node: str, given: Answered) -> None:
-        key = (given.user_id, given.device, given.re)
-        self._waiting.discard(key)
         if given.not_here is not None:
             guest = self._guests.find(given.not_here)
             if guest is not None and guest.node == node:
                 self._guests.forget(guest.call_id)
-            self._give_back(key)
+            if given.re is not None:
+                self._give_back((given.user_id, given.device, given.re))
             return
+        if given.re is not None:
+            key = (given.user_id, given.device, given.re)
+            if self._waiting.pop(key, None) is None:
+                return  # Too late: it was told to send the command again.
         device = self._hub.get(given.user_id, given.device)
         if device is not None:
             code = None if given.code is None else Code(given.code)
@@ -216,5 +218,5 @@ class Forwarder:
         """What the devices of this call know may be wrong: they connect anew and are told."""
         guest = self._guests.find(given.call)
         for user_id in () if guest is None else guest.users:
-            for device in self._hub.devices(user_id):
-                device.close(Close.SERVICE_RESTART)
+            for device in self._hub.sessions(user_id):
+                self._hub.renew(device)

@@ -8,7 +8,7 @@ from signalling.events import Shape
 
 
 class Sender(Protocol):
-    """`ok` and `fail` answer the command `re`; without one nobody is answered."""
+    """`ok` and `fail` answer the command `re`, or with None one that had no id."""
 
     @property
     def user_id(self) -> UUID: ...

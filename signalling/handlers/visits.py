@@ -12,7 +12,7 @@ from signalling.calls.asking import away
 from signalling.calls.finder import Finder
 from signalling.calls.guests import Guest, Guests
 from signalling.calls.records import final_of
-from signalling.codes import Close, Code, Refused, State
+from signalling.codes import Code, Refused, State
 from signalling.commands import Frame
 from signalling.events import Snapshot
 from signalling.handlers.remote import Forwarder
@@ -87,7 +87,10 @@ class Visits:
         held = self._fanout.hold(user_id, device)
         try:
             for _ in range(ATTACHES_MAX):
-                found = await self._finder.of_user(user_id)
+                before = self._guests.of_user(user_id)
+                found = await self._finder.of_user(user_id, remember=True)
+                if found is None and before is not None and self._is_still(before):
+                    self._guests.forget(before.call_id)  # Its end has not come here.
                 if found is None or found[1] == self._address:
                     return None
                 call_id, node = found
@@ -98,6 +101,9 @@ class Visits:
         except Unavailable:
             pass
         raise away()
+
+    def _is_still(self, guest: Guest) -> bool:
+        return self._guests.find(guest.call_id) is guest
 
     async def _ask(self, node: str, question: parcels.Attach, held: Held) -> Snapshot | None:
         def heard(_: bytes) -> None:
@@ -179,6 +185,7 @@ class Visits:
             if node is None:
                 over = await self._ended(device.user_id, call_id)
                 if over is not None and frame.type != "call_end":
+                    over.field = "data.conversation" if frame.type.startswith("chat_") else None
                     raise over
             if node is None or node == self._address:
                 here()
@@ -219,7 +226,7 @@ class Visits:
                 if not device.in_call:
                     continue
                 if given.fresh:
-                    device.close(Close.SERVICE_RESTART)
+                    self._hub.renew(device)
                 else:
                     news = SocketNews(user_id, device.id, given.call, "back")
                     self._exchange.send(node, news)
@@ -238,8 +245,8 @@ class Visits:
         """What was told of calls elsewhere may be missing: their devices connect anew."""
         for guest in self._guests.all():
             for user_id in guest.users:
-                for device in self._hub.devices(user_id):
-                    device.close(Close.SERVICE_RESTART)
+                for device in self._hub.sessions(user_id):
+                    self._hub.renew(device)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -143,7 +143,9 @@ class Fanout:
     def hold(self, user_id: UUID, device: str) -> Held:
         """From now on, keep what other nodes send to a device that is not here yet."""
         held = Held(user_id, device)
-        self._held[user_id] = [*self._holding(user_id), ref(held)]
+        self._held.setdefault(user_id, []).append(
+            ref(held, lambda gone: self._let_go(user_id, gone))
+        )
         return held
 
     def release(self, held: Held) -> None:
@@ -153,8 +155,12 @@ class Fanout:
             event = Encoded(given.head, given.tail)
             self._here(held.user_id, event, held.device, None, given.re)
 
-    def _holding(self, user_id: UUID) -> list["ref[Held]"]:
-        return [one for one in self._held.pop(user_id, ()) if one() is not None]
+    def _let_go(self, user_id: UUID, gone: "ref[Held]") -> None:
+        """Nobody holds on to it any more."""
+        holding = self._held[user_id]
+        holding.remove(gone)
+        if not holding:
+            del self._held[user_id]
 
     def _here(
         self,
@@ -190,10 +196,7 @@ class Fanout:
             self._keep(given)
 
     def _keep(self, given: Telling) -> None:
-        holding = self._holding(given.user_id)
-        if holding:
-            self._held[given.user_id] = holding
-        for one in holding:
+        for one in tuple(self._held[given.user_id]):
             held = one()
             if held is None:
                 continue

@@ -117,11 +117,14 @@ class Commanded(Parcel, frozen=True):
 
 
 class Answered(Parcel, frozen=True):
-    """The answer to a command; `code` of an error. `not_here`: the call has another owner."""
+    """The answer to a command; `code` of an error. `not_here`: the call has another owner.
+
+    `re` is None for the refusal of a command without an id.
+    """
 
     user_id: UUID
     device: str
-    re: str
+    re: str | None
     answer: bytes
     code: str | None = None
     not_here: UUID | None = None

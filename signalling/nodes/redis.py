@@ -19,7 +19,7 @@ import structlog
 from signalling.nodes.bus import Listener, Misconfigured
 from signalling.nodes.line import DEADLINE_S, Line, Script, Server
 from signalling.nodes.members import Members
-from signalling.nodes.outgoing import AWAY, HERE, TO_ALL, TO_NODE, TO_USER, WAITS, Outgoing
+from signalling.nodes.outgoing import AWAY, TO_ALL, TO_NODE, TO_USER, Outgoing
 from storage.errors import Unavailable
 
 BLOCK_S = 1.0
@@ -43,7 +43,7 @@ _BEAT, _POST, _WHERE, _BYE = map(Script, ("beat", "post", "where", "bye"))
 
 
 class RedisBus:
-    """The bus over Redis; `RedisPresence` goes over the same connections.
+    """The bus over Redis; `RedisPresence` (in `redis_presence`) goes over the same connections.
 
     `prefix` keeps deployments on one Redis apart. `parcels_dropped` are those this node gave up
     before they were sent; `rtt_ms` is of the last beat.
@@ -138,6 +138,10 @@ class RedisBus:
     def drain(self) -> None:
         self._draining = True
         self._look.set()
+
+    def withdraw(self) -> None:
+        """Forget the parcels that wait: somebody else brings them to their nodes."""
+        self.outgoing.drop_older_than(float("inf"))
 
     def tell(self, user_id: UUID, stay: str) -> None:
         """What `RedisPresence` has heard of a user: HERE, WAITS or AWAY."""
@@ -356,25 +360,6 @@ class RedisBus:
             self.parcels_received += 1
             self._tell(self._listener.parcel, sender, parcel)
         return True
-
-
-class RedisPresence:
-    """Who is where, over the connections of a bus."""
-
-    def __init__(self, bus: RedisBus) -> None:
-        self._bus = bus
-
-    def arrived(self, user_id: UUID) -> None:
-        self._bus.tell(user_id, HERE)
-
-    def waits(self, user_id: UUID) -> None:
-        self._bus.tell(user_id, WAITS)
-
-    def left(self, user_id: UUID) -> None:
-        self._bus.tell(user_id, AWAY)
-
-    async def where(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
-        return await self._bus.ask(user_ids)
 
 
 async def _for_ever(loop: Callable[[], Awaitable[None]]) -> None:

@@ -240,6 +240,12 @@ class Hub:
         elif device.session:
             self._end_session(device)
 
+    def renew(self, device: Device) -> None:
+        """What the device was told is not all there was: it connects anew, to a new session."""
+        device.close(Close.SERVICE_RESTART)
+        if device.session and device.link is None:
+            self._end_session(device)
+
     def _end_session(self, device: Device) -> None:
         """Of a device without a socket."""
         device.end_session()

@@ -25,13 +25,16 @@ ROOT = Path(__file__).parents[2]
 class Device:
     """One socket of one user. Everything received is kept, in order."""
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, name: str, user: Json) -> None:
+    def __init__(
+        self, ws: aiohttp.ClientWebSocketResponse, name: str, user: Json, *, after: int = 0
+    ) -> None:
+        """`after` is how many commands the device has given already: ids are used once."""
         self.name = name
         self.user_id: str = user["id"]
         self.events: list[Json] = []
         self.replies: dict[str, Json] = {}
         self._ws = ws
-        self._count = 0
+        self._count = after
         self._news = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
         self._talking: asyncio.Task[None] | None = None
@@ -39,6 +42,11 @@ class Device:
     @property
     def close_code(self) -> int | None:
         return self._ws.close_code
+
+    @property
+    def commands(self) -> int:
+        """How many it has given."""
+        return self._count
 
     async def send(self, **frame: object) -> None:
         await self._ws.send_str(json.dumps(frame))

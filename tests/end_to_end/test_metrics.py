@@ -1,18 +1,23 @@
 """The figures of a server after a real call: they say what happened, in well-formed names."""
 
 import re
+from pathlib import Path
+from uuid import uuid4
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.end_to_end.conftest import FastServer
-from tests.end_to_end.driver import Site, connect_call
+from tests.end_to_end.driver import ROOT, Site, connect_call
 from tests.end_to_end.test_paid_call import pair
+from tests.server.running import development, running
 
 UNITS = ("_seconds", "_minor", "_bytes", "_works", "_info")
 # Gauges and counters of things, which have no unit.
 THINGS = re.compile(
     r"talktime_(\w+_(connections|connected|active|waiting|failed|size|idle)|calls_\w+|meter_ticks|"
-    r"media_legs|turn_sessions_ended|jobs_done|otp_sent|pushes|webhooks|payments_completed)"
+    r"media_legs|turn_sessions_ended|jobs_done|otp_sent|pushes|webhooks|payments_completed|"
+    r"webhook_news_dropped|nodes|nodes_fenced|sessions_resumed|bus_healthy|bus_gaps|"
+    r"(bus|spare)_parcels_\w+)"
 )
 
 
@@ -82,3 +87,37 @@ async def test_every_name_says_its_unit_and_no_label_holds_an_id(fast: FastServe
         for sample in family.samples:
             for value in sample.labels.values():
                 assert not re.search(r"[0-9a-f]{8}-|@|^/[^{]*\d", value), sample
+
+
+async def test_the_readme_names_figures_that_there_are_also_those_of_several_nodes(
+    dsn: str, tmp_path: Path, redis_url: str
+) -> None:
+    prefix = f"{uuid4().hex[:8]}:"
+    config = development(tmp_path, redis_url=redis_url, redis_prefix=prefix)
+    async with (
+        running(dsn, config) as there,
+        running(
+            dsn, development(tmp_path, node_name="b", redis_url=redis_url, redis_prefix=prefix)
+        ),
+    ):
+        site = there.site
+        await site.device(await site.login("mia@demo.talktime"), "a")
+        async with site.http.get(f"{site.url}/metrics") as answer:
+            families = list(text_string_to_metric_families(await answer.text()))
+        samples = await scrape(site)
+    types = {family.name: family.type for family in families}
+    there_are = types.keys() | {f"{name}_total" for name in types if types[name] == "counter"}
+    named = set(re.findall(r"talktime_\w+", (ROOT / "README.md").read_text()))
+    assert len(named) > 10
+    assert named <= there_are
+    for name in ("calls_adopted", "nodes_fenced", "bus_gaps", "bus_parcels_sent"):
+        assert types[f"talktime_{name}"] == "counter"
+    for name in ("nodes", "bus_healthy", "bus_rtt_seconds", "hold_age_seconds"):
+        assert types[f"talktime_{name}"] == "gauge"
+    assert samples["talktime_bus_healthy"] == 1
+    assert samples["talktime_sessions_resumed_total{outcome=fresh}"] == 1
+    assert samples["talktime_sessions_resumed_total{outcome=refused}"] == 0
+    for name in types:
+        if name.startswith("talktime_"):
+            bare = name.removesuffix("_created").removesuffix("_total")
+            assert bare.endswith(UNITS) or THINGS.fullmatch(bare), name

@@ -14,7 +14,7 @@ import asyncpg
 from storage.webhooks import new_secret
 from tests.end_to_end.conftest import FastServer, Start
 from tests.end_to_end.driver import ROOT, Json, Site, connect_call, site
-from tests.end_to_end.test_killed_server import assert_books_hold
+from tests.end_to_end.test_killed_server import NOBODY_WAITS, assert_books_hold
 from tests.end_to_end.test_paid_call import pair
 from tests.server.receiver import Got, receiving
 
@@ -153,7 +153,7 @@ async def test_the_end_of_a_call_survives_its_server_and_is_told_once(
             call = await connect_call(caller, callee)
             await first.kill()
             await caller.closed()
-        second = await processes()
+        second = await processes(**NOBODY_WAITS)
         await receiver.times(2)
         await second.kill()
         third = await processes()

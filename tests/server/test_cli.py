@@ -16,6 +16,7 @@ from server.cli import app, plainly
 from server.people import make_user
 from storage.pool import Pool
 from tests.end_to_end.driver import ROOT
+from tests.server.settings import STRONG
 
 TRACEBACK = "Traceback"
 
@@ -227,3 +228,32 @@ async def test_a_client_without_a_server_fails_with_a_sentence(tmp_path: Path) -
     assert said.code == 1
     assert "127.0.0.1:1" in said.out + said.err
     assert TRACEBACK not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "why"),
+    [
+        (("--dev", "--port", "0"), {}, "TALKTIME_PORT=0"),
+        (("--dev", "--port", "9101", "--own-ports", "9100"), {}, "choose others"),
+        ((), {"TALKTIME_PUBLIC_URL": "https://talk.example"}, "set REDIS_URL"),
+        (("--dev",), {"TALKTIME_PORT": "99999"}, "TALKTIME_PORT"),
+    ],
+)
+async def test_several_workers_that_cannot_be_are_a_sentence_and_start_nothing(
+    tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, str], why: str
+) -> None:
+    secret = {"TALKTIME_JWT_SECRET": STRONG}
+    said = await talktime(tmp_path, "serve", "--workers", "2", *arguments, **secret, **settings)
+    assert (said.code, said.out) == (1, "")
+    assert why in said.err
+    assert TRACEBACK not in said.err
+    assert not (tmp_path / "postgres").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--workers", "0"), ("--workers", "65"), ("--port", "-1"), ("--own-ports", "0")]
+)
+def test_numbers_out_of_range_are_refused(arguments: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(app, ["serve", *arguments], env={"COLUMNS": "200"})
+    assert said.exit_code == 2
+    assert arguments[0] in said.output

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from server.config import Config
+from server.config import Config, child_environment
 from signalling.limits import CallLimits, SocketLimits
 from tests.server.settings import OTHER, STRONG, clean_environment, faults, production
 
@@ -106,6 +106,8 @@ def test_the_settings_do_not_print_their_secrets() -> None:
         ("access_ttl_s", 9, 901),
         ("duration_max_ms", 999, 86_400_001),
         ("db_pool_max", 1, 501),
+        ("own_port", -1, 65_536),
+        ("ready_fd", -2, 1_000_001),
         ("currency_exponent", -1, 5),
     ],
 )
@@ -137,3 +139,40 @@ def test_what_apps_are_told_looks_like_links_and_versions() -> None:
         "TALKTIME_PRIVACY_URL",
         "TALKTIME_TERMS_URL",
     ]
+
+
+def test_one_node_has_its_port_to_itself_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = Config.load(dev=True)
+    assert (alone.reuse_port, alone.own_port, alone.ready_fd, alone.quiet) == (False, 0, -1, False)
+    monkeypatch.setenv("TALKTIME_REUSE_PORT", "true")
+    monkeypatch.setenv("TALKTIME_OWN_PORT", "9101")
+    monkeypatch.setenv("TALKTIME_READY_FD", "7")
+    monkeypatch.setenv("TALKTIME_QUIET", "true")
+    worker = Config.load(dev=True)
+    assert (worker.reuse_port, worker.own_port) == (True, 9_101)
+    assert (worker.ready_fd, worker.quiet) == (7, True)
+
+
+def test_deployments_on_one_redis_are_kept_apart_by_a_plain_prefix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:{OTHER}@127.0.0.1/0")
+    config = Config.load(dev=True, redis_prefix="shop-1:")
+    assert config.redis_prefix == "shop-1:"
+    assert OTHER not in repr(config)
+    for wrong in ("a b", "{a}", "x" * 33, "ä"):
+        assert [line.split(":")[0] for line in faults(dev=True, redis_prefix=wrong)] == [
+            "TALKTIME_REDIS_PREFIX"
+        ]
+
+
+def test_a_child_has_our_environment_but_for_what_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TALKTIME_PORT", "9000")
+    monkeypatch.setenv("TALKTIME_RING_MS", "1000")
+    made = child_environment({"TALKTIME_PORT": "9001"})
+    assert (made["TALKTIME_PORT"], made["TALKTIME_RING_MS"]) == ("9001", "1000")
+    assert Config.load(dev=True).port == 9_000

@@ -13,6 +13,8 @@ from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.http.route import Route
 from server.health import HealthRoutes
+from signalling.nodes.bus import Bus
+from signalling.nodes.memory import MemoryBus, Space
 from storage import pool as pools
 from tests.rest.harness import SECRET, FakeClock, check_answer, make_test_app, read_answer
 
@@ -39,7 +41,12 @@ def kept_s() -> float:
 
 
 @pytest.fixture
-async def ward(dsn: str, kept_s: float) -> AsyncIterator[Ward]:
+def bus() -> Bus | None:
+    return None
+
+
+@pytest.fixture
+async def ward(dsn: str, kept_s: float, bus: Bus | None) -> AsyncIterator[Ward]:
     pool = await pools.create_pool(dsn, min_size=0, max_size=1)
     routes = HealthRoutes(
         pool,
@@ -48,6 +55,7 @@ async def ward(dsn: str, kept_s: float) -> AsyncIterator[Ward]:
         waiting=lambda: 7,
         healthy=lambda: made.healthy,
         draining=lambda: made.draining,
+        bus=bus,
         kept_s=kept_s,
     )
     keys = TokenKeys(SECRET)
@@ -60,7 +68,14 @@ async def ward(dsn: str, kept_s: float) -> AsyncIterator[Ward]:
     await pool.close()
 
 
-READY = {"success": True, "status": "ready", "database": True, "draining": False, "waiting": 7}
+READY = {
+    "success": True,
+    "status": "ready",
+    "database": True,
+    "redis": None,
+    "draining": False,
+    "waiting": 7,
+}
 
 
 async def test_a_living_process_says_who_it_is(ward: Ward) -> None:
@@ -142,3 +157,41 @@ class TestKept:
         ward.healthy = False
         assert (await ward.ask("/ready"))[1]["database"] is False
         assert len(asked) == 1
+
+
+class Weak(MemoryBus):
+    """A bus that is well or not as the test says."""
+
+    well = True
+
+    @property
+    def healthy(self) -> bool:
+        return self.well
+
+
+class TestAmongOthers:
+    @pytest.fixture
+    def bus(self) -> Bus:
+        return Weak(Space(), "main.1")
+
+    async def test_it_is_not_ready_while_it_cannot_reach_other_nodes(
+        self, ward: Ward, bus: Weak
+    ) -> None:
+        assert await ward.ask("/ready") == (200, {**READY, "redis": True})
+        bus.well = False
+        lost = {**READY, "status": "not_ready", "redis": False}
+        assert await ward.ask("/ready") == (503, lost)
+        assert (await ward.ask("/health"))[0] == 200
+        bus.well = True
+        assert await ward.ask("/ready") == (200, {**READY, "redis": True})
+
+
+class TestAlone:
+    @pytest.fixture
+    def bus(self) -> Bus:
+        return MemoryBus(Space(), "main.1", alone=True)
+
+    async def test_where_there_are_no_other_nodes_nothing_is_said_of_redis(
+        self, ward: Ward
+    ) -> None:
+        assert await ward.ask("/ready") == (200, READY)

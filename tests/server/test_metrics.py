@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import generate_latest
 
 from server.metrics import Metrics, is_loopback
 
@@ -135,3 +136,22 @@ def test_several_servers_of_one_process_count_for_themselves() -> None:
     assert (
         other.registry.get_sample_value("talktime_calls_adopted_total", {"how": "handed"}) is None
     )
+
+
+def test_counters_that_others_keep_are_read_when_asked() -> None:
+    metrics, sent, outcomes = Metrics(), [1], {"resumed": 1, "fresh": 0}
+    metrics.watch_count("talktime_test_sent_total", "Sent.", lambda: sent[0])
+    metrics.watch_counts("talktime_test_met_total", "Met.", "outcome", lambda: outcomes)
+    sent[0] = 4
+    outcomes["fresh"] = 2
+    text = generate_latest(metrics.registry).decode()
+    assert "# TYPE talktime_test_sent_total counter\ntalktime_test_sent_total 4.0\n" in text
+    assert 'talktime_test_met_total{outcome="resumed"} 1.0\n' in text
+    assert 'talktime_test_met_total{outcome="fresh"} 2.0\n' in text
+
+
+def test_a_name_is_given_once() -> None:
+    metrics = Metrics()
+    metrics.watch_count("talktime_test_sent_total", "Sent.", lambda: 0)
+    with pytest.raises(ValueError, match="Duplicated"):
+        metrics.watch_count("talktime_test_sent_total", "Sent again.", lambda: 0)

@@ -1,20 +1,18 @@
 """The box at the start says what a person needs next, and no secret."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
-from server.app import Server
+import pytest
+
 from server.config import Config
 from server.demo_accounts import DEMO, DEMO_PASSWORD
-from server.screens_start import WIDTH, start_box
+from server.screens_start import WIDTH, shown_url, start_box
 
 SECRET = "Jx3-vT0qZ8mB_wL5yR2kN7pD4sF9hG1c"
 
 
 def box(config: Config, *, recovered: int = 0, url: str = "http://127.0.0.1:8080") -> str:
-    facts = SimpleNamespace(config=config, base_url=url, recovered=recovered, version="1.2.3")
-    return start_box(cast(Server, facts))
+    return start_box(config, url=url, version="1.2.3", recovered=recovered)
 
 
 def development(tmp_path: Path) -> Config:
@@ -66,5 +64,18 @@ def test_production_shows_no_account_and_no_secret(tmp_path: Path) -> None:
     assert SECRET[::-1] not in text
 
 
-def test_settled_calls_of_the_last_run_are_mentioned(tmp_path: Path) -> None:
-    assert "3 calls of the last run settled" in box(development(tmp_path), recovered=3)
+def test_calls_of_the_last_run_that_go_on_are_mentioned(tmp_path: Path) -> None:
+    assert "3 calls go on where they stood" in box(development(tmp_path), recovered=3)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("talk.example", "http://talk.example:80"),
+    ],
+)
+def test_the_address_shown_is_one_that_can_be_opened(host: str, url: str) -> None:
+    assert shown_url(host, 80) == url

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from server.people import grant, make_provider
 from signalling.calls.actions import Actions
-from signalling.calls.claims import PgClaims
+from signalling.calls.claims import PgClaims, Steady
 from signalling.calls.host import Handle
 from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House, Opener
@@ -141,16 +141,22 @@ class Node:
         name: str = "main",
         space: Space | None = None,
         time: FakeTime | None = None,
+        steady: Steady | None = None,
     ) -> "Node":
         """`rate_minor` is what a minute with somebody who is no provider costs. Nodes that share a
-        `space` make one deployment, and may share their `time`; without one a node is alone."""
+        `space` make one deployment, and may share their `time`; without one a node is alone.
+        `steady` says for how long this node has beaten without a gap, if not its ledger's queue."""
         self = cls()
         limits = call_limits or CallLimits()
         socket_limits = socket_limits or SocketLimits()
         self.pool, self.time = pool, time or FakeTime(now_ms)
         async with pool.acquire() as conn:
             self.claim = await nodes.claim_node(conn, name, self.time(), CURRENCY)
-        self.combiner = Combiner(pool, epoch=self.claim.epoch, clock=self.time)
+            # The connection goes back to the pool: a node of these tests holds no name.
+            await conn.execute("select pg_advisory_unlock_all()")
+        self.combiner = Combiner(
+            pool, epoch=self.claim.epoch, clock=self.time, on_fenced=self._fenced
+        )
         await self.combiner.start()
         alone, space = space is None, space or Space()
         self.bus = MemoryBus(space, self.claim.address, alone=alone)
@@ -160,7 +166,7 @@ class Node:
             pool=pool,
             terms=CountedLookups(self.terms, limits),
             books=self.combiner,
-            claims=PgClaims(pool, self.claim, self.combiner.proof),
+            claims=PgClaims(pool, self.claim, steady or self.combiner.proof),
             bus=self.bus,
             presence=MemoryPresence(space, self.claim.address),
             doorman=self.doorman,
@@ -183,6 +189,9 @@ class Node:
         self.actions, self.routed = live.actions, live.routed
         await self.bus.start()
         return self
+
+    def _fenced(self) -> None:
+        self.live.abandon_calls()
 
     async def stop(self) -> None:
         await self.live.stop()
@@ -229,22 +238,10 @@ class Node:
             async with asyncio.timeout(WAIT_S):
                 await self.combiner.do(self._nothing())
 
-    def _nothing(self) -> works.Settle:
-        """A work that changes nothing but is answered after what came before it."""
-        return works.Settle(
-            call_id=new_id(),
-            payer=self.claim.platform_account,
-            payee=None,
-            platform=self.claim.platform_account,
-            target_minor=0,
-            earned_minor=0,
-            billable_ms=0,
-            talk_ms=0,
-            units=0,
-            reason="admin",
-            ended_by="admin",
-            ended_ms=0,
-        )
+    def _nothing(self) -> works.HandOver:
+        """A work that changes nothing, and locks nothing, but is answered after what came before
+        it."""
+        return works.HandOver(call_id=new_id(), now_ms=0, state=b"")
 
     async def passes(self, ms: int) -> None:
         """Let time pass, deadline by deadline."""

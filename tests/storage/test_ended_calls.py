@@ -56,7 +56,7 @@ async def test_a_settled_call_is_queued_once_however_often_it_is_settled(pool: P
 async def test_a_settlement_that_is_refused_queues_nothing(pool: Pool) -> None:
     async with make_world(pool) as world:
         call = await world.call()
-        await pool.execute("update meter set owner_epoch = owner_epoch + 1")
+        await pool.execute("update meter set owner_epoch = owner_epoch + 1, claim = claim + 1")
         await world.combiner.do(settle_of(call, 0))
         assert await take_all(pool) == []
 

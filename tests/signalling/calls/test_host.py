@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from signalling.calls.host import Accounts, Cause, Host
+from signalling.calls.host import AGAIN_MS, STALL_MS, Accounts, Cause, Host
 from signalling.calls.watcher import Unwatched
 from signalling.codes import By, Code, Party, Reason, Refused, State
 from signalling.core import inputs
@@ -276,3 +276,72 @@ def test_who_watches_hears_of_each_change_of_state_and_of_nothing_else(
         (State.RINGING, State.ENDED),
         (State.ENDED, State.ENDED),  # The books are closed.
     ]
+
+
+def test_a_node_that_wakes_up_late_acts_only_after_a_proof(
+    host: Host, time: FakeTime, notes: Notes
+) -> None:
+    host.feed(inputs.Rang("tab"))
+    told = len(notes.effects)
+    time.now_ms = START_MS + LIMITS.ring_ms + STALL_MS
+    notes.proved = False
+    with pytest.raises(Refused) as caught:
+        host.feed(inputs.Accepted("tab"))
+    assert caught.value.code is Code.UNAVAILABLE
+    assert caught.value.retry_after_ms
+    for _ in range(3):
+        assert time.fire_next(time.now_ms + AGAIN_MS), "it is asked again and again"
+    assert (host.call.state, len(notes.effects)) == (State.RINGING, told)
+    notes.proved = True
+    assert time.fire_next(time.now_ms + AGAIN_MS)
+    assert reason(host) is Reason.NO_ANSWER
+    assert len(time.armed) == 1
+
+
+def test_a_node_that_is_only_a_little_late_acts_at_once(host: Host, time: FakeTime) -> None:
+    time.now_ms = START_MS + LIMITS.reach_ms + STALL_MS - 1
+    host._performer.proved = False  # type: ignore[attr-defined]
+    assert time.fire_next(time.now_ms)
+    assert reason(host) is Reason.UNREACHABLE
+
+
+def test_a_call_whose_deadline_is_ahead_needs_no_proof(host: Host, notes: Notes) -> None:
+    notes.proved = False
+    host.feed(inputs.Rang("tab"))
+    assert host.call.state is State.RINGING
+
+
+def test_an_abandoned_call_does_and_says_nothing_any_more(
+    host: Host, time: FakeTime, notes: Notes
+) -> None:
+    before, told = host.call, len(notes.effects)
+    host.abandon()
+    host.feed(inputs.Rang("tab"))
+    host.feed(inputs.HungUp(Party.CALLER))
+    host.feed(settled())
+    assert (host.call, len(notes.effects)) == (before, told)
+    assert time.armed == []
+    assert not time.fire_next(START_MS + LIMITS.reach_ms)
+
+
+def test_a_closed_call_still_hears_from_the_books_but_no_time_passes(
+    host: Host, time: FakeTime, notes: Notes
+) -> None:
+    host.feed(inputs.HungUp(Party.CALLER))
+    host.close()
+    time.now_ms += LIMITS.settle_wait_ms + STALL_MS
+    assert notes.of(Closed) == []
+    host.feed(settled())
+    assert host.call.final is not None
+    assert host.call.final.settled
+    assert time.armed == []
+
+
+def test_a_call_that_goes_on_carries_out_what_its_new_owner_must_do(
+    host: Host, time: FakeTime, notes: Notes
+) -> None:
+    other = Host(host.call, Accounts(1, 2, 3), notes, time, time.later, claim=1)
+    told = len(notes.effects)
+    other.go_on([])
+    assert (len(notes.effects), other.claim) == (told, 1)
+    assert len(time.armed) == 2, "its timer is armed"

@@ -110,4 +110,4 @@ def test_a_call_that_another_node_runs_is_let_go_and_not_taken_for_ended(rig: Ri
     registry = rig.registry
     assert (registry.find(host.id), registry.of_user(ANN), registry.ended(host.id)) == (None,) * 3
     assert rig.time.armed == []
-    assert rig.changed == [ANN, KAI, ANN, KAI]
+    assert rig.changed == [ANN, KAI], "they are in it all the same"

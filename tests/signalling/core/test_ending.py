@@ -17,6 +17,7 @@ from tests.signalling.core.calling import (
     opened,
     settle_of,
     settled,
+    stats,
     talking,
 )
 
@@ -24,7 +25,25 @@ CALLER, CALLEE = Party.CALLER, Party.CALLEE
 
 
 def hung_up() -> tuple[Call, list[Effect]]:
-    return step(talking(), inputs.HungUp(CALLER), NOW + 61_000)
+    """After 61 s, with both legs' proof of 6 s ago."""
+    proofs = stats(CALLER, 9_000), stats(CALLEE, 9_000)
+    call = feed(talking(), *proofs, now_ms=NOW + 55_000)
+    return step(call, inputs.HungUp(CALLER), NOW + 61_000)
+
+
+def test_time_after_the_last_proof_of_a_leg_that_owes_one_is_not_billed() -> None:
+    late_ms = LIMITS.stats_ms * 3 // 2 + 1
+    for since_ms, billable_ms in ((late_ms - 1, 10_000 + late_ms - 1), (late_ms, 10_000)):
+        call = feed(talking(), stats(CALLEE, 9_000), now_ms=NOW + 10_000)
+        call = feed(call, stats(CALLER, 9_000), now_ms=NOW + 10_000 + since_ms)
+        _, effects = step(call, inputs.HungUp(CALLER), NOW + 10_000 + since_ms)
+        assert settle_of(effects).billable_ms == billable_ms
+        assert settle_of(effects).ended_ms == NOW + 10_000 + since_ms
+
+
+def test_where_nobody_is_asked_for_proof_all_time_is_billed() -> None:
+    _, effects = step(talking(connect_on="answer"), inputs.HungUp(CALLER), NOW + 20_000)
+    assert settle_of(effects).billable_ms == 20_000
 
 
 def test_the_books_are_closed_before_anybody_is_told() -> None:

@@ -159,3 +159,17 @@ def test_only_relay_candidates_and_the_end_mark_are_relays() -> None:
     assert is_relay("")
     assert not is_relay("candidate:1 1 udp 2 192.0.2.7 5000 typ host")
     assert not is_relay("candidate:1 1 udp 2 192.0.2.7 5000 typ host ufrag typ relay")
+
+
+@pytest.mark.parametrize("party", [CALLER, CALLEE])
+def test_after_a_lost_negotiation_any_offer_says_where_the_legs_are(party: Party) -> None:
+    talk, verdict = judge(Negotiation(unknown=True), signal(party, "offer", 7))
+    assert verdict is Verdict.RELAY
+    assert talk == Negotiation(gen=7, offerer=party)
+    assert judge(talk, signal(party.other, "answer", 7))[1] is Verdict.RELAY
+
+
+@pytest.mark.parametrize("kind", ["answer", "candidates", "end"])
+def test_until_then_all_else_is_passed_on(kind: Kind) -> None:
+    talk, verdict = judge(Negotiation(unknown=True), signal(CALLEE, kind, 3))
+    assert (talk, verdict) == (Negotiation(unknown=True), Verdict.RELAY)

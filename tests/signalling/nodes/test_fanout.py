@@ -214,6 +214,15 @@ def test_a_device_is_here_while_its_socket_is_open(space: Space) -> None:
     assert not there.fanout.has_device(ANN, "tab"), "known, but without a socket"
 
 
+def test_of_a_welcome_that_was_never_made_nothing_is_kept(space: Space) -> None:
+    here = Site(space, "here")
+    held = [here.fanout.hold(ANN, "phone"), here.fanout.hold(ANN, "tab")]
+    held.pop()
+    assert len(here.fanout._held[ANN]) == 1
+    held.clear()
+    assert here.fanout._held == {}
+
+
 async def test_a_device_without_socket_keeps_events_and_is_not_taken_for_here(space: Space) -> None:
     here, there = Site(space, "here"), Site(space, "there")
     phone = here.link(ANN, "phone")

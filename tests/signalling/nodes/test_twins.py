@@ -11,10 +11,17 @@ from storage.errors import Unavailable
 from tests.signalling.nodes.twins import ANN, KAI, LIV, Nodes, becomes
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def nodes(request: pytest.FixtureRequest) -> AsyncIterator[Nodes]:
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
-    made = Nodes(url)
+@pytest.fixture(params=["memory", "redis", "spare"])
+def ways(request: pytest.FixtureRequest) -> tuple[str | None, str | None]:
+    """Over Redis alone, and over Redis with the spare way beside it, which is not needed."""
+    url = None if request.param == "memory" else request.getfixturevalue("redis_url")
+    dsn = request.getfixturevalue("shared_dsn") if request.param == "spare" else None
+    return url, dsn
+
+
+@pytest.fixture
+async def nodes(ways: tuple[str | None, str | None]) -> AsyncIterator[Nodes]:
+    made = Nodes(*ways)
     yield made
     await made.stop()
 
@@ -99,6 +106,26 @@ async def test_the_last_word_about_a_user_counts(nodes: Nodes) -> None:
     west.presence.left(ANN)
     west.presence.arrived(ANN)
     await east.sees(ANN, "west.1")
+
+
+async def test_a_session_that_waits_takes_parcels_and_is_not_where_its_user_is(
+    nodes: Nodes,
+) -> None:
+    west, east = await nodes.start("west.1", "east.1")
+    west.presence.arrived(ANN)
+    await east.sees(ANN, "west.1")
+    west.presence.waits(ANN)
+    await east.sees(ANN)
+    east.bus.post_user(ANN, b"kept")
+    assert await west.heard.came(1) == [b"kept"]
+    west.presence.arrived(ANN)
+    await east.sees(ANN, "west.1")
+    west.presence.waits(ANN)
+    west.presence.left(ANN)
+    await east.sees(ANN)
+    east.bus.post_user(ANN, b"lost")
+    east.bus.post("west.1", b"last")
+    assert await west.heard.came(2) == [b"kept", b"last"]
 
 
 async def test_where_answers_for_many_users_in_their_order(nodes: Nodes) -> None:

@@ -9,7 +9,9 @@ from uuid import UUID, uuid4
 
 from signalling.nodes.bus import Bus, Presence
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
-from signalling.nodes.redis import RedisBus, RedisPresence
+from signalling.nodes.redis import RedisBus
+from signalling.nodes.redis_presence import RedisPresence
+from signalling.nodes.spare import SpareBus
 from storage.errors import Unavailable
 
 DEADLINE_S = 15.0
@@ -88,10 +90,14 @@ class Node:
 
 
 class Nodes:
-    """Makes nodes that know each other, over Redis if there is a URL, and stops them all."""
+    """Makes nodes that know each other, over Redis if there is a URL, and stops them all.
 
-    def __init__(self, url: str | None = None) -> None:
+    With a `dsn` they have the spare way too.
+    """
+
+    def __init__(self, url: str | None = None, dsn: str | None = None) -> None:
         self.url = url
+        self.dsn = dsn
         self.prefix = f"{uuid4().hex}:"
         self._space = Space()
         self._started: list[Node] = []
@@ -99,7 +105,8 @@ class Nodes:
     def make(self, address: str) -> Node:
         if self.url is not None:
             redis = RedisBus(self.url, address, prefix=self.prefix)
-            node = Node(redis, RedisPresence(redis))
+            bus = redis if self.dsn is None else SpareBus(redis, self.dsn)
+            node = Node(bus, RedisPresence(redis))
         else:
             node = Node(MemoryBus(self._space, address), MemoryPresence(self._space, address))
         self._started.append(node)

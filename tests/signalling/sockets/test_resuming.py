@@ -259,6 +259,21 @@ async def test_a_device_whose_place_was_taken_has_no_session_left(rig: Rig) -> N
     assert_fresh(welcome, session)
 
 
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_device_that_was_not_told_all_begins_a_new_session(
+    rig: Rig, *, connected: bool
+) -> None:
+    client, session = await begin(rig)
+    if not connected:
+        await cut(rig)
+    rig.hub.renew(phone(rig))
+    if connected:
+        assert await client.closed() == Close.SERVICE_RESTART
+    assert not phone(rig).connected
+    _, welcome = await resume(rig, session, 1)
+    assert_fresh(welcome, session)
+
+
 async def test_what_was_acknowledged_is_not_kept(rig: Rig) -> None:
     client, session = await begin(rig)
     assert rig.hub.rings == 0, "an idle device has no ring, its welcome is not in one"

@@ -1,0 +1,1 @@
+"""Faults injected into real processes, under calls whose clients check everything they are told."""

@@ -1,0 +1,165 @@
+"""What a device is told, checked frame by frame against what the protocol promises."""
+
+from collections.abc import Callable
+from typing import Any
+
+Json = dict[str, Any]
+TERMINAL = ("call_ended", "call_rejected")
+ANSWERS_MAX = 4_000
+# A node that takes a call over goes on far above what the last one may have reached.
+REVS_PER_OWNER = 1_000_000
+
+
+def _owner(rev: int) -> int:
+    return rev // REVS_PER_OWNER
+
+
+class Told:
+    """What one device knows of one call. `total` and `unit` are those of its last tick."""
+
+    def __init__(self) -> None:
+        self.rev: int | None = None
+        self.end: Json | None = None
+        self.total = 0
+        self.unit = 0
+        # Ticks of this socket follow each other; one that was missed with a socket is in `total`.
+        self.fresh = True
+
+
+class Witness:
+    """Of one device, through all of its sockets. `leg` is False for one that never takes part.
+
+    `fault` is given a sentence for each broken promise.
+    """
+
+    def __init__(self, name: str, fault: Callable[[str], None], *, leg: bool = True) -> None:
+        self.name = name
+        self.calls: dict[str, Told] = {}
+        self.finals: dict[str, list[Json]] = {}
+        self.frames = 0
+        self.repeated = 0
+        self._fault = fault
+        self._leg = leg
+        self._seq = 0
+        self._sockets = 0
+        self._answers: dict[str, tuple[int, tuple[object, ...]]] = {}
+
+    def heard(self, frame: Json) -> None:
+        self.frames += 1
+        kind = frame["type"]
+        if kind in ("ok", "error"):
+            self._answer(frame)
+        elif kind == "welcome":
+            self._welcome(frame)
+        elif kind != "pong":
+            self._event(frame)
+
+    def _blame(self, text: str) -> None:
+        self._fault(f"{self.name}: {text}")
+
+    def _told(self, call: str) -> Told:
+        return self.calls.setdefault(call, Told())
+
+    def _welcome(self, frame: Json) -> None:
+        self._sockets += 1
+        data = frame["data"]
+        if data.get("resumed"):
+            # What was missed follows, from the last `seq` on.
+            if frame.get("seq") == self._seq + 1:
+                self._seq += 1
+        else:
+            if frame.get("seq") != 1:
+                self._blame(f"welcome has seq {frame.get('seq')}")
+            self._seq = 1
+            for told in self.calls.values():
+                told.rev, told.fresh = None, True
+        live = data.get("call")
+        if live is not None:
+            self._snapshot(live, force=not data.get("resumed"))
+        for past in data.get("recent", ()):
+            if past.get("final"):
+                self._final(past["id"], past["final"])
+
+    def _snapshot(self, call: Json, *, force: bool = False) -> None:
+        told = self._told(call["id"])
+        if told.end is not None and call["state"] != "ended" and force:
+            self._blame(f"call {call['id']} lives again after its end")
+        if force or told.rev is None:
+            told.rev = call["rev"]
+        if call.get("final"):
+            self._final(call["id"], call["final"])
+
+    def _final(self, call: str, final: Json) -> None:
+        if final.get("settled", True):
+            kept = self.finals.setdefault(call, [])
+            if final not in kept:
+                kept.append(final)
+
+    def _event(self, frame: Json) -> None:
+        kind, seq = frame["type"], frame.get("seq")
+        if seq is not None:
+            if seq != self._seq + 1:
+                self._blame(f"{kind} has seq {seq} after {self._seq}")
+            self._seq = seq
+        call = frame.get("call")
+        if call is None:
+            return
+        if kind == "signal" and not self._leg:
+            self._blame(f"a signal of call {call}, and this device is no leg")
+        rev = frame.get("rev")
+        if rev is None:
+            return
+        told = self._told(call)
+        data = frame["data"]
+        if told.end is not None:
+            unsure = told.end.get("final") and told.end["final"].get("settled") is False
+            if not (unsure and kind in TERMINAL):
+                self._blame(f"{kind} of call {call} after its end")
+        if told.rev is not None and rev != told.rev + 1 and _owner(rev) <= _owner(told.rev):
+            self._blame(f"{kind} of call {call} has rev {rev} after {told.rev}")
+        told.rev = rev
+        if kind == "call_tick":
+            self._tick(call, told, data)
+        elif kind in TERMINAL:
+            told.end = data
+            if data.get("final"):
+                self._final(call, data["final"])
+                if data["final"].get("settled", True) and data["final"]["total"] < told.total:
+                    self._blame(f"call {call} ends at {data['final']['total']} < {told.total}")
+
+    def _tick(self, call: str, told: Told, data: Json) -> None:
+        total, unit, charged = data["total"], data["unit"], data["charged"]
+        if unit <= told.unit or total < told.total:
+            self._blame(f"call {call}: tick {unit}/{total} after {told.unit}/{told.total}")
+        elif not told.fresh and total != told.total + charged:
+            self._blame(f"call {call}: {told.total} and {charged} make {total}")
+        told.total, told.unit, told.fresh = total, unit, False
+
+    def _answer(self, frame: Json) -> None:
+        name = frame.get("re")
+        if name is None:
+            return
+        data = frame["data"]
+        if frame["type"] == "error" and data.get("code") == "internal":
+            self._blame(f"internal error, incident {data.get('incident')}")
+        if frame["type"] == "error" and data.get("code") in ("unavailable", "rate_limited"):
+            return  # Not remembered: the same id may be tried again.
+        call = data.get("call")
+        call_id = call["id"] if isinstance(call, dict) else call
+        if frame["type"] == "ok" and isinstance(call, dict):
+            self._snapshot(call)
+        if frame["type"] == "ok" and data.get("final"):
+            self._final(str(call_id), data["final"])
+        essence = (frame["type"], data.get("code"), call_id, str(data.get("final")))
+        before = self._answers.get(name)
+        if before is None:
+            if len(self._answers) >= ANSWERS_MAX:
+                del self._answers[next(iter(self._answers))]
+            self._answers[name] = (self._sockets, essence)
+            return
+        self.repeated += 1
+        # Another life of the server, or another node, need not remember: only calls are the same.
+        same_socket = before[0] == self._sockets
+        both_ok = before[1][0] == essence[0] == "ok"
+        if essence[:3] != before[1][:3] and (same_socket or both_ok):
+            self._blame(f"{name} was answered {before[1]} and then {essence}")

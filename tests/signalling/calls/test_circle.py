@@ -1,0 +1,109 @@
+"""The nodes around a call: who is told that it runs here, and who has spoken from where."""
+
+from uuid import UUID
+
+import pytest
+
+from signalling.calls import circle as module
+from signalling.calls.circle import feed_quietly
+from signalling.codes import Party
+from signalling.core import inputs
+from signalling.nodes.parcels import Owns, SocketNews
+from storage.errors import Unavailable
+from tests.signalling.cluster import Apart, Cluster, move
+
+
+def owned(cluster: Cluster) -> list[str]:
+    return [node for _, node, given in cluster.space.sent if isinstance(given, Owns)]
+
+
+async def test_the_nodes_of_both_are_told_before_anything_else(
+    cluster: Cluster, apart: Apart
+) -> None:
+    await apart.request()
+    await cluster.quiet()
+    kinds = [type(given).__name__ for _, node, given in cluster.space.sent if "east" in node]
+    assert kinds.index("Owns") < kinds.index("Telling")
+    assert {node.split(".")[0] for node in owned(cluster)} == {"east", "north"}
+
+
+async def test_who_connects_while_it_is_being_opened_is_rung_as_well(
+    cluster: Cluster, apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOKS_S", (0.0, 0.05))
+    apart.desk.drop()
+    await cluster.quiet()
+    place = apart.west.live.circle._presence.where
+
+    async def before(users: list[UUID]) -> list[frozenset[str]]:
+        """The first look comes too early to find the desk."""
+        found = await place(users)
+        apart.west.live.circle._presence.where = place  # type: ignore[method-assign]
+        await apart.desk.connect()
+        return found
+
+    apart.west.live.circle._presence.where = before  # type: ignore[method-assign, assignment]
+    await apart.request()
+    [event] = [await apart.desk.event("call_incoming")]
+    assert event["call"] == apart.call
+    await cluster.quiet()
+    await apart.hang_up(apart.desk)
+    assert len(apart.desk.told("call_rejected")) == 1
+    assert len(apart.tab.told("call_incoming")) == 1
+
+
+async def test_nobody_can_say_who_is_where(cluster: Cluster, apart: Apart) -> None:
+    async def away(_: object) -> list[frozenset[str]]:
+        raise Unavailable("nobody knows")
+
+    apart.west.live.circle._presence.where = away  # type: ignore[method-assign, assignment]
+    refusal = await apart.phone.refused("call_request", toUserId=str(apart.kai.id), id="r1")
+    assert refusal["code"] == "unavailable"
+    await move(apart.desk, apart.west)
+    answer = await apart.phone.ok("call_request", toUserId=str(apart.kai.id), id="r1")
+    assert answer["call"]["state"] == "requested"
+    assert len(apart.desk.told("call_incoming")) == 1
+
+
+async def test_old_news_of_a_device_that_is_elsewhere_now_are_nothing(
+    cluster: Cluster, apart: Apart
+) -> None:
+    await apart.connect()
+    await move(apart.tab, cluster.nodes[2])
+    await apart.tab.ok("media_connected", call=apart.call)
+    await cluster.quiet()
+    lost = SocketNews(apart.kai.id, "tab", UUID(apart.call), "lost")
+    apart.west.live.exchange.send(apart.west.bus.address, lost)
+    cluster.nodes[1].live.exchange.send(apart.west.bus.address, lost)
+    await cluster.quiet()
+    assert apart.state.state == "connected"
+    cluster.nodes[2].live.exchange.send(apart.west.bus.address, lost)
+    await cluster.quiet()
+    assert apart.state.state == "reconnecting"
+
+
+async def test_news_of_strangers_and_of_other_devices_are_nothing(
+    cluster: Cluster, apart: Apart
+) -> None:
+    await apart.connect()
+    send = apart.east.live.exchange.send
+    call_id = UUID(apart.call)
+    for given in (
+        SocketNews(UUID(int=9), "tab", call_id, "bye"),
+        SocketNews(apart.kai.id, "desk", call_id, "bye"),
+        SocketNews(apart.kai.id, "tab", UUID(int=9), "bye"),
+    ):
+        send(apart.west.bus.address, given)
+    await cluster.quiet()
+    assert apart.state.state == "connected"
+
+
+async def test_news_that_a_call_does_not_take_are_dropped(cluster: Cluster, apart: Apart) -> None:
+    await apart.ring()
+    before = apart.host.call
+    feed_quietly(apart.host, inputs.MediaConnected(Party.CALLER, "phone"))
+    assert apart.host.call is before
+    host = apart.host
+    await apart.hang_up(apart.phone)
+    feed_quietly(host, inputs.HungUp(Party.CALLER))
+    assert cluster.leftovers() == {}
