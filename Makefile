@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null)
 PIP := $(if $(UV),$(UV) pip install --quiet --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo migrate test fuzz faults check format bench lock clean
+.PHONY: help run demo cluster migrate test fuzz faults check format bench lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ run: $(VENV)/.installed ## Start the server in development mode, with its own Po
 
 demo: $(VENV)/.installed ## Place a call between two demo accounts of the running server.
 	@exec $(VENV)/bin/talktime demo $(ARGS)
+
+cluster: $(VENV)/.installed-dev ## Kill and replace two nodes under a call, and show what the phones notice.
+	@exec $(PY) -m tests.cluster $(ARGS)
 
 migrate: $(VENV)/.installed ## Bring the database up to date.
 	@exec $(VENV)/bin/talktime migrate $(ARGS)

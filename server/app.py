@@ -225,7 +225,7 @@ class Server:
                 push=self.push,
                 turn=make_turn(config),
                 watcher=self.webhooks.beside(CallWatch(self.metrics)),
-                proved_ms=lambda: self.combiner.proof.at_ms,
+                proved_s=lambda: self.combiner.proof.at_s,
                 closed=self._closed,
                 adopted=self.metrics.call_adopted,
                 fenced=self.metrics.nodes_fenced,

@@ -62,9 +62,8 @@ class Watchdog:
             late_s = max(0.0, time.monotonic() - self._due_s)
             self._lag(late_s)
             if late_s > self._stall_s:
-                _log.warning(
-                    "event_loop_stalled", seconds=round(late_s, 3), stack=self._stack or []
-                )
+                # Not as `stack`, which structlog's console takes for a text.
+                _log.warning("event_loop_stalled", seconds=round(late_s, 3), at=self._stack or [])
 
     def _look(self) -> None:
         while not self._ended.wait(self._stall_s / 2):

@@ -4,6 +4,7 @@ What it stands on is passed in: the database, the ledger's queue, the bus, the t
 tests' harness and the simulation make their nodes here, each on their own ground.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from signalling.calls.opening import House, Opener, TermsSource
 from signalling.calls.performer import CallPerformer
 from signalling.calls.registry import Registry
 from signalling.calls.routed import RoutedActions
+from signalling.calls.wakefulness import Wakefulness
 from signalling.calls.watcher import Watcher
 from signalling.codes import Close
 from signalling.commands import Frame
@@ -48,7 +50,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What a node stands on. `proved_ms` is when its epoch was last proved to hold; `closed` is
+    """What a node stands on. `proved_s` is when, by the loop's time, its epoch was last proved to
+    hold; without it the node is always sure of that. `closed` is
     told of calls that are over, `adopted` of those taken over, `fenced` of nodes
     that were found dead, `session_ended` of log-ins that were
     revoked on another node."""
@@ -68,7 +71,7 @@ class Ground:
     push: Push = field(default_factory=NoPush)
     turn: TurnTerms = field(default_factory=TurnTerms)
     watcher: Watcher | None = None
-    proved_ms: Callable[[], int] | None = None
+    proved_s: Callable[[], float] | None = None
     closed: Callable[[Host], None] = lambda _host: None
     adopted: Callable[[str], None] = lambda _how: None
     fenced: Callable[[int], None] = lambda _nodes: None
@@ -82,6 +85,10 @@ class LiveNode:
         self.ground = ground
         clock = ground.clock
         self.exchange = Exchange(ground.bus)
+        self._wakefulness: Wakefulness | None = None
+        if ground.proved_s is not None:
+            loop = asyncio.get_running_loop()
+            self._wakefulness = Wakefulness(loop.time, ground.proved_s)
         self.board = PresenceBoard(ground.socket_limits, clock)
         self.desk = CallDesk(
             doorman=ground.doorman,
@@ -89,7 +96,7 @@ class LiveNode:
             socket_limits=ground.socket_limits,
             call_limits=ground.call_limits,
         )
-        self.hub = Hub(self.desk, ground.socket_limits, clock)
+        self.hub = Hub(self.desk, ground.socket_limits, clock, swept=self._tick)
         self.registry = Registry(clock, self.board.changed)
         self.guests = Guests(self.registry, self.board.changed)
         self.fanout = Fanout(self.hub, self.exchange, self.guests.admits, self.guests.is_live)
@@ -110,7 +117,7 @@ class LiveNode:
             ground.turn,
             closed=self._closed,
             watcher=ground.watcher,
-            proved_ms=ground.proved_ms,
+            sure=self._is_sure,
         )
         self.adopter = Adopter(
             claims=ground.claims,
@@ -219,6 +226,13 @@ class LiveNode:
                 clock=clock,
             )
         )
+
+    def _tick(self) -> None:
+        if self._wakefulness is not None:
+            self._wakefulness.tick()
+
+    def _is_sure(self) -> bool:
+        return self._wakefulness is None or self._wakefulness.is_sure()
 
     def is_in_call(self, user_id: UUID) -> bool:
         """Whether the user is in a live call, of this node or, as far as it knows, of another."""

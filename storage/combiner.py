@@ -281,7 +281,7 @@ class Combiner:
         self._beat_due_s = began_s + self._beat_s
         async with asyncio.timeout(SLICE_DEADLINE_S):
             outcomes = await self._transaction(items, beat_ms, accounts)
-        self.proof.given(now_ms)
+        self.proof.given(began_s)
         self._on_slice(self._loop.time() - began_s, len(items))
         return outcomes
 

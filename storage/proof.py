@@ -12,14 +12,15 @@ class Proof:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._last_s = self._since_s = seconds()
-        self.at_ms = 0
+        # The epoch was ours then: at the beginning of the last transaction that has proved it.
+        self.at_s = self._since_s
 
-    def given(self, now_ms: int) -> None:
-        """The epoch was ours when the node's clock said `now_ms`."""
+    def given(self, began_s: float) -> None:
+        """A transaction that began then, and has just been committed, has found the epoch ours."""
         now_s = self._seconds()
         if now_s - self._last_s > GAP_S:
             self._since_s = now_s
-        self._last_s, self.at_ms = now_s, now_ms
+        self._last_s, self.at_s = now_s, began_s
 
     @property
     def steady_ms(self) -> int:

@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 
 # A correct step moves its deadline; more firings than this at one moment are our own mistake.
 FIRINGS_MAX = 16
-# Whoever wakes so late may have been asleep for long enough to lose the call to another node.
-STALL_MS = 5_000
+# A node that has been asleep looks so often whether the call is still its own.
 AGAIN_MS = 50
 
 
@@ -61,8 +60,8 @@ class Performer(Protocol):
         self, host: "Host", effects: list[Effect], cause: Cause | None, now_ms: int
     ) -> None: ...
 
-    def is_proved_since(self, at_ms: int) -> bool:
-        """Whether this node's calls were still its own at that moment of its clock."""
+    def is_sure(self) -> bool:
+        """Whether what this node knows of its calls holds; not when it has just been asleep."""
         ...
 
     @property
@@ -232,7 +231,7 @@ class Host:
         now_ms = self._clock()
         if self._left:
             return now_ms
-        if self._overslept(now_ms):
+        if not self._performer.is_sure():
             raise Refused(
                 Code.UNAVAILABLE,
                 "The server is not sure of the call; ask again.",
@@ -247,12 +246,6 @@ class Host:
         log.error("a call's deadline does not move", extra={"call_id": str(self.id)})
         self._give_up()
         return now_ms
-
-    def _overslept(self, now_ms: int) -> bool:
-        due_ms = self._deadline()
-        if due_ms is None or now_ms - due_ms < STALL_MS:
-            return False
-        return not self._performer.is_proved_since(due_ms)
 
     def _arm(self) -> None:
         """One timer, armed anew only for an earlier moment; an early firing just arms again."""

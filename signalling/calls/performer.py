@@ -40,20 +40,19 @@ class CallPerformer:
         *,
         closed: Callable[[Host], None],
         watcher: Watcher | None = None,
-        proved_ms: Callable[[], int] | None = None,
+        sure: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`proved_ms` is the clock's time at which this node's epoch was last proved to hold;
-        without it the node is always sure of its calls."""
+        """`sure` says whether what this node knows of its calls holds (`wakefulness`)."""
         self._fanout = fanout
         self._books = books
         self._push = push
         self._turn = turn
         self._closed = closed
-        self._proved_ms = proved_ms
+        self._sure = sure
         self.watcher = watcher or Unwatched()
 
-    def is_proved_since(self, at_ms: int) -> bool:
-        return self._proved_ms is None or self._proved_ms() >= at_ms
+    def is_sure(self) -> bool:
+        return self._sure()
 
     def perform(
         self, host: Host, effects: list[made.Effect], cause: Cause | None, now_ms: int

@@ -10,6 +10,7 @@ import msgspec
 
 from signalling.codes import Close
 
+PROTOCOL = 1
 CLOCK_SAMPLES = 8
 
 Json = dict[str, Any]
@@ -115,3 +116,18 @@ def envelope(
         body["ack"] = ack
     body["data"] = {key: value for key, value in data.items() if value is not None}
     return msgspec.json.encode(body).decode()
+
+
+def hello(token: str, device: Json, welcome: Json, last_seq: int) -> str:
+    """The first frame of a socket; it resumes the session of the last `welcome`, if there is one.
+
+    `last_seq` is the number of the last event that came in that session.
+    """
+    data: Json = {"token": token, "device": device, "protocol": PROTOCOL, "features": []}
+    if welcome:
+        data["resume"] = {
+            "session": welcome["session"],
+            "secret": welcome["secret"],
+            "lastSeq": last_seq,
+        }
+    return envelope("hello", data)

@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from signalling.client.envelope import socket_url
+from signalling.client.envelope import PROTOCOL, socket_url
 from signalling.client.load_report import LoadReport, judge, summarise
-from signalling.client.wire import PROTOCOL, SUBPROTOCOL
+from signalling.client.wire import SUBPROTOCOL
 
 CANDIDATES = 10
 CALL_TIMEOUT_S = 30.0

@@ -239,7 +239,9 @@ class Phone:
 
     def _about(self, event: Event) -> CallView | None:
         """The call of an event. One that is not known is held by another device of the user's."""
-        about = event.call or event.data.get("message", {}).get("conversation", "")
+        about = event.call or ""
+        if event.type == "chat_message":
+            about = event.data["message"]["conversation"]
         call = self._calls.get(about)
         if call is None and event.type in STATES:
             call = self._view(about, "caller")

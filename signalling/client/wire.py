@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -26,12 +26,12 @@ from signalling.client.envelope import (
     WireStopped,
     close_name,
     envelope,
+    hello,
     socket_url,
 )
 from signalling.codes import Close
 
 SUBPROTOCOL = "talktime.v1"
-PROTOCOL = 1
 STOP_FROM = 4400
 EVENTS_MAX = 1_024
 FRAME_BYTES_MAX = 1 << 20
@@ -45,14 +45,15 @@ _decode = msgspec.json.Decoder(Event).decode
 class Wire:
     """`async with Wire(url, token, device_id="laptop") as wire:` connects and says hello.
 
-    `url` is the server's http(s) or ws(s) address, with or without the path `/ws`. `refresh` gets
+    `url` is the server's http(s) or ws(s) address, with or without the path `/ws`; of several, the
+    next one is tried when one does not welcome us, falls silent or is draining. `refresh` gets
     a new token when the old one has expired (close code 4502); without it the wire stops then.
     Set `in_call` while a call is live: pings come every 5 s and a dead socket is noticed in 15 s.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         token: str,
         *,
         device_id: str,
@@ -63,7 +64,7 @@ class Wire:
         backoff: Backoff | None = None,
         events_max: int = EVENTS_MAX,
     ) -> None:
-        self.url = socket_url(url)
+        self._urls = deque(map(socket_url, [url] if isinstance(url, str) else url))
         self.device_id = device_id
         self.in_call = False
         self.connected = asyncio.Event()
@@ -136,6 +137,11 @@ class Wire:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._own_http and self._http is not None:
             await self._http.close()
+
+    @property
+    def url(self) -> str:
+        """Where we are connected, or try to be next."""
+        return self._urls[0]
 
     @property
     def stopped(self) -> WireStopped | None:
@@ -214,13 +220,16 @@ class Wire:
         while self._stopped is None:
             before = self.connects
             code, reason = await self._one_connection()
-            attempt = 0 if self.connects > before else attempt + 1
+            welcomed = self.connects > before
+            attempt = 0 if welcomed else attempt + 1
             if code == Close.TOKEN_EXPIRED and await self._new_token():
                 continue
             if code >= STOP_FROM:
                 self._stop(WireStopped(code, reason or close_name(code)))
                 return
-            delay_ms = self._backoff.delay_ms(attempt)
+            if not welcomed or self._retry_ms is not None:
+                self._urls.rotate(-1)
+            delay_ms = self._backoff.delay_ms(attempt // len(self._urls))
             if self._retry_ms is not None:
                 delay_ms, self._retry_ms = self._retry_ms + delay_ms, None
             await asyncio.sleep(delay_ms / 1_000)
@@ -258,7 +267,7 @@ class Wire:
             asyncio.create_task(self._beat(socket)),
         ]
         try:
-            await socket.send_str(self._hello())
+            await socket.send_str(hello(self._token, self._device, self.welcome, self._seq))
             async for message in socket:
                 self._heard_at = time.monotonic()
                 if message.type is aiohttp.WSMsgType.TEXT:
@@ -277,21 +286,6 @@ class Wire:
             await socket.close()
             self._socket = None
         return socket.close_code or 1006, self.fault
-
-    def _hello(self) -> str:
-        data: Json = {
-            "token": self._token,
-            "device": self._device,
-            "protocol": PROTOCOL,
-            "features": [],
-        }
-        if self.welcome:
-            data["resume"] = {
-                "session": self.welcome["session"],
-                "secret": self.welcome["secret"],
-                "lastSeq": self._seq,
-            }
-        return envelope("hello", data)
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -318,6 +312,8 @@ class Wire:
                 dead_ms = min(dead_ms, WELCOME_MS)
             if (now - self._heard_at) * 1_000 > dead_ms:
                 self.fault = "The server has gone silent."
+                if self.connected.is_set():
+                    self._urls.rotate(-1)
                 await socket.close(code=Close.NO_HEARTBEAT)
                 return
             if self.connected.is_set() and (now - pinged_at) * 1_000 >= ping_ms:

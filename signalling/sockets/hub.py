@@ -45,11 +45,14 @@ class Hub:
         clock: Callable[[], int],
         *,
         sockets_max: int = 20_000,
+        swept: Callable[[], None] = lambda: None,
     ) -> None:
+        """`swept` is called with each part of the sweep, which begins ten times a second."""
         self._desk = desk
         self._limits = limits
         self._clock = clock
         self._sockets_max = sockets_max
+        self._swept = swept
         self._users: dict[UUID, dict[str, Device]] = {}
         # Each with a number that says which of them were there first.
         self._sockets: dict[Link, int] = {}
@@ -305,6 +308,7 @@ class Hub:
         self._sweep(list(self._users))
 
     def _sweep(self, users: Sequence[UUID]) -> None:
+        self._swept()
         now_ms = self._clock()
         silent: list[Link] = []
         gone: list[Device] = []

@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from typing import Any
 from aioice import stun
 from aioice.turn import TurnTransport, create_turn_endpoint
 
+from server.parent import die_with_parent
 from signalling.turn import TurnTerms
 from tests.end_to_end.driver import ROOT, Json
 from tests.signalling.client.waiting import until
@@ -155,6 +157,8 @@ async def coturn(directory: Path, **changes: object) -> AsyncIterator[Coturn]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            start_new_session=True,  # Ctrl-C in our terminal is for us.
+            preexec_fn=die_with_parent(signal.SIGKILL),
         )
     try:
         await _answers(there, process)

@@ -13,6 +13,8 @@ from typing import Any
 
 import aiohttp
 
+from server.parent import die_with_parent
+
 Json = dict[str, Any]
 
 PASSWORD = "talktime-demo"
@@ -197,12 +199,19 @@ class Process:
 
     async def interrupt(self) -> int:
         """Ctrl-C; the exit code."""
-        self._process.send_signal(signal.SIGINT)
+        self.signal(signal.SIGINT)
+        return await self.ended()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait until it has ended by itself; the exit code."""
         async with asyncio.timeout(WAIT_S):
             return await self._process.wait()
 
 
-async def start_process(data_dir: Path, **settings: str) -> Process:
+async def start_process(data_dir: Path, port: int = 0, /, **settings: str) -> Process:
     """Start a server and wait until it has printed where it listens."""
     log = data_dir / "server.log"
     environment = {
@@ -213,27 +222,37 @@ async def start_process(data_dir: Path, **settings: str) -> Process:
     }
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "server", "serve", "--dev", "--port", "0"),
+            *(sys.executable, "-m", "server", "serve", "--dev", "--port", str(port)),
             cwd=ROOT,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            start_new_session=True,  # Ctrl-C in our terminal is for us.
+            preexec_fn=die_with_parent(signal.SIGKILL),
         )
+    try:
+        url, seen = await _address(process, log)
+    except BaseException:  # Whoever gives up waiting leaves no process behind.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    return Process(process, url, log, seen)
+
+
+async def _address(process: asyncio.subprocess.Process, log: Path) -> tuple[str, bytes]:
+    """Its URL, and all that it has printed at its start."""
     assert process.stdout is not None
     seen, url = b"", ""
     async with asyncio.timeout(60):
-        while True:
-            line = await process.stdout.readline()
+        while line := await process.stdout.readline():
             seen += line
             found = re.search(rb"REST +(http://\S+)", line)
             if found:
                 url = found.group(1).decode()
             if "╯".encode() in line:
-                break
-            if not line:
-                raise AssertionError((seen + log.read_bytes()).decode())
-    return Process(process, url, log, seen)
+                return url, seen
+    raise AssertionError((seen + await asyncio.to_thread(log.read_bytes)).decode())
 
 
 @contextlib.asynccontextmanager

@@ -39,7 +39,7 @@ async def test_a_stall_is_measured_and_its_place_is_logged() -> None:
         await lags.get()
     await watchdog.stop()
     stalls = [line for line in lines if line["event"] == "event_loop_stalled"]
-    assert any(any("stand_still" in place for place in line["stack"]) for line in stalls)
+    assert any(any("stand_still" in place for place in line["at"]) for line in stalls)
 
 
 async def test_a_stop_leaves_neither_task_nor_thread() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LIMITS = CallLimits(duration_max_ms=200_000, ice_ttl_ms=120_000, calls_per_hour_max=100_000)
 SOCKETS = SocketLimits(call_request_burst=1_000)
 HOUSE_PRICE = 60
-SWEEP_MS = 2_000
+SWEEP_MS = 1_000
 TURN = TurnTerms(stun_urls=("stun:example.org",))
 SPREAD_MS = 400
 
@@ -238,7 +238,7 @@ class Node:
             call_limits=LIMITS,
             socket_limits=SOCKETS,
             turn=TURN,
-            proved_ms=lambda: combiner.proof.at_ms,
+            proved_s=lambda: combiner.proof.at_s,
             adopted=lambda how: world.count(f"adopted {how}"),
         )
 

@@ -24,13 +24,13 @@ def proof(seconds: Seconds) -> Proof:
 
 
 def test_at_first_nothing_is_proved(proof: Proof) -> None:
-    assert (proof.at_ms, proof.steady_ms) == (0, 0)
+    assert (proof.at_s, proof.steady_ms) == (100.0, 0)
 
 
-def test_it_tells_the_last_moment_that_was_proved(proof: Proof) -> None:
-    proof.given(7)
-    proof.given(9)
-    assert proof.at_ms == 9
+def test_it_tells_when_the_last_transaction_began_that_proved_it(proof: Proof) -> None:
+    proof.given(100.5)
+    proof.given(101.5)
+    assert proof.at_s == 101.5
 
 
 def test_it_is_steady_from_the_first_proof_to_the_last(proof: Proof, seconds: Seconds) -> None:

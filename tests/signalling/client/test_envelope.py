@@ -2,7 +2,14 @@ import json
 
 import pytest
 
-from signalling.client.envelope import Backoff, ServerClock, close_name, envelope, socket_url
+from signalling.client.envelope import (
+    Backoff,
+    ServerClock,
+    close_name,
+    envelope,
+    hello,
+    socket_url,
+)
 
 
 def test_the_wait_before_an_attempt_doubles_up_to_its_limit() -> None:
@@ -46,3 +53,11 @@ def test_the_clock_believes_the_pong_with_the_shortest_way() -> None:
 def test_a_close_code_has_a_name() -> None:
     assert close_name(4503) == "replaced"
     assert close_name(4999) == "closed"
+
+
+def test_a_hello_asks_for_the_session_of_the_last_welcome() -> None:
+    first = json.loads(hello("t", {"id": "d"}, {}, 0))["data"]
+    assert first == {"token": "t", "device": {"id": "d"}, "protocol": 1, "features": []}
+    welcome = {"session": "s", "secret": "x", "resumed": False}
+    later = json.loads(hello("t", {"id": "d"}, welcome, 7))["data"]
+    assert later["resume"] == {"session": "s", "secret": "x", "lastSeq": 7}

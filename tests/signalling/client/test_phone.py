@@ -242,6 +242,13 @@ async def test_taking_a_call_over_offers_the_next_generation(talker: Talker) -> 
         assert (offer["data"]["kind"], offer["data"]["gen"]) == ("offer", 4)
 
 
+async def test_a_notification_is_no_chat_line(talker: Talker, phone: Phone) -> None:
+    seen: list[str] = []
+    phone.on_change = lambda event: seen.append(event.type)
+    await talker.event("notification", {"type": "MISSED_CALL", "message": "You missed a call."})
+    await phone.until(lambda: "notification" in seen, 5)
+
+
 async def test_the_wallet_and_chat_lines_are_kept(talker: Talker, phone: Phone) -> None:
     await ring(talker, phone)
     await talker.event("wallet_updated", {"balance": 5, "currency": "PTS", "earnings": 7})

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from signalling.client.envelope import Backoff, CommandRefused, Event, WireStopped
+from signalling.client.envelope import Backoff, CommandRefused, Event, WireStopped, socket_url
 from signalling.client.wire import Wire
 from tests.signalling.client.talker import Json, Talker, error, ok, talking
 from tests.signalling.client.waiting import until
@@ -218,6 +218,47 @@ async def test_a_server_that_is_not_there_is_a_connection_error() -> None:
     wire = Wire("http://127.0.0.1:9", "token", device_id="d1", backoff=SOON)
     with pytest.raises(ConnectionError, match="No welcome"):
         await wire.connect(timeout_s=0.2)
+
+
+NOBODY = "http://127.0.0.1:9"
+
+
+async def test_of_several_addresses_one_that_does_not_answer_is_passed_over(
+    talker: Talker,
+) -> None:
+    async with Wire([NOBODY, talker.url], "token", device_id="d1", backoff=SOON) as wire:
+        assert wire.url == socket_url(talker.url)
+
+
+async def test_a_socket_that_breaks_is_looked_for_where_it_was(talker: Talker) -> None:
+    async with Wire([talker.url, NOBODY], "token", device_id="d1", backoff=SOON) as wire:
+        await talker.drop()
+        await until(lambda: wire.connects == 2)
+        assert len(talker.hellos) == 2
+
+
+async def test_who_goes_away_sends_the_wire_on_to_the_next_address(talker: Talker) -> None:
+    async with talking() as other:
+        urls = [talker.url, other.url]
+        async with Wire(urls, "token", device_id="d1", backoff=SOON) as wire:
+            assert talker.socket is not None
+            await talker.socket.close(code=1012)
+            await until(lambda: wire.connects == 2)
+            assert len(talker.hellos) == 2, "it only wants us to connect anew"
+            await talker.event("draining", {"retryMs": 0})
+            await talker.socket.close(code=1012)
+            await until(lambda: wire.connects == 3)
+            assert len(other.hellos) == 1
+            assert wire.url == socket_url(other.url)
+
+
+async def test_who_falls_silent_is_not_waited_for_again(talker: Talker) -> None:
+    talker.welcome = {"pingMs": 60_000, "deadMs": 300}
+    async with talking() as other:
+        urls = [talker.url, other.url]
+        async with Wire(urls, "token", device_id="d1", backoff=SOON) as wire:
+            await until(lambda: wire.connects == 2)
+            assert (len(talker.hellos), len(other.hellos)) == (1, 1)
 
 
 async def test_pings_set_the_clock_and_carry_the_ack(talker: Talker) -> None:

@@ -83,7 +83,7 @@ def unanswered(**changes: Any) -> Remains:
 def test_a_talking_call_waits_for_both_legs_from_the_last_proof_on() -> None:
     call, effects = revive(CALL, remains(), LIMITS, LATER)
     assert (call.state, call.down, call.why) == (State.RECONNECTING, frozenset(Party), "node")
-    assert call.rev == REVS_PER_OWNER + 1
+    assert call.rev == REVS_PER_OWNER + 2, "each of the two interruptions has its own"
     assert call.expires_ms == LATER + LIMITS.grace_ms
     assert (call.connected_ms, call.note) == (NOW, "hello")
     assert talked_ms(call.meter, LATER) == 20_000, "the meter stands since the last beat"
