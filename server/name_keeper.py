@@ -20,7 +20,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class NameKeeper:
     """Claims a name, and takes hold of it again whenever the connection that holds it is lost.
 
-    Others may take this node for dead 2 s after that, if it does not beat either.
+    Others may take this node for dead 2.5 s after that, if it does not beat either.
     """
 
     def __init__(self, dsn: str, name: str) -> None:

@@ -15,7 +15,7 @@ READ_S = 3.0
 LEASE_MS = 15_000
 # A node is dead when it has not beaten for its lease, or for so long while nobody holds its name:
 # then its process has ended.
-LOST_MS = 2_000
+LOST_MS = 2_500
 # Only who has beaten without a gap all the while may judge others by their silence.
 STEADY_MS = 5_000
 NEVER_MS = 2**40

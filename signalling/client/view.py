@@ -47,8 +47,10 @@ class CallView:
         return not self.over and self.you in ("active", "ringing")
 
     def apply(self, snapshot: Json) -> None:
-        """Take a snapshot over, unless events have already told more."""
-        if snapshot["rev"] < self.rev:
+        """Take a snapshot over, unless events have already told more. What is read from the books
+        after the end has no revision."""
+        read = snapshot["rev"] == 0 and snapshot["state"] == "ended"
+        if snapshot["rev"] < self.rev and not read:
             return
         self.rev, self.state, self.role = snapshot["rev"], snapshot["state"], snapshot["role"]
         self.you = snapshot["you"]

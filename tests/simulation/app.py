@@ -96,7 +96,9 @@ class App:
             self.world.checks.older(self.phone, view, snap.rev)
         view.role = snap.role
         if snap.state == "ended":
-            return view  # Its terminal event follows.
+            # Its terminal event follows; or has been told long ago, when it is read from the books.
+            view.gone = snap.rev == 0
+            return view
         if self.live is not view:
             self.live = view
             self.phone.hurry()
