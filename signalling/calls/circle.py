@@ -21,6 +21,7 @@ from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import NOWHERE, Fanout
 from signalling.nodes.parcels import Missed, Over, Owns, SocketNews
 from signalling.sockets.hub import Hub
+from signalling.sockets.naps import on_time
 from storage.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -213,7 +214,8 @@ class Circle:
     async def _look_again(self, host: Host) -> None:
         """Ring also where the callee has connected while the call was being opened."""
         for wait_s in LOOKS_S:
-            await asyncio.sleep(wait_s)
+            if not await on_time(wait_s):
+                return  # The call may be another node's by now, and ringing again a ghost.
             if host.call.state not in BEFORE_ANSWER or self._registry.find(host.id) is not host:
                 return
             try:
