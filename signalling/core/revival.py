@@ -173,14 +173,12 @@ def _talking(call: Call, now_ms: int) -> tuple[Call, list[Effect]]:
         down_since_ms=now_ms,
         expires_ms=min(now_ms + call.limits.grace_ms, talking.last_ms(call)),
     )
-    told = [
-        effect
-        for party in (Party.CALLER, Party.CALLEE)
-        if party in missing
-        for effect in talking.tell_both(
-            call, CallReconnecting(leg=party, why=call.why, expires_at=call.expires_ms)
-        )
-    ]
+    told: list[Effect] = []
+    for number, party in enumerate(each for each in Party if each in missing):
+        # Two events, two numbers.
+        call = replace(call, rev=call.rev + (number > 0))
+        event = CallReconnecting(leg=party, why=call.why, expires_at=call.expires_ms)
+        told += talking.tell_both(call, event)
     call, effects = talking.charge(call, now_ms, turn=True)
     return call, [*effects, *told]
 
