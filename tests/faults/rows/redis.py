@@ -78,6 +78,20 @@ async def lose_subscriptions(stage: Stage) -> None:
         await stage.cycle_done()
 
 
+async def fill(stage: Stage) -> None:
+    """No memory left in it: new keys are refused, or old ones thrown out."""
+    server, _ = _of(stage)
+    for number in range(stage.cycles):
+        await stage.calm(1.0, 2.0)
+        policy = ("noeviction", "allkeys-random")[number % 2]
+        await server.ask("CONFIG", "SET", "maxmemory-policy", policy)
+        await server.ask("CONFIG", "SET", "maxmemory", "2mb")
+        await asyncio.sleep(6.0)
+        await server.ask("CONFIG", "SET", "maxmemory", "0")
+        await stage.recovered(time.monotonic())
+        await stage.cycle_done(policy)
+
+
 ROWS = (
     Row(
         name="redis-empty",
@@ -86,7 +100,6 @@ ROWS = (
         run=empty,
         cycles=6,
         nodes=2,
-        needs_cluster=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -98,7 +111,6 @@ ROWS = (
         run=stop,
         cycles=3,
         nodes=2,
-        needs_cluster=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -110,7 +122,18 @@ ROWS = (
         run=cut_off,
         cycles=4,
         nodes=2,
-        needs_cluster=True,
+        absent=valkey.absent,
+        prepare=prepare,
+        clean=clean,
+    ),
+    Row(
+        name="redis-full",
+        fault="F22",
+        how="maxmemory 2mb for 6 s: new keys refused, or old ones thrown out",
+        run=fill,
+        cycles=4,
+        quick=2,
+        nodes=2,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -122,7 +145,6 @@ ROWS = (
         run=lose_subscriptions,
         cycles=10,
         nodes=2,
-        needs_cluster=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
