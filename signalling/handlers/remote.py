@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from signalling.calls.guests import Guests
-from signalling.codes import Close, Code, Refused
+from signalling.codes import Code, Refused
 from signalling.commands import Frame
 from signalling.events import Shape
 from signalling.frames import decode_frame, encode_error, encode_ok
@@ -213,8 +213,7 @@ class Forwarder:
             device.answer(given.re, given.answer, code)
 
     def _missed(self, _: str, given: Missed) -> None:
-        """What the devices of this call know may be wrong: they connect anew and are told."""
+        """What the devices of this call know may be wrong: they begin anew and are told."""
         guest = self._guests.find(given.call)
         for user_id in () if guest is None else guest.users:
-            for device in self._hub.devices(user_id):
-                device.close(Close.SERVICE_RESTART)
+            self._hub.restart(user_id)

@@ -235,11 +235,10 @@ class Visits:
                     device.in_call = False
 
     def _gap(self) -> None:
-        """What was told of calls elsewhere may be missing: their devices connect anew."""
+        """What was told of calls elsewhere may be missing: their devices begin anew."""
         for guest in self._guests.all():
             for user_id in guest.users:
-                for device in self._hub.devices(user_id):
-                    device.close(Close.SERVICE_RESTART)
+                self._hub.restart(user_id)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

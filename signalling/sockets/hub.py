@@ -241,6 +241,13 @@ class Hub:
         elif device.session:
             self._end_session(device)
 
+    def restart(self, user_id: UUID) -> None:
+        """Events for this user may have been lost: every device begins a new session, and reads the
+        snapshot in its welcome."""
+        for device in self.sessions(user_id):
+            device.close(Close.SERVICE_RESTART)
+            self._end_session(device)
+
     def _end_session(self, device: Device) -> None:
         """Of a device without a socket."""
         device.end_session()

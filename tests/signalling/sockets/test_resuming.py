@@ -259,6 +259,18 @@ async def test_a_device_whose_place_was_taken_has_no_session_left(rig: Rig) -> N
     assert_fresh(welcome, session)
 
 
+async def test_after_events_that_were_lost_on_the_way_a_new_session_begins(rig: Rig) -> None:
+    client, session = await begin(rig)
+    rig.hub.restart(user(1))
+    assert await client.closed() == Close.SERVICE_RESTART
+    await rig.until(lambda: rig.hub.sockets == 0)
+    _, welcome = await resume(rig, session, 1)
+    assert (welcome["seq"], welcome["data"]["resumed"]) == (1, False)
+    await cut(rig)
+    rig.hub.restart(user(1))
+    assert phone(rig).session == ""
+
+
 async def test_what_was_acknowledged_is_not_kept(rig: Rig) -> None:
     client, session = await begin(rig)
     assert rig.hub.rings == 0, "an idle device has no ring, its welcome is not in one"
