@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,9 @@ LOOKS_S = (0.3, 1.0)
 # A node that cannot be reached is asked after for so long: the others fence it when it is dead.
 DEAD_LOOK_S = 0.5
 DEAD_LOOKS = 60
+# Ends of calls that an outage may have swallowed are told again after it, as far back as this.
+OVER_MS = 60_000
+OVER_MAX = 5_000
 
 
 class Circle:
@@ -54,6 +58,8 @@ class Circle:
         self._clock = clock
         # Devices on other nodes, of users in calls of this one: user -> device -> node.
         self._places: dict[UUID, dict[str, str]] = {}
+        # Calls that other nodes were told the end of: when, which nodes, and how.
+        self._over: deque[tuple[int, frozenset[str], Over]] = deque(maxlen=OVER_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(left=self.left, gap=self.gap)
@@ -114,8 +120,10 @@ class Circle:
         if self.alone:
             return
         over = Over(host.id, host.claim)
-        for node in self._nodes(host):
+        nodes = self._nodes(host)
+        for node in nodes:
             self._exchange.send(node, over)
+        self._over.append((self._clock(), nodes, over))
         self.forget(host)
 
     def forget(self, host: Host) -> None:
@@ -162,10 +170,16 @@ class Circle:
         return self._places.get(user_id, {}).get(device)
 
     def gap(self) -> None:
-        """What was sent may not have come: the devices of other nodes must ask anew."""
+        """What was sent may not have come: the devices of other nodes must ask anew, also after
+        calls that ended meanwhile."""
         for host in self._registry.hosts():
             for node in self._nodes(host):
                 self._exchange.send(node, Missed(host.id))
+        since_ms = self._clock() - OVER_MS
+        for at_ms, nodes, over in self._over:
+            for node in nodes if at_ms >= since_ms else ():
+                self._exchange.send(node, Missed(over.call))
+                self._exchange.send(node, over)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
