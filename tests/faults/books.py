@@ -85,6 +85,16 @@ async def live_calls(dsn: str) -> list[UUID]:
         await conn.close()
 
 
+async def ends(dsn: str, reason: str) -> int:
+    """How many calls have ended for that reason."""
+    conn = await asyncpg.connect(dsn)
+    try:
+        found: int = await conn.fetchval("select count(*) from call where reason = $1", reason)
+        return found
+    finally:
+        await conn.close()
+
+
 async def verified_by_command(dsn: str) -> list[str]:
     """`talktime ledger verify` itself."""
     process = await asyncio.create_subprocess_exec(
@@ -213,7 +223,9 @@ def compare_time(
         )
     sure_ms, pieces = line.sure_ms(crowd.dark)
     gaps_ms = (pieces + 1) * (UNIT_MS + crowd.lag_ms) + line.lapses * EVIDENCE_MS
-    if sure_ms > gaps_ms and charged < cost(tariff, sure_ms - gaps_ms):
+    # Money that was used up, or could not be had in time, ended the call before that was told.
+    cut = row["reason"] in ("balance_exhausted", "server_error")
+    if not cut and sure_ms > gaps_ms and charged < cost(tariff, sure_ms - gaps_ms):
         sums.short += 1
         sums.faults.append(
             f"{name}: call {line.call} was charged {charged} for {sure_ms} ms in {pieces} pieces, "

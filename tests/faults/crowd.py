@@ -117,6 +117,18 @@ class Crowd:
                         self.fault(f"{witness.name}: call {jump.call} jumped, and no node had died")
         return count
 
+    def lossy(self) -> None:
+        """Parcels between nodes will be lost."""
+        for pair in self.pairs:
+            for witness in pair.witnesses.values():
+                witness.lossy = True
+
+    def judge_holes(self) -> None:
+        for pair in self.pairs:
+            for witness in pair.witnesses.values():
+                for text in witness.holes:
+                    self.fault(f"{witness.name}: {text}, and no new session has begun")
+
     def forgive(self, code: str) -> None:
         """Answers with this error are what is being tried."""
         for pair in self.pairs:

@@ -58,9 +58,7 @@ class Handset(Wire):
         """Gone without a word, until `revive`."""
         self._may_connect.clear()
         if self._socket is not None:
-            transport = self._socket.get_extra_info("transport")
-            if transport is not None:
-                transport.abort()
+            self._socket._writer.transport.abort()
 
     def revive(self) -> None:
         self._may_connect.set()

@@ -25,6 +25,8 @@ class Line:
         self.media_s: dict[str, float] = {}
         self.heard_s = 0.0
         self.talking: set[str] = set()
+        # Somebody wants out: from then on only the server knows how long it lasted.
+        self.leaving = False
         self.spans: list[Span] = []
         self.lapses = 0
         self.interrupted = 0
@@ -40,6 +42,8 @@ class Line:
 
     def up(self, side: str, at_s: float) -> None:
         """This phone has a socket and knows that the call is connected."""
+        if self.leaving:
+            return
         self._up.setdefault(side, at_s)
 
     def down(self, side: str, at_s: float, why: str = "") -> None:
@@ -48,6 +52,11 @@ class Line:
             self.spans.append((max(self._up.values()), at_s))
             self.lapses += why in UNNOTICED
         self._up.pop(side, None)
+
+    def leave(self, at_s: float) -> None:
+        for side in SIDES:
+            self.down(side, at_s)
+        self.leaving = True
 
     def told(self, side: str, state: str, at_s: float) -> None:
         """A snapshot says so."""

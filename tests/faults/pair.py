@@ -154,6 +154,7 @@ class Pair:
 
     async def _hang_up(self, line: Line) -> None:
         side = self._dice.choice(SIDES)
+        line.leave(time.monotonic())
         try:
             await self.phones[side].command("call_end", call=line.call, timeout_s=CALL_MAX_S)
         except CommandRefused as refused:

@@ -130,6 +130,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     talk_s: float = 4.0
     # Each interruption must go on: the row shows that calls survive.
     survives: bool = False
+    # Parcels between nodes are lost.
+    lossy: bool = False
     nodes: int = 1
     absent: Callable[[], str] = lambda: ""
     tmpfs_mb: int = 0
@@ -156,6 +158,8 @@ async def _staged(
         await cluster.proxy.start()
         crowd = Crowd(cluster, dice, talk_s=row.talk_s)
         await crowd.prepare(pairs)
+        if row.lossy:
+            crowd.lossy()
         for _ in range(row.nodes):
             cluster.add(**row.settings)
         if row.prepare is not None:
@@ -219,6 +223,7 @@ async def _judge(stage: Stage, row: Row) -> None:
         shopper = crowd.shopper
         result.payments = len(shopper.paid) + len(shopper.moved) + len(shopper.taken)
     jumps = crowd.judge_jumps()
+    crowd.judge_holes()
     result.violations += sums.faults + crowd.faults
     result.violations += await books.verified_by_command(dsn)
     stage.note("ends: " + ", ".join(f"{n} {why}" for why, n in sorted(sums.reasons.items())))

@@ -93,6 +93,20 @@ def test_a_resumed_session_is_told_what_it_missed_after_a_snapshot_from_later() 
     assert len(stand.faults) == 1
 
 
+def test_where_parcels_are_lost_a_hole_must_be_mended_by_a_new_session() -> None:
+    stand = Stand()
+    stand.witness.lossy = True
+    stand.event("call_incoming", 1)
+    stand.event("call_connected", 4)
+    assert (stand.faults, len(stand.witness.holes)) == ([], 1)
+    stand.witness.heard({"type": "welcome", "seq": 1, "data": {}})
+    assert stand.witness.holes == []
+    stand.seq = 1
+    stand.event("call_connected", 4)
+    stand.event("call_ended", 8, final=FINAL)
+    assert (stand.faults, stand.witness.holes) == ([], [])
+
+
 def test_an_error_that_is_tried_on_purpose_is_forgiven_and_no_other() -> None:
     stand = Stand()
     stand.witness.heard({"type": "error", "re": "c1", "data": {"code": "internal"}})

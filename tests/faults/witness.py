@@ -61,6 +61,10 @@ class Witness:
         self.jumps: list[Jump] = []
         self.forgiven: set[str] = set()
         self.resumed = 0
+        # Where parcels between nodes are lost, a hole is no fault if a new session mends it, or if
+        # it is the call's end that was told.
+        self.lossy = False
+        self.holes: list[str] = []
         self._fault = fault
         self._leg = leg
         self._seq = 0
@@ -98,6 +102,7 @@ class Witness:
             if frame.get("seq") != 1:
                 self._blame(f"welcome has seq {frame.get('seq')}")
             self._seq = 1
+            self.holes.clear()
             for told in self.calls.values():
                 told.rev, told.fresh = None, True
         live = data.get("call")
@@ -152,7 +157,9 @@ class Witness:
                 self._blame(f"{kind} of call {call} after its end")
         if told.rev is not None and rev != told.rev + 1:
             jumped = _owner(rev) > _owner(told.rev) and rev % REVS_PER_OWNER <= LANDED_MAX
-            if not jumped:
+            if self.lossy and not jumped and rev > told.rev and kind not in TERMINAL:
+                self.holes.append(f"{kind} of call {call} has rev {rev} after {told.rev}")
+            elif not jumped and not (self.lossy and rev > told.rev):
                 self._blame(f"{kind} of call {call} has rev {rev} after {told.rev}")
         told.rev = rev
         self._owned(call, told, rev)

@@ -93,6 +93,7 @@ ROWS = (
         run=kill_owner,
         cycles=100,
         quick=4,
+        short=1,
         pairs=80,
         talk_s=8.0,
         survives=True,

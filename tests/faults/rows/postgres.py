@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 
+from tests.faults import books
 from tests.faults.stage import Row, Stage
 
 SMALL_DISK_MB = 220
@@ -90,6 +91,9 @@ async def deadlock(stage: Stage) -> None:
         stage.note(f"{found} deadlocks, {stage.crowd.refusals.total() - refusals} refusals")
         await stage.recovered(time.monotonic())
         await stage.cycle_done(f"{found} deadlocks")
+    ended = await books.ends(stage.database.dsn, "server_error")
+    if ended:
+        stage.violated(f"{ended} calls ended because of deadlocks")
 
 
 async def fill_disk(stage: Stage) -> None:
@@ -166,6 +170,8 @@ ROWS = (
         how="two others lock pairs of wallets crosswise for 8 s",
         checks="nobody is told of it: no error 500, no call ends for it",
         run=deadlock,
+        settings={"FAULTS_UNIT_MS": "5000"},
+        talk_s=8.0,
         cycles=3,
     ),
     Row(

@@ -7,6 +7,7 @@ from random import Random
 
 from server.failpoints import EXIT_CODE, POINTS
 from signalling.client.envelope import CommandRefused
+from tests.faults import books
 from tests.faults.handset import Handset
 from tests.faults.rows.clients import bystander
 from tests.faults.stage import Row, Stage
@@ -152,6 +153,9 @@ async def block(stage: Stage) -> None:
             stage.violated(f"sockets were taken for dead after {for_s} s of our own")
         await stage.recovered(at_s + for_s)
         await stage.cycle_done(f"{for_s} s, slowest answer {slowest_ms:.0f} ms")
+    ended = await books.ends(stage.database.dsn, "server_error")
+    if ended:
+        stage.violated(f"{ended} calls ended because the server was late")
 
 
 async def mistakes(stage: Stage) -> None:
@@ -227,8 +231,10 @@ ROWS = (
         name="blocked",
         fault="F5",
         how="the event loop stands still for 2 and 3.5 s",
-        checks="nobody is closed 4001, nobody loses a socket at 2 s",
+        checks="nobody is closed 4001, nobody loses a socket at 2 s, no call ends for it",
         run=block,
+        settings={"FAULTS_UNIT_MS": "5000"},
+        talk_s=10.0,
         cycles=6,
         quick=3,
     ),

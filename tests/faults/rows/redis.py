@@ -84,10 +84,15 @@ async def fill(stage: Stage) -> None:
     for number in range(stage.cycles):
         await stage.calm(1.0, 2.0)
         policy = ("noeviction", "allkeys-random")[number % 2]
+        await server.ask("SETRANGE", "ballast", "4000000", "x")
         await server.ask("CONFIG", "SET", "maxmemory-policy", policy)
         await server.ask("CONFIG", "SET", "maxmemory", "2mb")
+        said = await server.ask("SET", "probe", "x")
+        if policy == "noeviction" and not said.startswith(b"-OOM"):
+            stage.violated(f"Redis was not full: {said.decode()}")
         await asyncio.sleep(6.0)
         await server.ask("CONFIG", "SET", "maxmemory", "0")
+        await server.ask("DEL", "ballast")
         await stage.recovered(time.monotonic())
         await stage.cycle_done(policy)
 
@@ -100,6 +105,7 @@ ROWS = (
         run=empty,
         cycles=6,
         nodes=2,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -111,6 +117,7 @@ ROWS = (
         run=stop,
         cycles=3,
         nodes=2,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -122,6 +129,7 @@ ROWS = (
         run=cut_off,
         cycles=4,
         nodes=2,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -134,6 +142,7 @@ ROWS = (
         cycles=4,
         quick=2,
         nodes=2,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -145,6 +154,7 @@ ROWS = (
         run=lose_subscriptions,
         cycles=10,
         nodes=2,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
