@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from storage.pool import connect
 from storage.verify import verify
 from tests.faults.cluster import EVIDENCE_MS, ROOT
 from tests.faults.crowd import Crowd
-from tests.faults.line import Line
+from tests.faults.line import Line, Span
 from tests.faults.node import UNIT_MS
 from tests.faults.people import PRICE_MINOR, RICH_MINOR
 
@@ -152,7 +152,10 @@ async def compare(dsn: str, crowd: Crowd, unproved_ms: int = 0) -> Sums:
         for pair in crowd.pairs:
             for line in pair.lines.values():
                 if line.call in rows:
-                    compare_time(crowd, pair.name, line, dict(rows[line.call]), sums, unproved_ms)
+                    jumps = [jump.at_s for jump in pair.jumps if jump.call == line.call]
+                    dark = [*crowd.dark, *line.orphaned(crowd.cluster.deaths, jumps)]
+                    kept = dict(rows[line.call])
+                    compare_time(pair.name, line, kept, sums, dark, crowd.lag_ms, unproved_ms)
         _compare_wallets(crowd, rows, wallets, sums)
         if crowd.shopper is not None:
             paid = await conn.fetch(PAYMENTS, crowd.shopper.person.id)
@@ -200,12 +203,13 @@ def _compare_calls(crowd: Crowd, rows: dict[str, asyncpg.Record], sums: Sums) ->
 
 
 def compare_time(
-    crowd: Crowd,
     name: str,
     line: Line,
     row: Mapping[str, Any],
     sums: Sums,
-    unproved_ms: int,
+    dark: Sequence[Span] = (),
+    lag_ms: int = 0,
+    unproved_ms: int = 0,
 ) -> None:
     """Not more than the time both legs can have proved and one unit; not less than the time both
     were surely talking, less what each interruption may cost: the time since the last beat that was
@@ -221,8 +225,8 @@ def compare_time(
             f"{name}: call {line.call} was charged {charged} for {line.proved_ms} ms that were "
             f"proved ({row['reason']})"
         )
-    sure_ms, pieces = line.sure_ms(crowd.dark)
-    gaps_ms = (pieces + 1) * (UNIT_MS + crowd.lag_ms) + line.lapses * EVIDENCE_MS
+    sure_ms, pieces = line.sure_ms(dark)
+    gaps_ms = (pieces + 1) * (UNIT_MS + lag_ms) + line.lapses * EVIDENCE_MS
     # Money that was used up, or could not be had in time, ended the call before that was told.
     cut = row["reason"] in ("balance_exhausted", "server_error")
     if not cut and sure_ms > gaps_ms and charged < cost(tariff, sure_ms - gaps_ms):

@@ -7,6 +7,9 @@ SIDES = ("caller", "callee")
 # Of these interruptions the server learns only when evidence lapses, and bills to the last proof.
 UNNOTICED = ("silent",)
 
+# By then another node has taken over what a dead one had.
+FENCED_S = 8.0
+
 Span = tuple[float, float]
 
 
@@ -27,6 +30,7 @@ class Line:
         self.talking: set[str] = set()
         # Somebody wants out: from then on only the server knows how long it lasted.
         self.leaving = False
+        self.left_s: float | None = None
         self.spans: list[Span] = []
         self.lapses = 0
         self.interrupted = 0
@@ -57,6 +61,18 @@ class Line:
         for side in SIDES:
             self.down(side, at_s)
         self.leaving = True
+        if self.left_s is None:
+            self.left_s = at_s
+
+    def orphaned(self, deaths: Sequence[float], jumps: Sequence[float]) -> list[Span]:
+        """When nobody ran the call, as it turned out: a node died, and soon after it another one
+        went on with the call, or it was over. A call that is not told anew was not that node's."""
+        ends = [*jumps, *([] if self.left_s is None else [self.left_s])]
+        return [
+            (died_s, min(later))
+            for died_s in deaths
+            if (later := [end_s for end_s in ends if died_s <= end_s < died_s + FENCED_S])
+        ]
 
     def told(self, side: str, state: str, at_s: float) -> None:
         """A snapshot says so."""

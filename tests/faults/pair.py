@@ -15,7 +15,7 @@ from tests.faults.cluster import CALL_MAX_S
 from tests.faults.handset import Handset
 from tests.faults.line import SIDES, Line
 from tests.faults.people import Person
-from tests.faults.witness import TERMINAL, Witness
+from tests.faults.witness import TERMINAL, Jump, Witness
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 CANDIDATE = {"candidate": "candidate:1 1 udp 1 192.0.2.1 5000 typ host", "sdpMid": "0"}
@@ -81,6 +81,10 @@ class Pair:
             self.phones[side] = phone
             await phone.connect(timeout_s=30)
             self._spawn(self._listen(side, phone))
+
+    @property
+    def jumps(self) -> list[Jump]:
+        return [jump for witness in self.witnesses.values() for jump in witness.jumps]
 
     async def live(self) -> None:
         """Call after call, until `closing_soon`."""
@@ -249,7 +253,7 @@ class Pair:
             self._spawn(self._media(side, line))
 
     def _over(self, side: str, line: Line) -> None:
-        line.down(side, time.monotonic())
+        line.leave(time.monotonic())
         line.over.add(side)
         self.phones[side].in_call = False
         self._spawn(self._notify(line))

@@ -93,33 +93,40 @@ def talked(line: Line, since_s: float, until_s: float, why: str = "") -> None:
     ("charged_minor", "short", "doubled"),
     [(9 * UNIT, 0, 0), (8 * UNIT, 0, 0), (7 * UNIT, 1, 0), (11 * UNIT, 0, 0), (12 * UNIT, 0, 1)],
 )
-async def test_a_call_costs_the_time_that_was_talked_and_at_most_one_unit_more_or_two_less(
-    crowd: Crowd, charged_minor: int, short: int, doubled: int
+def test_a_call_costs_the_time_that_was_talked_and_at_most_one_unit_more_or_two_less(
+    charged_minor: int, short: int, doubled: int
 ) -> None:
     line, sums = Line("call"), Sums()
     talked(line, 100.0, 110.0)
-    compare_time(crowd, "pair", line, row(charged_minor), sums, 0)
+    compare_time("pair", line, row(charged_minor), sums)
     assert (sums.short, sums.doubled, len(sums.faults)) == (short, doubled, short + doubled)
 
 
-async def test_an_interruption_costs_a_unit_at_most_and_the_call_is_charged_after_it(
-    crowd: Crowd,
-) -> None:
+def test_an_interruption_costs_a_unit_at_most_and_the_call_is_charged_after_it() -> None:
     line, sums = Line("call"), Sums()
     talked(line, 100.0, 105.0)
     talked(line, 107.0, 112.0)
-    compare_time(crowd, "pair", line, row(7 * UNIT), sums, 0)
+    compare_time("pair", line, row(7 * UNIT), sums)
     assert sums.short == 0
-    compare_time(crowd, "pair", line, row(6 * UNIT), sums, 0)
+    compare_time("pair", line, row(6 * UNIT), sums)
     assert sums.short == 1
 
 
-async def test_nothing_must_be_charged_in_the_dark(crowd: Crowd) -> None:
+def test_nothing_must_be_charged_in_the_dark() -> None:
     line, sums = Line("call"), Sums()
     talked(line, 100.0, 110.0)
-    crowd.dark.append((101.0, 109.0))
-    compare_time(crowd, "pair", line, row(0), sums, 0)
+    compare_time("pair", line, row(0), sums, [(101.0, 109.0)])
     assert sums.short == 0
+
+
+def test_nobody_is_charged_while_nobody_ran_the_call() -> None:
+    line = Line("call")
+    talked(line, 100.0, 110.0)
+    assert line.orphaned([80.0, 104.0], [107.0]) == [(104.0, 107.0)]
+    # Another node's death: nobody was told anything anew.
+    assert line.orphaned([104.0], []) == []
+    line.leave(111.0)
+    assert line.orphaned([104.0], []) == [(104.0, 111.0)]
 
 
 async def test_a_takeover_without_a_dead_node_is_blamed(crowd: Crowd) -> None:

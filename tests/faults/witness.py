@@ -157,9 +157,11 @@ class Witness:
                 self._blame(f"{kind} of call {call} after its end")
         if told.rev is not None and rev != told.rev + 1:
             jumped = _owner(rev) > _owner(told.rev) and rev % REVS_PER_OWNER <= LANDED_MAX
-            if self.lossy and not jumped and rev > told.rev and kind not in TERMINAL:
-                self.holes.append(f"{kind} of call {call} has rev {rev} after {told.rev}")
-            elif not jumped and not (self.lossy and rev > told.rev):
+            if self.lossy and not jumped and rev > told.rev:
+                told.fresh = True
+                if kind not in TERMINAL:
+                    self.holes.append(f"{kind} of call {call} has rev {rev} after {told.rev}")
+            elif not jumped:
                 self._blame(f"{kind} of call {call} has rev {rev} after {told.rev}")
         told.rev = rev
         self._owned(call, told, rev)
