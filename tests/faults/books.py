@@ -140,7 +140,8 @@ async def compare(dsn: str, crowd: Crowd, unproved_ms: int = 0) -> Sums:
         sums.calls = len(rows)
         sums.units = sum(row["units"] for row in rows.values())
         for row in rows.values():
-            sums.reasons[row["reason"]] = sums.reasons.get(row["reason"], 0) + 1
+            reason = str(row["reason"])
+            sums.reasons[reason] = sums.reasons.get(reason, 0) + 1
             if row["moved"] != row["charged_minor"]:
                 sums.doubled += row["moved"] > row["charged_minor"]
                 sums.lost += row["moved"] < row["charged_minor"]

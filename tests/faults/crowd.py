@@ -18,6 +18,7 @@ FAULTS_MAX = 200
 POOR_EVERY = 5
 POOR_UNITS = 7
 WATCH_EVERY = 4
+SHOPPERS = 3
 LAG_EVERY_S = 0.1
 # A call may have been on its way when the node died.
 SETUP_S = 5.0
@@ -84,7 +85,9 @@ class Crowd:
         self._lagging = loop.create_task(self._measure_lag())
         self._tasks = [loop.create_task(pair.live()) for pair in self.pairs]
         if self.shopper is not None:
-            self._tasks.append(loop.create_task(self.shopper.live(http)))
+            # One may have to wait for a minute for a key whose first request has died.
+            shopping = [self.shopper.live(http) for _ in range(SHOPPERS)]
+            self._tasks += [loop.create_task(work) for work in shopping]
 
     async def quiet(self) -> None:
         """No new calls; wait until those there are have ended."""

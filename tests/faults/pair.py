@@ -21,6 +21,7 @@ SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 CANDIDATE = {"candidate": "candidate:1 1 udp 1 192.0.2.1 5000 typ host", "sdpMid": "0"}
 STATS_S = 0.5
 BYTES_PER_S = 4_000
+TRIES = 3
 
 
 class Plan:
@@ -159,12 +160,16 @@ class Pair:
     async def _hang_up(self, line: Line) -> None:
         side = self._dice.choice(SIDES)
         line.leave(time.monotonic())
-        try:
-            await self.phones[side].command("call_end", call=line.call, timeout_s=CALL_MAX_S)
-        except CommandRefused as refused:
-            self.refusals[refused.code] += 1
-        except TimeoutError:
-            self._fault(f"{self.name}: call_end had no answer in {CALL_MAX_S:.0f} s")
+        for _ in range(TRIES):
+            try:
+                await self.phones[side].command("call_end", call=line.call, timeout_s=CALL_MAX_S)
+            except CommandRefused as refused:
+                self.refusals[refused.code] += 1
+                if refused.code == "internal":
+                    continue  # The server's own mistake: who wants out says so again.
+            except TimeoutError:
+                self._fault(f"{self.name}: call_end had no answer in {CALL_MAX_S:.0f} s")
+            return
 
     async def _wait(self, line: Line, met: Callable[[], bool]) -> bool:
         """Whether it was met within the longest time a call can take."""
