@@ -31,7 +31,7 @@ test: $(VENV)/.installed-dev ## Run all tests; ARGS="tests/storage -k ledger" fo
 fuzz: $(VENV)/.installed-dev ## Try the whole API for longer; FUZZ_SEED=2 for other requests.
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} $(PY) -m pytest tests/server/test_schemathesis.py $(ARGS)
 
-faults: $(VENV)/.installed-dev ## Kill, freeze, cut and fill; ARGS="--row kill --cycles 20" for some.
+faults: $(VENV)/.installed-dev ## Kill, freeze, cut and fill; about an hour; ARGS=--quick: 10 min.
 	@exec $(PY) -m tests.faults $(ARGS)
 
 check: $(VENV)/.installed-dev ## Lint, formatting, types, and the rules of the layers.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from signalling.nodes.exchange import Exchange
 from signalling.nodes.fanout import NOWHERE, Fanout
 from signalling.nodes.parcels import Missed, Over, Owns, SocketNews, encode
 from signalling.sockets.hub import Hub
+from signalling.sockets.naps import on_time
 from storage.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ DEAD_LOOK_S = 0.5
 DEAD_LOOKS = 60
 # What a device said before it came here from another node has arrived by then.
 LATE_MS = 5_000
+# Ends of calls that an outage may have swallowed are told again after it, as far back as this.
+OVER_MS = 60_000
+OVER_MAX = 5_000
 
 
 class Circle:
@@ -55,6 +60,8 @@ class Circle:
         self._clock = clock
         # By call, where the devices of its parties have spoken from: (user, device) -> node.
         self._places: dict[UUID, dict[tuple[UUID, str], str]] = {}
+        # Calls that other nodes were told the end of: when, which nodes, and how.
+        self._over: deque[tuple[int, frozenset[str], Over]] = deque(maxlen=OVER_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(left=self.left, gap=self.gap)
@@ -151,8 +158,10 @@ class Circle:
         if self.alone:
             return
         over = Over(host.id, host.claim)
-        for node in self._nodes(host):
+        nodes = self._nodes(host)
+        for node in nodes:
             self._exchange.send(node, over)
+        self._over.append((self._clock(), nodes, over))
         self.forget(host)
 
     def over_unheard(self, call_id: UUID, users: Iterable[UUID], claim: int) -> None:
@@ -204,10 +213,16 @@ class Circle:
                     feed_quietly(host, news(party, device))
 
     def gap(self) -> None:
-        """What was sent may not have come: the devices of other nodes must ask anew."""
+        """What was sent may not have come: the devices of other nodes must ask anew, also after
+        calls that ended meanwhile."""
         for host in self._registry.hosts():
             for node in self._nodes(host):
                 self._exchange.send(node, Missed(host.id))
+        since_ms = self._clock() - OVER_MS
+        for at_ms, nodes, over in self._over:
+            for node in nodes if at_ms >= since_ms else ():
+                self._exchange.send(node, Missed(over.call))
+                self._exchange.send(node, over)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -262,7 +277,8 @@ class Circle:
         """Ring also where the callee has connected while the call was being opened, and be heard
         where a party has connected while it was taken over."""
         for wait_s in LOOKS_S:
-            await asyncio.sleep(wait_s)
+            if not await on_time(wait_s):
+                return  # The call may be another node's by now, and ringing again a ghost.
             if not self._may_be_missed(host) or self._registry.find(host.id) is not host:
                 return
             try:

@@ -52,7 +52,7 @@ class Guests:
             return False
         if self._over.get(owns.call, -1) >= owns.claim:
             return False
-        if self._registry.find(owns.call) is not None or len(self._calls) >= GUESTS_MAX:
+        if self._is_ours(owns.call) or len(self._calls) >= GUESTS_MAX:
             return False
         guest = Guest(owns.call, owns.users, node, owns.claim)
         self._calls[owns.call] = guest
@@ -86,8 +86,13 @@ class Guests:
 
     def admits(self, call_id: UUID, claim: int) -> bool:
         """Whether an event of this call comes from its present owner, as far as is known here."""
-        if self._registry.find(call_id) is not None:
+        if self._is_ours(call_id):
             return False
         known = self._calls.get(call_id)
         newest = self._over.get(call_id, 0) if known is None else known.claim
         return claim >= newest
+
+    def _is_ours(self, call_id: UUID) -> bool:
+        """Run here, or ended here a while ago: an owner that slept may still think it has it."""
+        registry = self._registry
+        return registry.find(call_id) is not None or registry.ended(call_id) is not None

@@ -215,7 +215,7 @@ class Forwarder:
             device.answer(given.re, given.answer, code)
 
     def _missed(self, _: str, given: Missed) -> None:
-        """What the devices of this call know may be wrong: they connect anew and are told."""
+        """What the devices of this call know may be wrong: they begin anew and are told."""
         guest = self._guests.find(given.call)
         for user_id in () if guest is None else guest.users:
             for device in self._hub.sessions(user_id):

@@ -16,6 +16,7 @@ from signalling.limits import SocketLimits
 from signalling.sockets.desk import Desk
 from signalling.sockets.device import Device, Link
 from signalling.sockets.identity import Identity
+from signalling.sockets.naps import nap
 from signalling.sockets.resume import Resumes, Rings
 
 log = logging.getLogger(__name__)
@@ -291,12 +292,13 @@ class Hub:
             self._sweeper = None
 
     async def _sweep_on(self) -> None:
-        """A part of the users at a time: ten thousand at once would hold up every call."""
+        """A part of the users at a time: ten thousand at once would hold up every call. None while
+        this node is late itself."""
         while True:
             users = list(self._users)
             part = max(1, -(-len(users) // SWEEP_PARTS))
             for first in range(0, max(1, len(users)), part):
-                await asyncio.sleep(SWEEP_S / SWEEP_PARTS)
+                await nap(SWEEP_S / SWEEP_PARTS)
                 try:
                     self._sweep(users[first : first + part])
                 except Exception:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,9 +14,11 @@ from signalling.calls.records import read_tariff
 from signalling.core.tariff import cost
 from storage.pool import connect
 from storage.verify import verify
-from tests.faults.cluster import ROOT
+from tests.faults.cluster import EVIDENCE_MS, ROOT
 from tests.faults.crowd import Crowd
-from tests.faults.people import PRICE_MINOR
+from tests.faults.line import Line, Span
+from tests.faults.node import UNIT_MS
+from tests.faults.people import PRICE_MINOR, RICH_MINOR
 
 SETTLED_S = 30.0
 
@@ -35,18 +39,30 @@ select c.id, c.caller_id, c.state, c.reason, c.charged_minor, c.units, c.billabl
 WALLETS = """
 select owner, posted from account where kind = 'call_credits' and owner = any ($1::uuid[])
 """
+EARNED = """
+select posted from account where kind = 'earnings_available' and owner = $1
+"""
+PAYOUTS = """
+select id, amount_minor from payout where user_id = $1
+"""
 PAYMENTS = """
 select id, status, amount_minor, gateway from payment where user_id = $1
 """
 
 
 class Sums(msgspec.Struct):
-    """`lost` were told and are not in the books; `doubled` are there more than was asked for."""
+    """`lost` were told and are not in the books; `doubled` are there more than was asked for.
+
+    `short` calls cost less than they must have; `interrupted` and `resumed` count interruptions.
+    """
 
     calls: int = 0
     units: int = 0
     lost: int = 0
     doubled: int = 0
+    short: int = 0
+    interrupted: int = 0
+    resumed: int = 0
     faults: list[str] = []
     reasons: dict[str, int] = {}
 
@@ -59,6 +75,24 @@ async def invariants(dsn: str) -> list[str]:
     finally:
         await conn.close()
     return [f"{check.name}: {fault}" for check in checks for fault in check.faults]
+
+
+async def live_calls(dsn: str) -> list[UUID]:
+    conn = await asyncpg.connect(dsn)
+    try:
+        return [row["id"] for row in await conn.fetch("select id from call where state <> 'ended'")]
+    finally:
+        await conn.close()
+
+
+async def ends(dsn: str, reason: str) -> int:
+    """How many calls have ended for that reason."""
+    conn = await asyncpg.connect(dsn)
+    try:
+        found: int = await conn.fetchval("select count(*) from call where reason = $1", reason)
+        return found
+    finally:
+        await conn.close()
 
 
 async def verified_by_command(dsn: str) -> list[str]:
@@ -106,7 +140,8 @@ async def compare(dsn: str, crowd: Crowd, unproved_ms: int = 0) -> Sums:
         sums.calls = len(rows)
         sums.units = sum(row["units"] for row in rows.values())
         for row in rows.values():
-            sums.reasons[row["reason"]] = sums.reasons.get(row["reason"], 0) + 1
+            reason = str(row["reason"])
+            sums.reasons[reason] = sums.reasons.get(reason, 0) + 1
             if row["moved"] != row["charged_minor"]:
                 sums.doubled += row["moved"] > row["charged_minor"]
                 sums.lost += row["moved"] < row["charged_minor"]
@@ -114,20 +149,28 @@ async def compare(dsn: str, crowd: Crowd, unproved_ms: int = 0) -> Sums:
             due = cost(read_tariff(row["tariff"].encode()), row["billable_ms"])
             if due != row["charged_minor"]:
                 sums.faults.append(f"call {row['id']}: {row['billable_ms']} ms cost {due}")
-        _compare_calls(crowd, rows, sums, unproved_ms)
+        _compare_calls(crowd, rows, sums)
+        for pair in crowd.pairs:
+            for line in pair.lines.values():
+                if line.call in rows:
+                    jumps = [jump.at_s for jump in pair.jumps if jump.call == line.call]
+                    dark = [*crowd.dark, *line.orphaned(crowd.cluster.deaths, jumps)]
+                    kept = dict(rows[line.call])
+                    compare_time(pair.name, line, kept, sums, dark, crowd.lag_ms, unproved_ms)
         _compare_wallets(crowd, rows, wallets, sums)
         if crowd.shopper is not None:
             paid = await conn.fetch(PAYMENTS, crowd.shopper.person.id)
             money = await conn.fetch(WALLETS, [crowd.shopper.person.id])
             _compare_payments(crowd, paid, money[0]["posted"], sums)
+            earner = crowd.shopper.earner.id
+            taken = await conn.fetch(PAYOUTS, earner)
+            _compare_payouts(crowd, taken, await conn.fetchval(EARNED, earner), sums)
     finally:
         await conn.close()
     return sums
 
 
-def _compare_calls(
-    crowd: Crowd, rows: dict[str, asyncpg.Record], sums: Sums, unproved_ms: int
-) -> None:
+def _compare_calls(crowd: Crowd, rows: dict[str, asyncpg.Record], sums: Sums) -> None:
     per_caller: dict[UUID, int] = {}
     for row in rows.values():
         per_caller[row["caller_id"]] = per_caller.get(row["caller_id"], 0) + 1
@@ -158,19 +201,41 @@ def _compare_calls(
                 if wrong:
                     charged = None if found is None else found["charged_minor"]
                     sums.faults.append(f"{witness.name}: call {call}: {wrong}, books {charged}")
-        for line in pair.lines.values():
-            found = rows.get(line.call)
-            if found is None:
-                continue
-            # Time both legs proved, and one unit.
-            tariff = read_tariff(found["tariff"].encode())
-            most = cost(tariff, line.proved_ms + unproved_ms) + PRICE_MINOR
-            if found["charged_minor"] > (most if line.media_s else 0):
-                sums.doubled += 1
-                sums.faults.append(
-                    f"{pair.name}: call {line.call} was charged {found['charged_minor']} for "
-                    f"{line.proved_ms} ms that were proved ({found['reason']})"
-                )
+
+
+def compare_time(
+    name: str,
+    line: Line,
+    row: Mapping[str, Any],
+    sums: Sums,
+    dark: Sequence[Span] = (),
+    lag_ms: int = 0,
+    unproved_ms: int = 0,
+) -> None:
+    """Not more than the time both legs can have proved and one unit; not less than the time both
+    were surely talking, less what each interruption may cost: the time since the last beat that was
+    committed, which is below one unit."""
+    tariff = read_tariff(row["tariff"].encode())
+    charged = row["charged_minor"]
+    sums.interrupted += line.interrupted
+    sums.resumed += line.resumed
+    most = cost(tariff, line.proved_ms + unproved_ms) + PRICE_MINOR
+    if charged > (most if line.media_s else 0):
+        sums.doubled += 1
+        sums.faults.append(
+            f"{name}: call {line.call} was charged {charged} for {line.proved_ms} ms that were "
+            f"proved ({row['reason']})"
+        )
+    sure_ms, pieces = line.sure_ms(dark)
+    gaps_ms = (pieces + 1) * (UNIT_MS + lag_ms) + line.lapses * EVIDENCE_MS
+    # Money that was used up, or could not be had in time, ended the call before that was told.
+    cut = row["reason"] in ("balance_exhausted", "server_error")
+    if not cut and sure_ms > gaps_ms and charged < cost(tariff, sure_ms - gaps_ms):
+        sums.short += 1
+        sums.faults.append(
+            f"{name}: call {line.call} was charged {charged} for {sure_ms} ms in {pieces} pieces, "
+            f"{line.lapses} of which lapsed ({row['reason']})"
+        )
 
 
 def _compare_wallets(
@@ -209,3 +274,19 @@ def _compare_payments(crowd: Crowd, rows: list[asyncpg.Record], posted: int, sum
         sums.doubled += posted > worth
         sums.lost += posted < worth
         sums.faults.append(f"the shopper has {posted}, and paid {worth}")
+
+
+def _compare_payouts(crowd: Crowd, rows: list[asyncpg.Record], left: int, sums: Sums) -> None:
+    assert crowd.shopper is not None
+    shopper = crowd.shopper
+    lost = shopper.taken - {str(row["id"]) for row in rows}
+    sums.lost += len(lost)
+    sums.faults += [f"payout {each} was taken and is not there" for each in lost]
+    if len(rows) > shopper.outs:
+        sums.doubled += len(rows) - shopper.outs
+        sums.faults.append(f"{shopper.outs} payouts were asked for, and {len(rows)} made")
+    owed = RICH_MINOR - sum(row["amount_minor"] for row in rows)
+    if left != owed:
+        sums.doubled += left < owed
+        sums.lost += left > owed
+        sums.faults.append(f"the earner has {left}, and payouts leave {owed}")

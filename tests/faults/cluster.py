@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -59,11 +61,16 @@ class Node:
         self.log = directory / f"{name}.log"
         self.paused = False
         self.prefix: Sequence[str] = ()
+        # When it died or was frozen, by the monotonic clock: others may take its calls from then on
+        # without having been given them.
+        self.deaths: list[float] = []
+        self._kept_limits: dict[int, tuple[int, int]] = {}
         self.settings = {
             **SETTINGS,
             **settings,
             "TALKTIME_NODE_NAME": name,
             "TALKTIME_DATA_DIR": str(directory / name),
+            "FAULTS_BLOCK_FILE": str(directory / f"{name}.block"),
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -125,6 +132,7 @@ class Node:
                 self._process.send_signal(number)
 
     async def kill(self) -> None:
+        self.deaths.append(time.monotonic())
         self.signal(signal.SIGKILL)
         await self.ended()
 
@@ -136,15 +144,62 @@ class Node:
         """Wait for the end; the exit code."""
         assert self._process is not None
         async with asyncio.timeout(within_s):
-            return await self._process.wait()
+            code = await self._process.wait()
+        if code:
+            self.deaths.append(time.monotonic())
+        return code
 
     def pause(self) -> None:
+        self.deaths.append(time.monotonic())
         self.paused = True
         self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self.paused = False
         self.signal(signal.SIGCONT)
+
+    def block(self, seconds: float) -> None:
+        """Have its event loop stand still."""
+        Path(self.settings["FAULTS_BLOCK_FILE"]).write_text(str(seconds))
+        self.signal(signal.SIGUSR1)
+
+    def raise_once(self) -> None:
+        """Have its next command fail by a mistake of our own."""
+        self.signal(signal.SIGUSR2)
+
+    def limit(self, kind: int, soft: int) -> None:
+        """Set a resource limit of the running process, until `unlimit`."""
+        before = resource.prlimit(self.pid, kind)
+        self._kept_limits.setdefault(kind, before)
+        resource.prlimit(self.pid, kind, (soft, before[1]))
+
+    def unlimit(self) -> None:
+        kept, self._kept_limits = self._kept_limits, {}
+        for kind, limits in kept.items():
+            if self.running:
+                with contextlib.suppress(ProcessLookupError):
+                    resource.prlimit(self.pid, kind, limits)
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time it has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def virtual_bytes(self) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmSize:\s+(\d+) kB", status)
+        return int(found.group(1)) * 1024 if found else 0
+
+    @property
+    def files(self) -> int:
+        """Its open descriptors."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def logged(self, text: str) -> int:
+        """How many lines of its log contain this."""
+        return sum(text in line for line in self.log.read_text(errors="replace").splitlines())
 
     def log_tail(self, lines: int = 12) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -178,6 +233,10 @@ class Cluster:
         node = Node(name, self.directory, given)
         self.nodes.append(node)
         return node
+
+    @property
+    def deaths(self) -> list[float]:
+        return [at_s for node in self.nodes for at_s in node.deaths]
 
     def _pick(self) -> Address | None:
         up = [node for node in self.nodes if node.running]

@@ -31,6 +31,7 @@ class Handset(Wire):
         dice: Random,
         resend: float,
         heard: Callable[[Json], None],
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         async def refresh() -> str:
             return person.token()
@@ -49,6 +50,25 @@ class Handset(Wire):
         self._dice = dice
         self._resend = resend
         self._heard = heard
+        self._lost = lost
+        self._may_connect = asyncio.Event()
+        self._may_connect.set()
+
+    def crash(self) -> None:
+        """Gone without a word, until `revive`."""
+        self._may_connect.clear()
+        if self._socket is not None:
+            self._socket._writer.transport.abort()
+
+    def revive(self) -> None:
+        self._may_connect.set()
+
+    async def _one_connection(self) -> tuple[int, str]:
+        await self._may_connect.wait()
+        try:
+            return await super()._one_connection()
+        finally:
+            self._lost()
 
     def _receive(self, raw: str) -> None:
         frame: Json = json.loads(raw)

@@ -13,34 +13,15 @@ import aiohttp
 from signalling.client.envelope import CommandRefused, Event, Json, WireStopped
 from tests.faults.cluster import CALL_MAX_S
 from tests.faults.handset import Handset
+from tests.faults.line import SIDES, Line
 from tests.faults.people import Person
-from tests.faults.witness import TERMINAL, Witness
+from tests.faults.witness import TERMINAL, Jump, Witness
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 CANDIDATE = {"candidate": "candidate:1 1 udp 1 192.0.2.1 5000 typ host", "sdpMid": "0"}
 STATS_S = 0.5
 BYTES_PER_S = 4_000
-SIDES = ("caller", "callee")
-
-
-class Line:
-    """One call as its two phones live it. Times are of the monotonic clock."""
-
-    def __init__(self, call: str) -> None:
-        self.call = call
-        self.connected = asyncio.Event()
-        self.changed = asyncio.Condition()
-        self.over: set[str] = set()
-        self.media_s: dict[str, float] = {}
-        self.heard_s = 0.0
-        self.talking: set[str] = set()
-
-    @property
-    def proved_ms(self) -> int:
-        """The longest that both legs can have proved media for."""
-        if len(self.media_s) < 2:
-            return 0
-        return max(0, int((self.heard_s - max(self.media_s.values())) * 1_000))
+TRIES = 3
 
 
 class Plan:
@@ -96,10 +77,15 @@ class Pair:
                 dice=self._dice,
                 resend=0 if side == "watch" else resend,
                 heard=self._hears(side),
+                lost=self._loses(side),
             )
             self.phones[side] = phone
             await phone.connect(timeout_s=30)
             self._spawn(self._listen(side, phone))
+
+    @property
+    def jumps(self) -> list[Jump]:
+        return [jump for witness in self.witnesses.values() for jump in witness.jumps]
 
     async def live(self) -> None:
         """Call after call, until `closing_soon`."""
@@ -173,12 +159,17 @@ class Pair:
 
     async def _hang_up(self, line: Line) -> None:
         side = self._dice.choice(SIDES)
-        try:
-            await self.phones[side].command("call_end", call=line.call, timeout_s=CALL_MAX_S)
-        except CommandRefused as refused:
-            self.refusals[refused.code] += 1
-        except TimeoutError:
-            self._fault(f"{self.name}: call_end had no answer in {CALL_MAX_S:.0f} s")
+        line.leave(time.monotonic())
+        for _ in range(TRIES):
+            try:
+                await self.phones[side].command("call_end", call=line.call, timeout_s=CALL_MAX_S)
+            except CommandRefused as refused:
+                self.refusals[refused.code] += 1
+                if refused.code == "internal":
+                    continue  # The server's own mistake: who wants out says so again.
+            except TimeoutError:
+                self._fault(f"{self.name}: call_end had no answer in {CALL_MAX_S:.0f} s")
+            return
 
     async def _wait(self, line: Line, met: Callable[[], bool]) -> bool:
         """Whether it was met within the longest time a call can take."""
@@ -208,6 +199,13 @@ class Pair:
 
         return heard
 
+    def _loses(self, side: str) -> Callable[[], None]:
+        def lost() -> None:
+            for line in list(self.lines.values())[-2:]:
+                line.down(side, time.monotonic())
+
+        return lost
+
     async def _listen(self, side: str, phone: Handset) -> None:
         async for event in phone.events():
             if side != "watch":
@@ -228,10 +226,15 @@ class Pair:
                 self.phones[side].in_call = True
                 self._spawn(self._media(side, line))
             case "call_connected":
+                line.up(side, time.monotonic())
+                line.resumed += side == "caller" and bool(event.data.get("resumed"))
                 line.connected.set()
                 self._spawn(self._notify(line))
-            case "call_reconnecting" if dice.random() < 0.9:
-                self._spawn(self._media(side, line))
+            case "call_reconnecting":
+                line.down(side, time.monotonic(), str(event.data.get("why")))
+                line.interrupted += side == "caller"
+                if dice.random() < 0.9:
+                    self._spawn(self._media(side, line))
             case "signal" if event.data.get("kind") == "offer":
                 self._spawn(self._signal(side, call, "answer"))
             case kind if kind in TERMINAL:
@@ -244,6 +247,8 @@ class Pair:
         if live is None or live["state"] == "ended":
             return
         line = self._line(live["id"])
+        line.told(side, live["state"], time.monotonic())
+        line.interrupted += side == "caller" and live["state"] == "reconnecting"
         if live["connectedAt"] is not None:
             line.connected.set()
             self._spawn(self._notify(line))
@@ -253,6 +258,7 @@ class Pair:
             self._spawn(self._media(side, line))
 
     def _over(self, side: str, line: Line) -> None:
+        line.leave(time.monotonic())
         line.over.add(side)
         self.phones[side].in_call = False
         self._spawn(self._notify(line))

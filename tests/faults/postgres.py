@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from random import Random
 
 import asyncpg
 
@@ -16,6 +17,10 @@ from server.postmaster import read_postmaster
 
 READY_S = 60.0
 BALLAST = "ballast"
+# The wallets in which most has happened.
+HOT = """
+select id from account where owner is not null order by version desc limit 8
+"""
 
 
 class Database:
@@ -159,6 +164,36 @@ class Database:
                 await asyncio.sleep(seconds)
         finally:
             await conn.close()
+
+    async def cross(self, dice: Random, seconds: float) -> None:
+        """Two who lock two wallets each, in orders that cross: with each other and with others."""
+        until_s = time.monotonic() + seconds
+        await asyncio.gather(*(self._cross(dice, back, until_s) for back in (False, True)))
+
+    async def _cross(self, dice: Random, back: bool, until_s: float) -> None:
+        conn = await asyncpg.connect(self.dsn)
+        try:
+            rows = await conn.fetch(HOT)
+            ids = [row[0] for row in rows]
+            while time.monotonic() < until_s:
+                with contextlib.suppress(asyncpg.DeadlockDetectedError):
+                    async with conn.transaction():
+                        for account in sorted(dice.sample(ids, 4), reverse=back):
+                            await conn.execute(
+                                "select from account where id = $1 for update", account
+                            )
+                            await asyncio.sleep(0.02)
+        finally:
+            await conn.close()
+
+    async def deadlocks(self) -> int:
+        """How many there have been so far."""
+        conn = await asyncpg.connect(self.dsn)
+        try:
+            found: int = await conn.fetchval("select sum(deadlocks) from pg_stat_database")
+        finally:
+            await conn.close()
+        return found
 
     def fill(self) -> None:
         """Leave no byte on the small disk."""

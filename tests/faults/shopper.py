@@ -1,4 +1,4 @@
-"""Somebody who pays all the time over REST, and asks again until there is an answer."""
+"""People whose money moves all the time over REST, who ask again until there is an answer."""
 
 import asyncio
 import itertools
@@ -14,8 +14,9 @@ from tests.faults.people import Person
 
 AMOUNT_MINOR = 500
 MOVED_MINOR = 7
+PAYOUT_MINOR = 1_000
 ANSWER_MAX_S = 150.0
-PAUSE_S = 0.25
+PAUSE_S = 0.5
 ASK_AFTER = 8
 TIMEOUT = aiohttp.ClientTimeout(total=8)
 
@@ -24,13 +25,22 @@ class Shopper:
     """`paid` are the payments of which it was told that they are completed.
 
     `keys` counts what it asked a gateway for, `moves` what it asked to move from its own wallet,
-    and `moved` is what it was told has moved.
+    and `moved` is what it was told has moved. `earner` takes earnings out: `outs` times asked for,
+    `taken` told.
     """
 
     def __init__(
-        self, url: str, person: Person, fault: Callable[[str], None], dice: Random
+        self,
+        url: str,
+        person: Person,
+        earner: Person,
+        fault: Callable[[str], None],
+        dice: Random,
     ) -> None:
         self.person = person
+        self.earner = earner
+        self.taken: set[str] = set()
+        self.outs = 0
         self.paid: set[str] = set()
         self.moved: set[str] = set()
         self.keys = 0
@@ -42,10 +52,13 @@ class Shopper:
 
     async def live(self, http: aiohttp.ClientSession) -> None:
         while not self.closing:
-            if self._dice.random() < 0.5:
+            kind = self._dice.random()
+            if kind < 0.4:
                 await self._top_up(http)
-            else:
+            elif kind < 0.7:
                 await self._move(http)
+            else:
+                await self._take_out(http)
             await asyncio.sleep(self._dice.uniform(0, 2 * PAUSE_S))
 
     async def _move(self, http: aiohttp.ClientSession) -> None:
@@ -55,6 +68,16 @@ class Shopper:
         made = await self._until(http, "POST", f"{self._url}/payments", body, key=uuid4().hex)
         if made is not None:
             self.moved.add(made["payment"]["id"])
+
+    async def _take_out(self, http: aiohttp.ClientSession) -> None:
+        self.outs += 1
+        url = f"{self._url}/wallet/payouts"
+        body = {"amount": PAYOUT_MINOR, "destination": "IBAN XX00 0000 0000"}
+        made = await self._until(http, "POST", url, body, key=uuid4().hex, who=self.earner)
+        if made is not None and "payout" in made:
+            self.taken.add(made["payout"]["id"])
+        elif made is not None:
+            self._fault(f"a payout was refused: {made.get('error')}")
 
     async def _top_up(self, http: aiohttp.ClientSession) -> None:
         self.keys += 1
@@ -93,9 +116,10 @@ class Shopper:
         body: Json | None,
         *,
         key: str | None = None,
+        who: Person | None = None,
     ) -> Json | None:
         """The answer, however often it takes; None when there is none for very long."""
-        headers = {"Authorization": f"Bearer {self.person.token()}"}
+        headers = {"Authorization": f"Bearer {(who or self.person).token()}"}
         if key is not None:
             headers["Idempotency-Key"] = key
         give_up_s = time.monotonic() + ANSWER_MAX_S

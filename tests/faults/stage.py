@@ -5,7 +5,7 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -17,6 +17,9 @@ from tests.faults.crowd import Crowd
 from tests.faults.postgres import Database
 
 WORDS_MAX = 12
+# After a fault is healed, until everybody knows how things are.
+DAWN_S = 2.0
+LAG_WORTH_TELLING_MS = 300
 
 
 class Result(msgspec.Struct):
@@ -32,6 +35,7 @@ class Result(msgspec.Struct):
     payments: int = 0
     lost: int = 0
     doubled: int = 0
+    short: int = 0
     violations: list[str] = []
     recovery_s: list[float] = []
     notes: list[str] = []
@@ -40,7 +44,7 @@ class Result(msgspec.Struct):
 
     @property
     def good(self) -> bool:
-        return not (self.violations or self.lost or self.doubled)
+        return not (self.violations or self.lost or self.doubled or self.short)
 
 
 class Stage:
@@ -73,6 +77,15 @@ class Stage:
         """Let calls go on for a random while."""
         await asyncio.sleep(self.dice.uniform(low_s, high_s))
 
+    @contextlib.contextmanager
+    def dark(self) -> Iterator[None]:
+        """While a fault lasts that keeps time from being billed: nothing must be charged then."""
+        began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.crowd.dark.append((began_s, time.monotonic() + DAWN_S))
+
     async def recovered(self, since_s: float, *, within_s: float = 60.0) -> None:
         seconds = await self.crowd.recovered(since_s, within_s=within_s)
         if seconds is not None:
@@ -99,17 +112,27 @@ class Stage:
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault. `run` injects it `stage.cycles` times; `absent` says why it cannot be run here."""
+    """One fault. `run` injects it `stage.cycles` times; `absent` says why it cannot be run here.
+
+    `quick` and `short` are the cycles of the quick form and of the tests (0: not among the tests).
+    `checks` is what is looked at besides that which every row is judged by.
+    """
 
     name: str
     fault: str
     how: str
     run: Callable[[Stage], Awaitable[None]]
+    checks: str = ""
     cycles: int
+    quick: int = 1
     short: int = 0
     pairs: int = 20
+    talk_s: float = 4.0
+    # Each interruption must go on: the row shows that calls survive.
+    survives: bool = False
+    # Parcels between nodes are lost.
+    lossy: bool = False
     nodes: int = 1
-    needs_cluster: bool = False
     absent: Callable[[], str] = lambda: ""
     tmpfs_mb: int = 0
     # How long the server may bill without proof before it notices: where it hears nothing.
@@ -133,8 +156,10 @@ async def _staged(
         if row.clean is not None:
             stack.push_async_callback(row.clean, cluster)
         await cluster.proxy.start()
-        crowd = Crowd(cluster, dice)
+        crowd = Crowd(cluster, dice, talk_s=row.talk_s)
         await crowd.prepare(pairs)
+        if row.lossy:
+            crowd.lossy()
         for _ in range(row.nodes):
             cluster.add(**row.settings)
         if row.prepare is not None:
@@ -174,7 +199,7 @@ async def perform(
     try:
         async with _staged(row, result, say, cycles, pairs, directory) as stage:
             await row.run(stage)
-            await _judge(stage)
+            await _judge(stage, row)
             if not result.good:
                 keep = True
                 for text in result.violations[:WORDS_MAX]:
@@ -187,18 +212,26 @@ async def perform(
     return result
 
 
-async def _judge(stage: Stage) -> None:
+async def _judge(stage: Stage, row: Row) -> None:
     result, crowd, dsn = stage.result, stage.crowd, stage.database.dsn
     await crowd.quiet()
     result.violations += await books.quiet(dsn)
     sums = await books.compare(dsn, crowd, stage.unproved_ms)
     result.calls, result.units = sums.calls, sums.units
-    result.lost, result.doubled = sums.lost, sums.doubled
+    result.lost, result.doubled, result.short = sums.lost, sums.doubled, sums.short
     if crowd.shopper is not None:
-        result.payments = len(crowd.shopper.paid) + len(crowd.shopper.moved)
+        shopper = crowd.shopper
+        result.payments = len(shopper.paid) + len(shopper.moved) + len(shopper.taken)
+    jumps = crowd.judge_jumps()
+    crowd.judge_holes()
     result.violations += sums.faults + crowd.faults
     result.violations += await books.verified_by_command(dsn)
     stage.note("ends: " + ", ".join(f"{n} {why}" for why, n in sorted(sums.reasons.items())))
+    stage.note(f"interrupted {sums.interrupted} times, {sums.resumed} went on, {jumps} told anew")
+    if row.survives and not sums.resumed:
+        result.violations.append("no interrupted call went on")
+    if crowd.lag_ms > LAG_WORTH_TELLING_MS:
+        stage.note(f"the crowd was up to {crowd.lag_ms} ms late itself")
     if crowd.refusals:
         refused = ", ".join(f"{n} {code}" for code, n in sorted(crowd.refusals.items()))
         stage.note(f"refusals: {refused}")

@@ -6,7 +6,7 @@ from tests.faults.rows import ROWS
 from tests.faults.stage import perform
 
 SEED = 20_261_125
-SHORT = [row.name for row in ROWS.values() if row.short and not row.needs_cluster]
+SHORT = [row.name for row in ROWS.values() if row.short]
 PAIRS = 8
 
 

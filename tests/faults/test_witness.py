@@ -58,7 +58,60 @@ def test_a_call_that_another_node_took_over_goes_on_far_above() -> None:
     stand.event("call_reconnecting", 1_000_001)
     stand.event("call_connected", 1_000_002)
     assert stand.faults == []
+    assert [jump.call for jump in stand.witness.jumps] == [CALL]
     stand.event("call_reconnecting", 9)
+    assert len(stand.faults) == 1
+
+
+def test_a_jump_that_lands_in_the_middle_of_nowhere_is_blamed() -> None:
+    stand = Stand()
+    stand.event("call_incoming", 7)
+    stand.event("call_reconnecting", 1_000_400)
+    assert len(stand.faults) == 1
+
+
+def test_a_takeover_that_a_new_session_reads_of_in_its_snapshot_is_a_jump_too() -> None:
+    stand = Stand()
+    stand.event("call_incoming", 7)
+    call = {"id": CALL, "rev": 1_000_001, "state": "reconnecting"}
+    stand.witness.heard({"type": "welcome", "seq": 1, "data": {"call": call}})
+    stand.seq = 1
+    stand.event("call_connected", 1_000_002)
+    assert stand.faults == []
+    assert len(stand.witness.jumps) == 1
+
+
+def test_a_resumed_session_is_told_what_it_missed_after_a_snapshot_from_later() -> None:
+    stand = Stand()
+    call = {"id": CALL, "rev": 4, "state": "connected"}
+    data = {"resumed": True, "replayTo": 3, "call": call}
+    stand.witness.heard({"type": "welcome", "seq": 1, "data": data})
+    stand.event("call_accepted", 3)
+    stand.event("call_connected", 4)
+    assert stand.faults == []
+    stand.witness.heard({"type": "welcome", "seq": 1, "data": data})
+    assert len(stand.faults) == 1
+
+
+def test_where_parcels_are_lost_a_hole_must_be_mended_by_a_new_session() -> None:
+    stand = Stand()
+    stand.witness.lossy = True
+    stand.event("call_incoming", 1)
+    stand.event("call_connected", 4)
+    assert (stand.faults, len(stand.witness.holes)) == ([], 1)
+    stand.witness.heard({"type": "welcome", "seq": 1, "data": {}})
+    assert stand.witness.holes == []
+    stand.seq = 1
+    stand.event("call_connected", 4)
+    stand.event("call_ended", 8, final=FINAL)
+    assert (stand.faults, stand.witness.holes) == ([], [])
+
+
+def test_an_error_that_is_tried_on_purpose_is_forgiven_and_no_other() -> None:
+    stand = Stand()
+    stand.witness.heard({"type": "error", "re": "c1", "data": {"code": "internal"}})
+    stand.witness.forgiven.add("internal")
+    stand.witness.heard({"type": "error", "re": "c2", "data": {"code": "internal"}})
     assert len(stand.faults) == 1
 
 

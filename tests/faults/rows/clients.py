@@ -12,11 +12,15 @@ from uuid import uuid4
 
 import aiohttp
 
+from tests.faults import books
 from tests.faults.cluster import Node
+from tests.faults.line import SIDES
 from tests.faults.people import Person
 from tests.faults.stage import Row, Stage
 
 ATTACK_S = 8.0
+# Beyond the grace for an interrupted call (8 s), and the longest before that.
+GONE_S = 16.0
 READERS = 20
 SLOW = 100
 GROWTH_MAX_BYTES = 64 << 20
@@ -33,13 +37,13 @@ Attack = Callable[[Stage, Person, float], Coroutine[Any, Any, None]]
 async def hostile(stage: Stage) -> None:
     await stage.calm(3.0, 4.0)
     before = stage.node.rss_bytes
-    connects = _connects(stage)
+    connects = stage.crowd.connects
     assert stage.crowd.shopper is not None
     for number in range(stage.cycles):
         name, attack = ATTACKS[number % len(ATTACKS)]
         until_s = time.monotonic() + ATTACK_S
         attacker = asyncio.create_task(attack(stage, stage.crowd.shopper.person, until_s))
-        slowest_ms = await _bystander(stage, until_s)
+        slowest_ms = await bystander(stage, until_s)
         await asyncio.wait([attacker], timeout=20)
         if attacker.done() and attacker.exception() is not None:
             stage.violated(f"{name}: the attack itself failed: {attacker.exception()!r}")
@@ -51,16 +55,12 @@ async def hostile(stage: Stage) -> None:
         if grown > GROWTH_MAX_BYTES:
             stage.violated(f"{name}: the server grew by {grown >> 20} MiB")
         await stage.cycle_done(f"{name} +{grown >> 20} MiB")
-    lost = _connects(stage) - connects
+    lost = stage.crowd.connects - connects
     if lost:
         stage.violated(f"{lost} sockets of others were lost")
 
 
-def _connects(stage: Stage) -> int:
-    return sum(phone.connects for pair in stage.crowd.pairs for phone in pair.phones.values())
-
-
-async def _bystander(stage: Stage, until_s: float) -> float:
+async def bystander(stage: Stage, until_s: float) -> float:
     """The slowest answer, in ms, to a question of somebody who did nothing wrong."""
     phone = stage.crowd.pairs[0].phones["callee"]
     slowest_s = 0.0
@@ -70,6 +70,26 @@ async def _bystander(stage: Stage, until_s: float) -> float:
         slowest_s = max(slowest_s, time.monotonic() - asked_s)
         await asyncio.sleep(0.2)
     return slowest_s * 1_000
+
+
+async def crash_both(stage: Stage) -> None:
+    """Both phones of half the pairs are gone without a word, for longer than anybody waits."""
+    for _ in range(stage.cycles):
+        await stage.calm(0.5, 1.5)
+        await stage.crowd.busy(len(stage.crowd.pairs) // 2)
+        gone = [pair for pair in stage.crowd.pairs if stage.dice.random() < 0.5]
+        phones = [pair.phones[side] for pair in gone for side in SIDES]
+        for phone in phones:
+            phone.crash()
+        await asyncio.sleep(GONE_S)
+        live = {str(call) for call in await books.live_calls(stage.database.dsn)}
+        for pair in gone:
+            if live & pair.lines.keys():
+                stage.violated(f"{pair.name}: a call lives {GONE_S:.0f} s after both have crashed")
+        for phone in phones:
+            phone.revive()
+        await stage.recovered(time.monotonic())
+        await stage.cycle_done(f"{len(gone)} pairs crashed")
 
 
 # -- the attacks
@@ -220,8 +240,17 @@ ROWS = (
         name="hostile",
         fault="F27",
         how="deaf readers, floods, 4 MiB frames, slowloris, half handshakes, 8 s each",
+        checks="others are answered within 2 s and keep their sockets; below 64 MiB more memory",
         run=hostile,
         cycles=5,
-        pairs=20,
+        quick=5,
+    ),
+    Row(
+        name="crash-both",
+        fault="F28",
+        how="both phones of half the pairs gone without a word for 16 s",
+        checks="their calls have ended then, charged to the last proof",
+        run=crash_both,
+        cycles=3,
     ),
 )

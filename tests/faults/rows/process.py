@@ -1,20 +1,27 @@
 """Faults of the one server process: killed, killed at a named step, paused, asked to stop."""
 
 import asyncio
+import contextlib
 import statistics
 import time
 from random import Random
 
 from server.failpoints import EXIT_CODE, POINTS
 from signalling.client.envelope import CommandRefused
+from tests.faults import books
 from tests.faults.handset import Handset
+from tests.faults.rows.clients import bystander
 from tests.faults.stage import Row, Stage
 from tests.faults.witness import Witness
 
 # A key whose first request died is in progress for 60 s, and its owner waits for it.
 DEATH_MAX_S = 90.0
 # Of the kills, those that wait until this part of the pairs is talking.
-BUSY, TALKING = 0.7, 0.6
+BUSY, TALKING = 0.9, 0.65
+# Shorter than any peer waits for another, and just below what the server waits for a client.
+BLOCKED_S = (2.0, 2.0, 3.5)
+FELT_S = 3.0
+MISTAKES = 3
 # Further occurrences of a step to let pass before the deadly one.
 SPREAD = {"authorise": 12, "record": 3, "note": 4, "charge": 25, "settle": 12}
 
@@ -25,7 +32,7 @@ async def kill(stage: Stage) -> None:
     for _ in range(stage.cycles):
         if stage.dice.random() < BUSY:
             await stage.crowd.busy(int(len(stage.crowd.pairs) * TALKING))
-        await stage.calm(0.0, 2.0)
+        await stage.calm(0.0, 1.0)
         live.append(stage.crowd.connected)
         at_s = time.monotonic()
         await stage.node.kill()
@@ -119,11 +126,58 @@ async def pause(stage: Stage) -> None:
     for number in range(stage.cycles):
         await stage.calm(0.5, 2.0)
         for_s = (1.0, 4.5, 9.0)[number % 3]
-        stage.node.pause()
-        await asyncio.sleep(for_s)
-        stage.node.resume()
-        await stage.recovered(time.monotonic())
+        with stage.dark():
+            stage.node.pause()
+            await asyncio.sleep(for_s)
+            stage.node.resume()
+            await stage.recovered(time.monotonic())
         await stage.cycle_done(f"{for_s} s")
+
+
+async def block(stage: Stage) -> None:
+    """Late, and nobody else is blamed for it."""
+    node = stage.node
+    for number in range(stage.cycles):
+        await stage.calm(1.0, 2.0)
+        await stage.crowd.busy(5)
+        dead = node.logged('"code":4001')
+        connects = stage.crowd.connects
+        for_s = BLOCKED_S[number % len(BLOCKED_S)]
+        at_s = time.monotonic()
+        # Of the longer one some clients take the server for dead, and hang up before they are back.
+        with stage.dark() if for_s > FELT_S else contextlib.nullcontext():
+            node.block(for_s)
+            slowest_ms = await bystander(stage, at_s + for_s + 3.0)
+        if slowest_ms < for_s * 500:
+            stage.violated(f"the loop did not stand still for {for_s} s: {slowest_ms:.0f} ms")
+        lost = stage.crowd.connects - connects
+        if lost and for_s <= FELT_S:
+            stage.violated(f"{lost} sockets were lost while the loop stood still for {for_s} s")
+        if node.logged('"code":4001') - dead:
+            stage.violated(f"sockets were taken for dead after {for_s} s of our own")
+        await stage.recovered(at_s + for_s)
+        await stage.cycle_done(f"{for_s} s, slowest answer {slowest_ms:.0f} ms")
+    ended = await books.ends(stage.database.dsn, "server_error")
+    if ended:
+        stage.violated(f"{ended} calls ended because the server was late")
+
+
+async def mistakes(stage: Stage) -> None:
+    """Whoever sent the command is told; nobody else notices."""
+    stage.crowd.forgive("internal")
+    for _ in range(stage.cycles):
+        await stage.calm(0.5, 1.5)
+        connects, failed = stage.crowd.connects, stage.node.logged("made on purpose")
+        for _number in range(MISTAKES):
+            stage.node.raise_once()
+            await asyncio.sleep(0.5)
+        failed = stage.node.logged("made on purpose") - failed
+        if not failed:
+            stage.violated("no command has failed")
+        if stage.crowd.connects > connects:
+            stage.violated(f"{stage.crowd.connects - connects} sockets were lost")
+        await stage.recovered(time.monotonic())
+        await stage.cycle_done(f"{failed} failed")
 
 
 async def terminate(stage: Stage) -> None:
@@ -143,17 +197,23 @@ ROWS = (
         name="kill",
         fault="F1",
         how="kill -9 at random moments",
+        checks="over 50 calls talking at most kills; what was talking goes on and is charged",
         run=kill,
-        cycles=200,
+        cycles=100,
+        quick=8,
         short=2,
-        pairs=80,
+        pairs=90,
+        talk_s=8.0,
+        survives=True,
     ),
     Row(
         name="kill-at-start",
         fault="F1",
         how="kill -9, and again while it starts",
         run=kill_at_start,
-        cycles=20,
+        cycles=15,
+        quick=2,
+        survives=True,
     ),
     Row(
         name="fail-points",
@@ -166,14 +226,38 @@ ROWS = (
         name="pause",
         fault="F3",
         how="SIGSTOP 1, 4.5 and 9 s (lease 3 s), SIGCONT",
+        checks="it acts again only after a new proof that it is not fenced",
         run=pause,
         cycles=9,
+        quick=3,
+    ),
+    Row(
+        name="blocked",
+        fault="F5",
+        how="the event loop stands still for 2 and 3.5 s",
+        checks="nobody is closed 4001, nobody loses a socket at 2 s, no call ends for it",
+        run=block,
+        settings={"FAULTS_UNIT_MS": "5000"},
+        talk_s=10.0,
+        cycles=6,
+        quick=3,
+    ),
+    Row(
+        name="mistake",
+        fault="F7",
+        how=f"{MISTAKES} commands fail by an exception that nobody expects",
+        checks="they are answered `internal`; all sockets stay",
+        run=mistakes,
+        cycles=4,
     ),
     Row(
         name="terminate",
         fault="F35",
         how="SIGTERM, start again",
+        checks="calls wait for the next life and go on with the next `rev`",
         run=terminate,
         cycles=10,
+        quick=2,
+        survives=True,
     ),
 )

@@ -78,6 +78,25 @@ async def lose_subscriptions(stage: Stage) -> None:
         await stage.cycle_done()
 
 
+async def fill(stage: Stage) -> None:
+    """No memory left in it: new keys are refused, or old ones thrown out."""
+    server, _ = _of(stage)
+    for number in range(stage.cycles):
+        await stage.calm(1.0, 2.0)
+        policy = ("noeviction", "allkeys-random")[number % 2]
+        await server.ask("SETRANGE", "ballast", "4000000", "x")
+        await server.ask("CONFIG", "SET", "maxmemory-policy", policy)
+        await server.ask("CONFIG", "SET", "maxmemory", "2mb")
+        said = await server.ask("SET", "probe", "x")
+        if policy == "noeviction" and not said.startswith(b"-OOM"):
+            stage.violated(f"Redis was not full: {said.decode()}")
+        await asyncio.sleep(6.0)
+        await server.ask("CONFIG", "SET", "maxmemory", "0")
+        await server.ask("DEL", "ballast")
+        await stage.recovered(time.monotonic())
+        await stage.cycle_done(policy)
+
+
 ROWS = (
     Row(
         name="redis-empty",
@@ -86,7 +105,7 @@ ROWS = (
         run=empty,
         cycles=6,
         nodes=2,
-        needs_cluster=True,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -98,7 +117,7 @@ ROWS = (
         run=stop,
         cycles=3,
         nodes=2,
-        needs_cluster=True,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -110,7 +129,20 @@ ROWS = (
         run=cut_off,
         cycles=4,
         nodes=2,
-        needs_cluster=True,
+        lossy=True,
+        absent=valkey.absent,
+        prepare=prepare,
+        clean=clean,
+    ),
+    Row(
+        name="redis-full",
+        fault="F22",
+        how="maxmemory 2mb for 6 s: new keys refused, or old ones thrown out",
+        run=fill,
+        cycles=4,
+        quick=2,
+        nodes=2,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,
@@ -122,7 +154,7 @@ ROWS = (
         run=lose_subscriptions,
         cycles=10,
         nodes=2,
-        needs_cluster=True,
+        lossy=True,
         absent=valkey.absent,
         prepare=prepare,
         clean=clean,

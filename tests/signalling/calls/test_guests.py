@@ -8,6 +8,7 @@ from signalling.calls import guests as module
 from signalling.calls.guests import Guests
 from signalling.calls.registry import Registry
 from signalling.nodes.parcels import Owns
+from tests.signalling.calls.test_registry import Rig as LivesRig
 
 ANN, KAI, BOB, CALL, OTHER = (UUID(int=number) for number in range(1, 6))
 
@@ -83,3 +84,15 @@ def test_memory_has_an_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rig.guests.learn("west.1", rig.owns())
     assert not rig.guests.learn("west.1", rig.owns(call=OTHER, other=BOB))
     assert len(rig.guests) == 1
+
+
+def test_nobody_else_is_believed_of_a_call_that_has_ended_here() -> None:
+    """An owner that slept while it lost the call wakes up and goes on telling of it."""
+    lives = LivesRig()
+    guests = Guests(lives.registry, lives.changed.append)
+    host = lives.call(1, ANN, KAI)
+    assert not guests.admits(host.id, 0)
+    lives.end(host)
+    assert not guests.admits(host.id, 0)
+    assert not guests.learn("a.1", Owns(host.id, (ANN, KAI), 0))
+    assert guests.of_user(ANN) is None
