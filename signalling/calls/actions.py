@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from signalling.calls.circle import Circle, feed_quietly
+from signalling.calls.circle import Circle
 from signalling.calls.host import Host
 from signalling.calls.opening import Opened, Opener
 from signalling.calls.records import final_of
@@ -199,12 +199,7 @@ class Actions:
         if host is not None and host.party(user_id) is Party.CALLER:
             if bonus is not None:
                 host.accounts = msgspec.structs.replace(host.accounts, bonus=bonus)
-            try:
-                host.feed(inputs.Funded())
-            except Refused:
-                log.debug(
-                    "a call before its answer needs no money", extra={"call_id": str(host.id)}
-                )
+            host.take(inputs.Funded())
 
     def media_hook(self, call_id: UUID, kind: Literal["connected", "rtp", "end"]) -> State:
         """What the operator's media server has seen; returns the call's state after it.
@@ -241,7 +236,7 @@ class Actions:
         self._circle.is_here(host, device.user_id, device.id)
         device.in_call = self._is_leg(host, device)
         if device.in_call:
-            feed_quietly(host, inputs.SocketBack(host.party(device.user_id), device.id))
+            host.take(inputs.SocketBack(host.party(device.user_id), device.id))
 
     def socket_lost(self, device: Device, *, bye: bool) -> None:
         """A leg's device is gone; one that said `bye` is not waited for."""
@@ -252,7 +247,7 @@ class Actions:
         if self._circle.is_elsewhere(host, device.user_id, device.id):
             return
         party = host.party(device.user_id)
-        feed_quietly(host, inputs.HungUp(party) if bye else inputs.SocketLost(party, device.id))
+        host.take(inputs.HungUp(party) if bye else inputs.SocketLost(party, device.id))
 
     def closed(self, host: Host) -> None:
         """A call is over: its devices are idle again."""

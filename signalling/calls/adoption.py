@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from signalling.calls.circle import Circle, feed_quietly
+from signalling.calls.circle import Circle
 from signalling.calls.claims import Claims
 from signalling.calls.guests import Guests
 from signalling.calls.host import Accounts, Host, Later, Performer
@@ -218,7 +218,7 @@ class Adopter:
             self._find_leg(host, party, orphan, fresh=fresh)
         if not fresh:
             # Money that came while the call was on its way has told nobody.
-            feed_quietly(host, inputs.Funded())
+            host.take(inputs.Funded())
 
     def _find_leg(self, host: Host, party: Party, orphan: Orphan, *, fresh: bool) -> None:
         """What is known of a leg's socket at the beginning; fresh legs say it themselves."""
@@ -228,10 +228,10 @@ class Adopter:
         if self._fanout.has_device(user_id, device):
             self._fanout.mark(user_id, device, in_call=True)
             if not fresh:
-                feed_quietly(host, inputs.SocketBack(party, device))
+                host.take(inputs.SocketBack(party, device))
         elif not fresh and not self._is_there(orphan.epoch):
             # Who left the call is gone, and its sockets with it.
-            feed_quietly(host, inputs.SocketMoving(party, device))
+            host.take(inputs.SocketMoving(party, device))
 
     def _is_there(self, epoch: int) -> bool:
         return any(peer.endswith(f".{epoch}") for peer in self._bus.peers())

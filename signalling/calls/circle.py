@@ -10,7 +10,7 @@ from uuid import UUID
 from signalling.calls.claims import Claims
 from signalling.calls.host import Host
 from signalling.calls.registry import Registry
-from signalling.codes import Party, Refused, State
+from signalling.codes import Party
 from signalling.core import inputs
 from signalling.core.call import BEFORE_ANSWER
 from signalling.core.model import leg_of
@@ -64,7 +64,7 @@ class Circle:
         self._over: deque[tuple[int, frozenset[str], Over]] = deque(maxlen=OVER_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
-        exchange.on_nodes(left=self.left, gap=self.gap)
+        exchange.on_nodes(joined=self.joined, left=self.left, gap=self.gap)
 
     @property
     def alone(self) -> bool:
@@ -210,17 +210,25 @@ class Circle:
                 leg = leg_of(host.call, party)
                 device = leg.device
                 if device is not None and places.get((host.user(party), device)) == node:
-                    feed_quietly(host, news(party, device))
+                    host.take(news(party, device))
+
+    def joined(self, node: str) -> None:
+        """What was sent to it before it was heard may be lost, also that a call is run here."""
+        self._say_again(lambda at: at & {node})
 
     def gap(self) -> None:
         """What was sent may not have come: the devices of other nodes must ask anew, also after
         calls that ended meanwhile."""
+        self._say_again(lambda at: at)
+
+    def _say_again(self, who: Callable[[frozenset[str]], frozenset[str]]) -> None:
         for host in self._registry.hosts():
-            for node in self._nodes(host):
+            for node in who(self._nodes(host)):
+                self._exchange.send(node, Owns(host.id, host.users(), host.claim))
                 self._exchange.send(node, Missed(host.id))
         since_ms = self._clock() - OVER_MS
         for at_ms, nodes, over in self._over:
-            for node in nodes if at_ms >= since_ms else ():
+            for node in who(nodes) if at_ms >= since_ms else ():
                 self._exchange.send(node, Missed(over.call))
                 self._exchange.send(node, over)
 
@@ -253,7 +261,7 @@ class Circle:
         party = host.party(given.user_id)
         if given.news == "back":
             self.arrived(host, given.user_id, given.device, node)
-            feed_quietly(host, inputs.SocketBack(party, given.device))
+            host.take(inputs.SocketBack(party, given.device))
             return
         places = self._places.get(host.id, {})
         if places.get((given.user_id, given.device), node) != node:
@@ -263,11 +271,11 @@ class Circle:
             return
         match given.news:
             case "bye":
-                feed_quietly(host, inputs.HungUp(party))
+                host.take(inputs.HungUp(party))
             case "moving":
-                feed_quietly(host, inputs.SocketMoving(party, given.device))
+                host.take(inputs.SocketMoving(party, given.device))
             case _:
-                feed_quietly(host, inputs.SocketLost(party, given.device))
+                host.take(inputs.SocketLost(party, given.device))
 
     def _may_be_missed(self, host: Host) -> bool:
         """Whether devices that have just connected may not know of the call, or of its owner."""
@@ -305,13 +313,3 @@ class Circle:
                 )
                 encoded = encode_event(event, now_ms, call=host.id_text, rev=call.rev)
                 self._fanout.to_node(node, user_id, encoded, call=host.id, claim=host.claim)
-
-
-def feed_quietly(host: Host, given: inputs.Input) -> None:
-    """Give a call news that nobody waits to be answered."""
-    if host.call.state is State.ENDED:
-        return
-    try:
-        host.feed(given)
-    except Refused as refused:
-        log.debug("news dropped", extra={"call_id": str(host.id), "code": refused.code})

@@ -51,7 +51,7 @@ class Finder:
         """That node says that it does not run the call."""
         guest = self._guests.find(call_id)
         if guest is not None and guest.node == node:
-            self._guests.forget(call_id)
+            self._guests.lose(guest)
 
     async def _search(self, call_id: UUID, standing: Standing | None) -> str | None:
         """`standing` is what the database has just said, if it was asked."""

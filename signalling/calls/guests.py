@@ -23,11 +23,13 @@ class Guest(msgspec.Struct, frozen=True):
 
 
 class Guests:
-    """`changed(user_id)` is called when a user begins or ends to be in a call of another node."""
+    """`changed(user_id)` is called when a user begins or ends to be in a call of another node;
+    `lost(guest)` when what was known of a call has proved wrong, and nobody has told of it yet."""
 
     def __init__(self, registry: Registry, changed: Callable[[UUID], None]) -> None:
         self._registry = registry
         self._changed = changed
+        self.lost: Callable[[Guest], None] = lambda _guest: None
         self._calls: dict[UUID, Guest] = {}
         self._of_user: dict[UUID, Guest] = {}
         # The claims of owners that have ended their calls: an older owner may not know yet.
@@ -72,6 +74,17 @@ class Guests:
             if self._of_user.get(user_id) is guest:
                 del self._of_user[user_id]
                 self._changed(user_id)
+
+    def lose(self, guest: Guest) -> None:
+        """The call is not there any more, or has ended."""
+        if self._calls.get(guest.call_id) is guest:
+            self.forget(guest.call_id)
+            self.lost(guest)
+
+    def has_heard(self, guest: Guest) -> bool:
+        """Whether anything newer is known of its call: its end, or where it is now."""
+        call_id = guest.call_id
+        return self._over.get(call_id, -1) >= guest.claim or self.is_live(call_id)
 
     def over(self, call_id: UUID, claim: int) -> None:
         """The owner with this claim has ended the call."""

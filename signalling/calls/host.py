@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 FIRINGS_MAX = 16
 # A node that has been asleep looks so often whether the call is still its own.
 AGAIN_MS = 50
+# Meanwhile sockets come and go, and the books answer what they were asked.
+INBOX_MAX = 1_000
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -143,9 +145,23 @@ class Host:
             self._inbox.append((given, cause))
             return
         now_ms = self._fire_due()
+        if self._inbox:
+            self._work_off()  # What was kept while this node was not sure comes first.
         try:
             self._step(given, cause, now_ms)
         finally:
+            self._work_off()
+
+    def take(self, given: Input) -> None:
+        """As `feed`, for what nobody waits to be answered: kept for as long as this node is not
+        sure of the call, and dropped if the call does not take it."""
+        if self._lost:
+            return
+        if len(self._inbox) >= INBOX_MAX:
+            log.error("a call's inbox is full", extra={"call_id": str(self.id)})
+            return
+        self._inbox.append((given, None))
+        if not self._busy:
             self._work_off()
 
     def when_told(self, then: Callable[[Final], None]) -> None:
@@ -210,9 +226,14 @@ class Host:
 
     def _work_off(self) -> None:
         while self._inbox:
+            try:
+                now_ms = self._fire_due()
+            except Refused:
+                self._arm_again()
+                return
             given, cause = self._inbox.popleft()
             try:
-                self._step(given, cause, self._fire_due())
+                self._step(given, cause, now_ms)
             except Refused as refused:
                 log.debug("input dropped", extra={"call_id": str(self.id), "code": refused.code})
         self._arm()
@@ -260,14 +281,20 @@ class Host:
         self._armed_ms = due_ms
         self._timer = self._later(max(0, due_ms - self._clock()), self._fired)
 
+    def _arm_again(self) -> None:
+        """Look soon whether this node is sure of the call."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_ms = self._deadline()
+        self._timer = self._later(AGAIN_MS, self._fired)
+
     def _fired(self) -> None:
         self._timer = None
         self._armed_ms = None
         try:
             self._fire_due()
         except Refused:
-            self._armed_ms = self._deadline()
-            self._timer = self._later(AGAIN_MS, self._fired)
+            self._arm_again()
             return
         except Exception:
             log.exception("a call's timer failed", extra={"call_id": str(self.id)})

@@ -168,7 +168,7 @@ class CallPerformer:
                     "charge refused", extra={"call_id": str(host.id), "outcome": str(outcome)}
                 )
                 given = inputs.ChargeRefused()
-            host.feed(given)
+            host.take(given)
 
         self._books.put(work, answered)
 
@@ -197,7 +197,7 @@ class CallPerformer:
 
         def answered(outcome: works.Outcome) -> None:
             if isinstance(outcome, works.Settled):
-                host.feed(
+                host.take(
                     inputs.Settled(
                         outcome.charged_minor,
                         outcome.earned_minor,
@@ -208,7 +208,7 @@ class CallPerformer:
             else:
                 # The books stay open until recovery closes them; the people are told in time.
                 log.error("settle failed", extra={"call_id": str(host.id), "outcome": str(outcome)})
-                host.feed(inputs.SettleFailed())
+                host.take(inputs.SettleFailed())
 
         self._books.put(work, answered)
 

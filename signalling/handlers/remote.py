@@ -201,7 +201,7 @@ class Forwarder:
         if given.not_here is not None:
             guest = self._guests.find(given.not_here)
             if guest is not None and guest.node == node:
-                self._guests.forget(guest.call_id)
+                self._guests.lose(guest)
             if given.re is not None:
                 self._give_back((given.user_id, given.device, given.re))
             return

@@ -32,6 +32,8 @@ READ_S = 3.0
 ATTACH_S = 1.0
 ATTACHES_MAX = 3
 TASKS_MAX = 5_000
+# What was sent before has come by then.
+LATE_S = 1.0
 # By then whoever takes over the calls of a node that is gone has said so.
 LEFT_S = 5.0
 
@@ -75,6 +77,7 @@ class Visits:
         exchange.on(Over, self._over)
         exchange.on(parcels.Replaced, lambda _, it: hub.supersede(it.user_id, it.device, it.at_ms))
         exchange.on_nodes(left=self._left, gap=self._gap)
+        guests.lost = self._lost
 
     # -- connecting
 
@@ -91,8 +94,8 @@ class Visits:
             for _ in range(ATTACHES_MAX):
                 before = self._guests.of_user(user_id)
                 found = await self._finder.of_user(user_id)
-                if found is None and before is not None and self._is_still(before):
-                    self._guests.forget(before.call_id)  # Its end has not come here.
+                if found is None and before is not None:
+                    self._guests.lose(before)  # Its end has not come here.
                 if found is None or found[1] == self._address:
                     return None
                 call_id, node = found
@@ -103,9 +106,6 @@ class Visits:
             pass
         raise away()
 
-    def _is_still(self, guest: Guest) -> bool:
-        return self._guests.find(guest.call_id) is guest
-
     async def _ask(self, node: str, question: parcels.Attach, held: Held) -> Snapshot | None:
         def heard(_: bytes) -> None:
             held.clear()  # All that came before is in the snapshot.
@@ -113,7 +113,9 @@ class Visits:
         try:
             answer = await self._exchange.ask(node, question, timeout_s=ATTACH_S, heard=heard)
         except Refused:
-            self._guests.forget(question.call)  # It has passed the call on.
+            guest = self._guests.find(question.call)
+            if guest is not None:
+                self._guests.lose(guest)  # It has passed the call on.
             return None
         except Unavailable:
             return None  # It is gone, or cannot be reached; other devices here go by what is known.
@@ -264,6 +266,15 @@ class Visits:
             if guest.node == node:
                 self._guests.forget(guest.call_id)
                 self._close(guest)
+
+    def _lost(self, guest: Guest) -> None:
+        self._start(self._look_for(guest))
+
+    async def _look_for(self, guest: Guest) -> None:
+        """The other devices of a call whose end may have been lost on its way here."""
+        await asyncio.sleep(LATE_S)
+        if not self._guests.has_heard(guest):
+            self._close(guest)
 
     def _close(self, guest: Guest) -> None:
         """Have the devices of the call's parties connect anew: they are told what is so."""

@@ -202,7 +202,7 @@ class App:
     def _miss(self, view: View) -> None:
         self.world.checks.missing(self.phone, view)
         self._let_go(view)
-        view.gone = True
+        view.gone, view.settled = True, False  # Only the event of its end says that it is.
 
     def _over(self, view: View) -> None:
         self._let_go(view)

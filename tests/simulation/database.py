@@ -199,6 +199,8 @@ class SimTransaction:
         call_ids, self._epoch = given
 
         def run() -> Sequence[Any]:
+            if self._over:
+                return []  # Who asked has given up, and its connection is closed.
             rows = self._database.rows.orphans(call_ids, self._epoch)
             self._ids = [row["call_id"] for row in rows]
             for call_id in self._ids:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from signalling.calls import circle as module
-from signalling.calls.circle import OVER_MS, Circle, feed_quietly
+from signalling.calls.circle import OVER_MS, Circle
 from signalling.codes import Party
 from signalling.core import inputs
 from signalling.nodes.parcels import Missed, Over, Owns, SocketNews
@@ -103,11 +103,11 @@ async def test_news_of_strangers_and_of_other_devices_are_nothing(
 async def test_news_that_a_call_does_not_take_are_dropped(cluster: Cluster, apart: Apart) -> None:
     await apart.ring()
     before = apart.host.call
-    feed_quietly(apart.host, inputs.MediaConnected(Party.CALLER, "phone"))
+    apart.host.take(inputs.MediaConnected(Party.CALLER, "phone"))
     assert apart.host.call is before
     host = apart.host
     await apart.hang_up(apart.phone)
-    feed_quietly(host, inputs.HungUp(Party.CALLER))
+    host.take(inputs.HungUp(Party.CALLER))
     assert cluster.leftovers() == {}
 
 
@@ -136,11 +136,10 @@ class Post:
         pass
 
 
-def test_after_a_gap_nodes_hear_again_of_calls_that_live_and_of_those_that_have_ended() -> None:
-    rig, post = Rig(), Post()
+def circle_of(rig: Rig, post: Post) -> Circle:
     made: Any = post
     nobody: Any = None
-    circle = Circle(
+    return Circle(
         exchange=made,
         fanout=made,
         presence=nobody,
@@ -149,18 +148,26 @@ def test_after_a_gap_nodes_hear_again_of_calls_that_live_and_of_those_that_have_
         claims=nobody,
         clock=rig.time,
     )
+
+
+def test_after_a_gap_nodes_hear_again_of_calls_that_live_and_of_those_that_have_ended() -> None:
+    rig, post = Rig(), Post()
+    circle = circle_of(rig, post)
     ended = rig.call(1, ANN, KAI)
     rig.end(ended)
     circle.closed(ended)
     live = rig.call(2, ANN, KAI)
+    of_live = [("b.2", Owns(live.id, live.users(), live.claim)), ("b.2", Missed(live.id))]
+    of_ended = [("b.2", Missed(ended.id)), ("b.2", Over(ended.id, ended.claim))]
     post.sent.clear()
     circle.gap()
-    assert post.sent == [
-        ("b.2", Missed(live.id)),
-        ("b.2", Missed(ended.id)),
-        ("b.2", Over(ended.id, ended.claim)),
-    ]
+    assert post.sent == of_live + of_ended
+    post.sent.clear()
+    circle.joined("b.2")
+    assert post.sent == of_live + of_ended, "what it was sent before it went may be lost"
+    post.sent.clear()
+    circle.joined("c.3")
+    assert post.sent == [], "it has no devices of these calls"
     rig.time.now_ms += OVER_MS + 1
-    post.sent.clear()
     circle.gap()
-    assert post.sent == [("b.2", Missed(live.id))]
+    assert post.sent == of_live

@@ -298,6 +298,47 @@ def test_a_node_that_has_been_asleep_acts_only_after_a_proof(
     assert len(time.armed) == 1
 
 
+def test_what_comes_for_a_node_that_is_not_sure_is_kept_in_order(
+    host: Host, time: FakeTime, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.feed(inputs.Rang("tab"))
+    notes.sure = False
+    host.take(inputs.Rang("tab"))  # Dropped in the end: it does not fit any more.
+    host.take(inputs.HungUp(Party.CALLER))
+    host.take(settled())
+    assert host.call.state is State.RINGING
+    assert len(time.armed) == 1
+    notes.sure = True
+    assert time.fire_next(time.now_ms + AGAIN_MS)
+    assert reason(host) is Reason.CANCELLED
+    assert host.call.final is not None
+    assert host.call.final.settled
+
+
+def test_what_was_kept_comes_before_the_next_command(
+    host: Host, time: FakeTime, notes: Notes
+) -> None:
+    notes.sure = False
+    host.take(inputs.HungUp(Party.CALLER))
+    notes.sure = True
+    with pytest.raises(Refused) as caught:
+        host.feed(inputs.Accepted("tab"))
+    assert caught.value.code is Code.CALL_OVER
+    assert reason(host) is Reason.CANCELLED
+
+
+def test_no_more_is_kept_than_an_inbox_holds(
+    host: Host, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INBOX_MAX", 1)
+    notes.sure = False
+    host.take(inputs.Rang("tab"))
+    host.take(inputs.HungUp(Party.CALLER))
+    notes.sure = True
+    host.take(inputs.Funded())
+    assert host.call.state is State.RINGING
+
+
 def test_an_abandoned_call_does_and_says_nothing_any_more(
     host: Host, time: FakeTime, notes: Notes
 ) -> None:
@@ -306,6 +347,7 @@ def test_an_abandoned_call_does_and_says_nothing_any_more(
     host.feed(inputs.Rang("tab"))
     host.feed(inputs.HungUp(Party.CALLER))
     host.feed(settled())
+    host.take(settled())
     assert (host.call, len(notes.effects)) == (before, told)
     assert time.armed == []
     assert not time.fire_next(START_MS + LIMITS.reach_ms)
