@@ -33,9 +33,7 @@ class Post:
         pass
 
 
-def test_after_a_gap_nodes_hear_again_of_calls_that_live_and_of_those_that_have_ended() -> (
-    None
-):
+def test_after_a_gap_nodes_hear_again_of_calls_that_live_and_of_those_that_have_ended() -> None:
     rig, post = Rig(), Post()
     made: Any = post
     nobody: Any = None
