@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from storage import authorise, calls, meters, nodes
+from storage import authorise, calls, meters, nodes, works
 from storage.errors import Conflict, Fenced, NotFound, Refusal, Unavailable
 from storage.lanes import Done, Item, Lanes, answer
 from storage.pool import LOST, Connection, Pool
@@ -349,24 +349,7 @@ class Combiner:
         work = item.work
         if not item.doubt or not isinstance(work, Authorise):
             return
-        self.put(
-            Settle(
-                call_id=work.call_id,
-                payer=work.payer,
-                bonus=work.bonus,
-                payee=work.payee,
-                platform=work.platform,
-                target_minor=0,
-                earned_minor=0,
-                billable_ms=0,
-                talk_ms=0,
-                units=0,
-                reason="server_error",
-                ended_by="server",
-                ended_ms=self._clock(),
-            ),
-            _ignore,
-        )
+        self.put(works.undoing(work, self._clock()), _ignore)
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         item.taken = False

@@ -124,6 +124,25 @@ class Settle(Work, frozen=True, gc=False, kw_only=True):
     rev: int | None = None
 
 
+def undoing(work: Authorise, now_ms: int) -> Settle:
+    """The end of a call that was opened when nobody waited for it any more."""
+    return Settle(
+        call_id=work.call_id,
+        payer=work.payer,
+        bonus=work.bonus,
+        payee=work.payee,
+        platform=work.platform,
+        target_minor=0,
+        earned_minor=0,
+        billable_ms=0,
+        talk_ms=0,
+        units=0,
+        reason="server_error",
+        ended_by="server",
+        ended_ms=now_ms,
+    )
+
+
 class HandOver(Work, frozen=True, gc=False, kw_only=True):
     """Leave a live call, with its whole `state`, for another node. The last work of a call here.
 

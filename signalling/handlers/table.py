@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from signalling.calls.asking import away
 from signalling.calls.records import recent_of
 from signalling.codes import Code, Party, Refused
 from signalling.commands import ChatRead, ChatSend, ChatTyping, Command, Frame
@@ -218,16 +219,18 @@ class CallDesk:
         if call_id is None or frame.type in OF_THIS_NODE or self.is_known(call_id):
             self._apply(device, frame, data)
             return
+        if self._context.visits.alone:
+            raise away()
         self._context.visits.forward(
             device, frame, call_id, lambda: self._apply(device, frame, data)
         )
 
     def is_known(self, call_id: UUID) -> bool:
-        """Whether a call is this node's to speak of."""
-        context = self._context
-        if context.visits.alone or context.registry.find(call_id) is not None:
+        """Whether a call is this node's to speak of; on its way down it lets its calls go."""
+        visits, registry = self._context.visits, self._context.registry
+        if visits.alone and not visits.moving:
             return True
-        return context.registry.ended(call_id) is not None
+        return registry.find(call_id) is not None or registry.ended(call_id) is not None
 
     def receive_from_afar(self, device: RemoteDevice, frame: Frame) -> None:
         """As `receive`, for a device of another node and a call of this one."""

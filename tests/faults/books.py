@@ -53,7 +53,8 @@ select id, status, amount_minor, gateway from payment where user_id = $1
 class Sums(msgspec.Struct):
     """`lost` were told and are not in the books; `doubled` are there more than was asked for.
 
-    `short` calls cost less than they must have; `interrupted` and `resumed` count interruptions.
+    `short` calls cost less than they must have; `interrupted` counts how often a call was
+    reconnecting, `resumed` how often both talked again after any break.
     """
 
     calls: int = 0
@@ -218,7 +219,7 @@ def compare_time(
     tariff = read_tariff(row["tariff"].encode())
     charged = row["charged_minor"]
     sums.interrupted += line.interrupted
-    sums.resumed += line.resumed
+    sums.resumed += max(0, len(line.spans) - 1)
     most = cost(tariff, line.proved_ms + unproved_ms) + PRICE_MINOR
     if charged > (most if line.media_s else 0):
         sums.doubled += 1

@@ -34,7 +34,6 @@ class Line:
         self.spans: list[Span] = []
         self.lapses = 0
         self.interrupted = 0
-        self.resumed = 0
         self._up: dict[str, float] = {}
 
     @property

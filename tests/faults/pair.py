@@ -227,7 +227,6 @@ class Pair:
                 self._spawn(self._media(side, line))
             case "call_connected":
                 line.up(side, time.monotonic())
-                line.resumed += side == "caller" and bool(event.data.get("resumed"))
                 line.connected.set()
                 self._spawn(self._notify(line))
             case "call_reconnecting":

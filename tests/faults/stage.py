@@ -227,7 +227,10 @@ async def _judge(stage: Stage, row: Row) -> None:
     result.violations += sums.faults + crowd.faults
     result.violations += await books.verified_by_command(dsn)
     stage.note("ends: " + ", ".join(f"{n} {why}" for why, n in sorted(sums.reasons.items())))
-    stage.note(f"interrupted {sums.interrupted} times, {sums.resumed} went on, {jumps} told anew")
+    stage.note(
+        f"{sums.interrupted} times reconnecting, {sums.resumed} times talking again after a break, "
+        f"{jumps} times told of a takeover"
+    )
     if row.survives and not sums.resumed:
         result.violations.append("no interrupted call went on")
     if crowd.lag_ms > LAG_WORTH_TELLING_MS:

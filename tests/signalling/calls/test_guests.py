@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from signalling.calls import guests as module
-from signalling.calls.guests import Guests
+from signalling.calls.guests import Guest, Guests
 from signalling.calls.registry import Registry
 from signalling.nodes.parcels import Owns
 from tests.signalling.calls.test_registry import Rig as LivesRig
@@ -62,6 +62,25 @@ def test_a_call_that_is_over_is_forgotten_unless_an_old_owner_says_so(rig: Rig) 
     assert (len(rig.guests), rig.guests.of_user(ANN)) == (0, None)
     rig.guests.forget(CALL)
     assert rig.changed == [ANN, KAI, ANN, KAI]
+
+
+def test_what_has_proved_wrong_is_told_of_once_and_until_something_newer_is_known(
+    rig: Rig,
+) -> None:
+    lost: list[Guest] = []
+    rig.guests.lost = lost.append
+    rig.guests.learn("east.2", rig.owns(2))
+    guest = rig.guests.find(CALL)
+    assert guest is not None
+    assert rig.guests.has_heard(guest)
+    rig.guests.lose(guest)
+    rig.guests.lose(guest)
+    assert lost == [guest]
+    assert not rig.guests.has_heard(guest)
+    rig.guests.over(CALL, 1)
+    assert not rig.guests.has_heard(guest), "an older owner says so"
+    rig.guests.over(CALL, 2)
+    assert rig.guests.has_heard(guest)
 
 
 def test_an_old_call_does_not_take_the_new_one_along(rig: Rig) -> None:

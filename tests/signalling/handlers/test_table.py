@@ -210,6 +210,15 @@ async def test_too_many_commands_at_once_are_refused_for_now(
     assert (error["code"], error["retryAfterMs"]) == ("unavailable", 1_000)
 
 
+async def test_a_lone_node_on_its_way_down_does_not_say_that_a_call_it_has_let_go_is_unknown(
+    pair: Pair,
+) -> None:
+    await pair.accept()
+    assert await pair.node.live.hand_over() == 1
+    error = await pair.phone.refused("call_end", call=str(pair.call))
+    assert error["code"] == "unavailable"
+
+
 async def test_stopping_lets_commands_finish(pair: Pair) -> None:
     pair.phone.say("call_request", id="r1", toUserId=str(pair.kai.id))
     await pair.node.desk.stop()

@@ -111,3 +111,25 @@ async def test_what_an_owner_says_is_learned_and_its_end_forgets_it(
     await apart.hang_up(apart.tab)
     assert not apart.east.live.is_in_call(apart.kai.id)
     assert not apart.tab.device.in_call
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_devices_whose_call_has_ended_unheard_begin_anew(
+    cluster: Cluster, apart: Apart, monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    """Another device hears from the books that the call is over; its end may only be late."""
+    monkeypatch.setattr(module, "LATE_S", 0.05)
+    await apart.connect()
+    guests, tab = apart.east.live.guests, apart.tab
+    guest = guests.find(UUID(apart.call))
+    assert guest is not None
+    cluster.space.lose = lambda given: isinstance(given, parcels.Telling | parcels.Over)
+    await apart.hang_up(apart.phone)
+    tablet = apart.east.device(apart.kai, "tablet")
+    await tablet.connect()
+    assert guests.find(UUID(apart.call)) is None
+    cluster.space.lose = lambda _: False
+    if late:
+        guests.over(guest.call_id, guest.claim)
+    await cluster.until(lambda: not apart.east.live.visits._tasks)
+    assert tab.device.connected is late
