@@ -10,7 +10,7 @@ from uuid import UUID
 from signalling.calls.claims import Claims
 from signalling.calls.host import Host
 from signalling.calls.registry import Registry
-from signalling.codes import Party
+from signalling.codes import Party, State
 from signalling.core import inputs
 from signalling.core.call import BEFORE_ANSWER
 from signalling.core.model import leg_of
@@ -60,8 +60,10 @@ class Circle:
         self._clock = clock
         # By call, where the devices of its parties have spoken from: (user, device) -> node.
         self._places: dict[UUID, dict[tuple[UUID, str], str]] = {}
-        # Calls that other nodes were told the end of: when, which nodes, and how.
-        self._over: deque[tuple[int, frozenset[str], Over]] = deque(maxlen=OVER_MAX)
+        # Calls that other nodes were told the end of: when, which nodes, whose, and how.
+        self._over: deque[tuple[int, frozenset[str], tuple[UUID, UUID], Over]] = deque(
+            maxlen=OVER_MAX
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         exchange.on(SocketNews, self._socket_news)
         exchange.on_nodes(joined=self.joined, left=self.left, gap=self.gap)
@@ -124,7 +126,7 @@ class Circle:
             return
         if self._meet(host, user_id, node):
             # It knows the call, but nobody has told it what has happened since.
-            self._exchange.send(node, Missed(host.id))
+            self._exchange.send(node, Missed(host.users()))
 
     def arrived(
         self, host: Host, user_id: UUID, device: str, node: str, *, asks: bool = False
@@ -136,7 +138,7 @@ class Circle:
             # Half open, or it would have said good-bye: what is sent to it reaches nobody.
             self._hub.renew(older)
         if self._meet(host, user_id, node, again=asks) and not asks:
-            self._exchange.send(node, Missed(host.id))  # What it knows is of an earlier owner.
+            self._exchange.send(node, Missed(host.users()))  # What it knows is of an earlier owner.
 
     def is_elsewhere(self, host: Host, user_id: UUID, device: str) -> bool:
         """Whether another node has a newer socket of a device than this one."""
@@ -161,12 +163,12 @@ class Circle:
         nodes = self._nodes(host)
         for node in nodes:
             self._exchange.send(node, over)
-        self._over.append((self._clock(), nodes, over))
+        self._over.append((self._clock(), nodes, host.users(), over))
         self.forget(host)
 
-    def over_unheard(self, call_id: UUID, users: Iterable[UUID], claim: int) -> None:
+    def over_unheard(self, call_id: UUID, users: tuple[UUID, UUID], claim: int) -> None:
         """A call that nobody ran is over. Its devices were not told: they connect anew."""
-        for parcel in (Missed(call_id), Over(call_id, claim)):
+        for parcel in (Missed(users), Over(call_id, claim)):
             self._exchange.bus.post_all(encode(parcel))
         for user_id in users:
             for device in self._hub.sessions(user_id):
@@ -214,22 +216,24 @@ class Circle:
 
     def joined(self, node: str) -> None:
         """What was sent to it before it was heard may be lost, also that a call is run here."""
-        self._say_again(lambda at: at & {node})
+        for host in self._registry.hosts():
+            if host.call.state is not State.ENDED and node in self._nodes(host):
+                self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+        self._may_have_missed(lambda at: at & {node})
 
     def gap(self) -> None:
         """What was sent may not have come: the devices of other nodes must ask anew, also after
         calls that ended meanwhile."""
-        self._say_again(lambda at: at)
+        self._may_have_missed(lambda at: at)
 
-    def _say_again(self, who: Callable[[frozenset[str]], frozenset[str]]) -> None:
+    def _may_have_missed(self, who: Callable[[frozenset[str]], frozenset[str]]) -> None:
         for host in self._registry.hosts():
             for node in who(self._nodes(host)):
-                self._exchange.send(node, Owns(host.id, host.users(), host.claim))
-                self._exchange.send(node, Missed(host.id))
+                self._exchange.send(node, Missed(host.users()))
         since_ms = self._clock() - OVER_MS
-        for at_ms, nodes, over in self._over:
+        for at_ms, nodes, users, over in self._over:
             for node in who(nodes) if at_ms >= since_ms else ():
-                self._exchange.send(node, Missed(over.call))
+                self._exchange.send(node, Missed(users))
                 self._exchange.send(node, over)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -305,7 +309,7 @@ class Circle:
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
             call, now_ms = host.call, self._clock()
             if host.claim > 0:
-                self._exchange.send(node, Missed(host.id))
+                self._exchange.send(node, Missed(host.users()))
             elif ringing and call.expires_ms is not None:
                 view = snapshot(call, Party.CALLEE, None, now_ms)
                 event = CallIncoming(

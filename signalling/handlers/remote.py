@@ -216,7 +216,6 @@ class Forwarder:
 
     def _missed(self, _: str, given: Missed) -> None:
         """What the devices of this call know may be wrong: they begin anew and are told."""
-        guest = self._guests.find(given.call)
-        for user_id in () if guest is None else guest.users:
+        for user_id in given.users:
             for device in self._hub.sessions(user_id):
                 self._hub.renew(device)

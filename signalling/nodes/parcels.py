@@ -97,9 +97,10 @@ class Over(Parcel, frozen=True):
 
 
 class Missed(Parcel, frozen=True):
-    """Events of this call may have been lost on the way: its devices must ask anew."""
+    """Events of the call between these two may have been lost on the way: their devices must ask
+    anew."""
 
-    call: UUID
+    users: tuple[UUID, UUID]
 
 
 class Handed(Parcel, frozen=True):

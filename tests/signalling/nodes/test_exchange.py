@@ -14,7 +14,7 @@ from signalling.nodes.memory import MemoryBus, Space
 from signalling.nodes.parcels import AnyQuestion, Look, Missed, SessionEnded
 from storage.errors import Unavailable
 
-CALL, ANN = UUID(int=1), UUID(int=2)
+CALL, ANN, KAI = UUID(int=1), UUID(int=2), UUID(int=3)
 LOOK = Look(CALL, ANN)
 
 
@@ -51,10 +51,10 @@ async def test_a_parcel_goes_to_whoever_handles_its_kind(sites: tuple[Site, Site
     west, east = sites
     got: list[object] = []
     east.exchange.on(Missed, lambda node, given: got.append((node, given)))
-    west.exchange.send("east.2", Missed(CALL))
+    west.exchange.send("east.2", Missed((ANN, KAI)))
     west.exchange.send("east.2", SessionEnded(CALL))
     await rest()
-    assert got == [("west.1", Missed(CALL))]
+    assert got == [("west.1", Missed((ANN, KAI)))]
 
 
 async def test_what_cannot_be_read_or_fails_harms_nobody(
@@ -67,7 +67,7 @@ async def test_what_cannot_be_read_or_fails_harms_nobody(
 
     east.exchange.on(Missed, broken)
     west.bus.post("east.2", b"rubbish")
-    west.exchange.send("east.2", Missed(CALL))
+    west.exchange.send("east.2", Missed((ANN, KAI)))
     await rest()
     assert "a parcel that cannot be read" in caplog.text
     assert "a parcel failed" in caplog.text
@@ -91,17 +91,17 @@ async def test_the_answer_is_heard_between_what_came_before_and_after(
 ) -> None:
     west, east = sites
     order: list[object] = []
-    west.exchange.on(Missed, lambda _, given: order.append(given.call))
+    west.exchange.on(Missed, lambda _, given: order.append(given.users))
 
     def answer(_: AnyQuestion, done: Done) -> None:
-        east.exchange.send("west.1", Missed(CALL))
+        east.exchange.send("west.1", Missed((ANN, KAI)))
         done(b"answer")
-        east.exchange.send("west.1", Missed(ANN))
+        east.exchange.send("west.1", Missed((KAI, ANN)))
 
     east.answer(answer)
     await west.exchange.ask("east.2", LOOK, heard=order.append)
     await rest()
-    assert order == [CALL, b"answer", ANN]
+    assert order == [(ANN, KAI), b"answer", (KAI, ANN)]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -172,4 +172,4 @@ async def test_all_who_want_to_know_hear_of_nodes_and_gaps(sites: tuple[Site, Si
     await east.bus.stop()
     assert west.heard == [("joined", "east.2"), "gap", ("left", "east.2")]
     assert also == ["east.2"]
-    assert parcels.decode(parcels.encode(Missed(CALL))) == Missed(CALL)
+    assert parcels.decode(parcels.encode(Missed((ANN, KAI)))) == Missed((ANN, KAI))
