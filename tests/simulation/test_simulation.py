@@ -37,6 +37,10 @@ ONCE_AS_THEY_ARE = [
     2079,  # events of the last owner came after those of the next one
     5071,  # one device's failure to reach the owner made the node forget the others' call
     7134,  # a refused call was recorded after its request had been given up
+    5285,  # a call's end came where it had been forgotten a moment before
+    5320,  # one device heard from the books that the call is over, and the others nothing
+    5383,  # the books' answer came while the node was not sure of its calls, and was dropped
+    6632,  # a fenced node that woke said that an ended call was its own
 ]
 
 
