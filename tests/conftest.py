@@ -75,7 +75,7 @@ def _sweep(parent: Path) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where coturn is not installed its tests are left out, and said to be; `.ci/run` wants them
     all the same, and there they fail."""
-    if shutil.which("turnserver") or os.environ.get("TALKTIME_NEEDS_COTURN") == "1":
+    if shutil.which("turnserver") or os.environ.get("NEEDS_COTURN") == "1":
         return
     left_out = [item for item in items if item.get_closest_marker("coturn")]
     if left_out:
