@@ -126,7 +126,7 @@ class Circle:
             return
         if self._meet(host, user_id, node):
             # It knows the call, but nobody has told it what has happened since.
-            self._exchange.send(node, Missed(host.users()))
+            self._exchange.send(node, missed(host))
 
     def arrived(
         self, host: Host, user_id: UUID, device: str, node: str, *, asks: bool = False
@@ -138,7 +138,7 @@ class Circle:
             # Half open, or it would have said good-bye: what is sent to it reaches nobody.
             self._hub.renew(older)
         if self._meet(host, user_id, node, again=asks) and not asks:
-            self._exchange.send(node, Missed(host.users()))  # What it knows is of an earlier owner.
+            self._exchange.send(node, missed(host))  # What it knows is of an earlier owner.
 
     def is_elsewhere(self, host: Host, user_id: UUID, device: str) -> bool:
         """Whether another node has a newer socket of a device than this one."""
@@ -168,7 +168,7 @@ class Circle:
 
     def over_unheard(self, call_id: UUID, users: tuple[UUID, UUID], claim: int) -> None:
         """A call that nobody ran is over. Its devices were not told: they connect anew."""
-        for parcel in (Missed(users), Over(call_id, claim)):
+        for parcel in (Missed(call_id, users, claim), Over(call_id, claim)):
             self._exchange.bus.post_all(encode(parcel))
         for user_id in users:
             for device in self._hub.sessions(user_id):
@@ -229,11 +229,11 @@ class Circle:
     def _may_have_missed(self, who: Callable[[frozenset[str]], frozenset[str]]) -> None:
         for host in self._registry.hosts():
             for node in who(self._nodes(host)):
-                self._exchange.send(node, Missed(host.users()))
+                self._exchange.send(node, missed(host))
         since_ms = self._clock() - OVER_MS
         for at_ms, nodes, users, over in self._over:
             for node in who(nodes) if at_ms >= since_ms else ():
-                self._exchange.send(node, Missed(users))
+                self._exchange.send(node, Missed(over.call, users, over.claim))
                 self._exchange.send(node, over)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -309,7 +309,7 @@ class Circle:
             self._exchange.send(node, Owns(host.id, host.users(), host.claim))
             call, now_ms = host.call, self._clock()
             if host.claim > 0:
-                self._exchange.send(node, Missed(host.users()))
+                self._exchange.send(node, missed(host))
             elif ringing and call.expires_ms is not None:
                 view = snapshot(call, Party.CALLEE, None, now_ms)
                 event = CallIncoming(
@@ -317,3 +317,7 @@ class Circle:
                 )
                 encoded = encode_event(event, now_ms, call=host.id_text, rev=call.rev)
                 self._fanout.to_node(node, user_id, encoded, call=host.id, claim=host.claim)
+
+
+def missed(host: Host) -> Missed:
+    return Missed(host.id, host.users(), host.claim)

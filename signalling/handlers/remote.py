@@ -216,6 +216,8 @@ class Forwarder:
 
     def _missed(self, _: str, given: Missed) -> None:
         """What the devices of this call know may be wrong: they begin anew and are told."""
+        if not self._guests.admits(given.call, given.claim):
+            return
         for user_id in given.users:
             for device in self._hub.sessions(user_id):
                 self._hub.renew(device)

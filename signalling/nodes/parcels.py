@@ -98,9 +98,11 @@ class Over(Parcel, frozen=True):
 
 class Missed(Parcel, frozen=True):
     """Events of the call between these two may have been lost on the way: their devices must ask
-    anew."""
+    anew. Not if it comes from an earlier owner of the call."""
 
+    call: UUID
     users: tuple[UUID, UUID]
+    claim: int
 
 
 class Handed(Parcel, frozen=True):

@@ -157,8 +157,8 @@ def test_after_a_gap_nodes_hear_again_of_calls_that_live_and_of_those_that_have_
     rig.end(ended)
     circle.closed(ended)
     live = rig.call(2, ANN, KAI)
-    of_live = [("b.2", Missed(live.users()))]
-    of_ended = [("b.2", Missed(ended.users())), ("b.2", Over(ended.id, ended.claim))]
+    of_live = [("b.2", Missed(live.id, live.users(), 0))]
+    of_ended = [("b.2", Missed(ended.id, ended.users(), 0)), ("b.2", Over(ended.id, ended.claim))]
     post.sent.clear()
     circle.gap()
     assert post.sent == of_live + of_ended

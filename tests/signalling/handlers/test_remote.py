@@ -16,7 +16,7 @@ from signalling.limits import SocketLimits
 from signalling.nodes import parcels
 from signalling.nodes.exchange import Exchange
 from signalling.nodes.memory import MemoryBus, Space
-from signalling.nodes.parcels import Answered, Commanded
+from signalling.nodes.parcels import Answered, Commanded, Missed, Owns
 from tests.signalling.cluster import Apart, Cluster
 
 ANN, CALL, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -177,3 +177,19 @@ def test_frames_are_passed_on_as_they_came() -> None:
     passed = decode_frame(module._encode_frame(frame))
     assert passed == frame
     assert bytes(passed.data) == b'{"kind":"end","gen":1,"x":[1, 2]}', "byte for byte"
+
+
+async def test_devices_begin_anew_when_the_owner_says_so_and_not_for_an_earlier_one(
+    cluster: Cluster, apart: Apart
+) -> None:
+    await apart.connect()
+    call, users = UUID(apart.call), apart.host.users()
+    apart.east.live.exchange.send(apart.west.bus.address, Missed(call, users, 0))
+    await cluster.quiet()
+    assert apart.phone.device.connected, "its own node knows better"
+    apart.east.live.guests.learn(apart.west.bus.address, Owns(call, users, 1))
+    apart.west.live.exchange.send(apart.east.bus.address, Missed(call, users, 0))
+    await cluster.quiet()
+    assert apart.tab.device.connected, "it has had the call before"
+    apart.west.live.exchange.send(apart.east.bus.address, Missed(call, users, 1))
+    await cluster.until(lambda: not apart.tab.device.connected)

@@ -51,10 +51,10 @@ async def test_a_parcel_goes_to_whoever_handles_its_kind(sites: tuple[Site, Site
     west, east = sites
     got: list[object] = []
     east.exchange.on(Missed, lambda node, given: got.append((node, given)))
-    west.exchange.send("east.2", Missed((ANN, KAI)))
+    west.exchange.send("east.2", Missed(CALL, (ANN, KAI), 0))
     west.exchange.send("east.2", SessionEnded(CALL))
     await rest()
-    assert got == [("west.1", Missed((ANN, KAI)))]
+    assert got == [("west.1", Missed(CALL, (ANN, KAI), 0))]
 
 
 async def test_what_cannot_be_read_or_fails_harms_nobody(
@@ -67,7 +67,7 @@ async def test_what_cannot_be_read_or_fails_harms_nobody(
 
     east.exchange.on(Missed, broken)
     west.bus.post("east.2", b"rubbish")
-    west.exchange.send("east.2", Missed((ANN, KAI)))
+    west.exchange.send("east.2", Missed(CALL, (ANN, KAI), 0))
     await rest()
     assert "a parcel that cannot be read" in caplog.text
     assert "a parcel failed" in caplog.text
@@ -94,9 +94,9 @@ async def test_the_answer_is_heard_between_what_came_before_and_after(
     west.exchange.on(Missed, lambda _, given: order.append(given.users))
 
     def answer(_: AnyQuestion, done: Done) -> None:
-        east.exchange.send("west.1", Missed((ANN, KAI)))
+        east.exchange.send("west.1", Missed(CALL, (ANN, KAI), 0))
         done(b"answer")
-        east.exchange.send("west.1", Missed((KAI, ANN)))
+        east.exchange.send("west.1", Missed(CALL, (KAI, ANN), 0))
 
     east.answer(answer)
     await west.exchange.ask("east.2", LOOK, heard=order.append)
@@ -172,4 +172,6 @@ async def test_all_who_want_to_know_hear_of_nodes_and_gaps(sites: tuple[Site, Si
     await east.bus.stop()
     assert west.heard == [("joined", "east.2"), "gap", ("left", "east.2")]
     assert also == ["east.2"]
-    assert parcels.decode(parcels.encode(Missed((ANN, KAI)))) == Missed((ANN, KAI))
+    assert parcels.decode(parcels.encode(Missed(CALL, (ANN, KAI), 0))) == Missed(
+        CALL, (ANN, KAI), 0
+    )

@@ -22,7 +22,7 @@ PARCELS: list[Any] = [
     parcels.WhoIsPresent(),
     parcels.Owns(CALL, (ANN, KAI), 2, True),
     parcels.Over(CALL, 2),
-    parcels.Missed((ANN, KAI)),
+    parcels.Missed(CALL, (ANN, KAI), 0),
     parcels.Handed((CALL, ANN)),
     parcels.Commanded(ANN, "phone", b"{}"),
     parcels.Answered(ANN, "phone", "c1", b"{}", "wrong_state"),
