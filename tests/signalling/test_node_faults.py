@@ -46,8 +46,9 @@ async def test_the_owner_dies_and_the_node_that_a_party_reaches_goes_on(
     first.link.close(1006)
     welcome = await move(first, north)
     await cluster.quiet()
-    assert cluster.owners(apart.call) == ["north"]
-    assert await cluster.owned_by(apart.call) == "north"
+    # The node that had the tab's socket looks for the call as well.
+    assert cluster.owners(apart.call) in ((["north"],) if who == "phone" else (["north"], ["east"]))
+    assert [await cluster.owned_by(apart.call)] == cluster.owners(apart.call)
     assert (welcome["call"]["state"], welcome["call"]["you"]) == ("reconnecting", "active")
     assert welcome["call"]["rev"] > 1_000_000
     assert welcome["call"]["meter"]["charged"] == 100
