@@ -122,3 +122,10 @@ def encode_error(re: str | None, refused: Refused) -> bytes:
 
 def encode_pong(t: int, now_ms: int) -> bytes:
     return b'{"type":"pong","data":{"t":%d,"now":%d}}' % (t, now_ms)
+
+
+def about(frame: Frame) -> dict[str, str]:
+    """What a log line may say about a command: never its data."""
+    if frame.call is None:
+        return {"type": frame.type}
+    return {"type": frame.type, "call_id": str(frame.call)}

@@ -97,9 +97,9 @@ class Circle:
         users = host.users()
         for user_id, nodes in zip(users, (caller, callee), strict=True):
             self._fanout.follow(user_id, host.id, nodes)
-        owns = Owns(host.id, users, host.claim, fresh)
+        parcel = owns(host, fresh=fresh)
         for node in {*caller, *callee}:
-            self._exchange.send(node, owns)
+            self._exchange.send(node, parcel)
         if fresh:
             self._ask_anew(host)
         if self._may_be_missed(host):
@@ -114,7 +114,7 @@ class Circle:
                 continue
             for user_id in host.users():
                 self._fanout.seen(user_id, node)
-            self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+            self._exchange.send(node, owns(host))
 
     def heard(self, host: Host, user_id: UUID, device: str, node: str) -> None:
         """A device of a party has spoken from that node."""
@@ -152,7 +152,7 @@ class Circle:
         """From now on the node is told of the call; true if it was not before."""
         new = self._fanout.seen(user_id, node)
         if new or again:
-            self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+            self._exchange.send(node, owns(host))
         return new
 
     def closed(self, host: Host) -> None:
@@ -170,9 +170,7 @@ class Circle:
         """A call that nobody ran is over. Its devices were not told: they connect anew."""
         for parcel in (Missed(call_id, users, claim), Over(call_id, claim)):
             self._exchange.bus.post_all(encode(parcel))
-        for user_id in users:
-            for device in self._hub.sessions(user_id):
-                self._hub.renew(device)
+        self._hub.renew_all(users)
 
     def forget(self, host: Host) -> None:
         """The call is over for this node."""
@@ -218,7 +216,7 @@ class Circle:
         """What was sent to it before it was heard may be lost, also that a call is run here."""
         for host in self._registry.hosts():
             if host.call.state is not State.ENDED and node in self._nodes(host):
-                self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+                self._exchange.send(node, owns(host))
         self._may_have_missed(lambda at: at & {node})
 
     def gap(self) -> None:
@@ -306,7 +304,7 @@ class Circle:
         for node in nodes:
             if not self._fanout.seen(user_id, node):
                 continue
-            self._exchange.send(node, Owns(host.id, host.users(), host.claim))
+            self._exchange.send(node, owns(host))
             call, now_ms = host.call, self._clock()
             if host.claim > 0:
                 self._exchange.send(node, missed(host))
@@ -317,6 +315,10 @@ class Circle:
                 )
                 encoded = encode_event(event, now_ms, call=host.id_text, rev=call.rev)
                 self._fanout.to_node(node, user_id, encoded, call=host.id, claim=host.claim)
+
+
+def owns(host: Host, *, fresh: bool = False) -> Owns:
+    return Owns(host.id, host.users(), host.claim, fresh)
 
 
 def missed(host: Host) -> Missed:

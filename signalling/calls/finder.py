@@ -49,9 +49,7 @@ class Finder:
 
     def wrong(self, call_id: UUID, node: str) -> None:
         """That node says that it does not run the call."""
-        guest = self._guests.find(call_id)
-        if guest is not None and guest.node == node:
-            self._guests.lose(guest)
+        self._guests.not_at(call_id, node)
 
     async def _search(self, call_id: UUID, standing: Standing | None) -> str | None:
         """`standing` is what the database has just said, if it was asked."""

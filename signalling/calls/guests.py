@@ -81,6 +81,12 @@ class Guests:
             self.forget(guest.call_id)
             self.lost(guest)
 
+    def not_at(self, call_id: UUID, node: str) -> None:
+        """That node says that it does not run the call."""
+        guest = self._calls.get(call_id)
+        if guest is not None and guest.node == node:
+            self.lose(guest)
+
     def has_heard(self, guest: Guest) -> bool:
         """Whether anything newer is known of its call: its end, or where it is now."""
         call_id = guest.call_id

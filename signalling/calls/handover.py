@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Protocol
 from uuid import UUID
 
-from signalling.calls.circle import Circle
+from signalling.calls.circle import Circle, owns
 from signalling.calls.guests import Guests
 from signalling.calls.host import Host
 from signalling.calls.performer import Books
@@ -15,7 +15,7 @@ from signalling.calls.registry import Registry
 from signalling.codes import State
 from signalling.core import revival
 from signalling.nodes.exchange import Exchange
-from signalling.nodes.parcels import Handed, Owns
+from signalling.nodes.parcels import Handed
 from storage import works
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Handover:
         """Write one call down, when its books have answered all that was asked of them."""
         # From here on nobody finds it: what comes for it waits until its new owner is known.
         self._registry.release(host)
-        self._guests.learn(None, Owns(host.id, host.users(), host.claim))
+        self._guests.learn(None, owns(host))
         try:
             async with asyncio.timeout(WRITE_S):
                 await until_not(lambda: self._books.is_busy(host.id))

@@ -199,9 +199,7 @@ class Forwarder:
 
     def _answered(self, node: str, given: Answered) -> None:
         if given.not_here is not None:
-            guest = self._guests.find(given.not_here)
-            if guest is not None and guest.node == node:
-                self._guests.lose(guest)
+            self._guests.not_at(given.not_here, node)
             if given.re is not None:
                 self._give_back((given.user_id, given.device, given.re))
             return
@@ -216,8 +214,5 @@ class Forwarder:
 
     def _missed(self, _: str, given: Missed) -> None:
         """What the devices of this call know may be wrong: they begin anew and are told."""
-        if not self._guests.admits(given.call, given.claim):
-            return
-        for user_id in given.users:
-            for device in self._hub.sessions(user_id):
-                self._hub.renew(device)
+        if self._guests.admits(given.call, given.claim):
+            self._hub.renew_all(given.users)

@@ -18,7 +18,7 @@ from signalling.codes import Code, Party, Refused
 from signalling.commands import ChatRead, ChatSend, ChatTyping, Command, Frame
 from signalling.core.views import snapshot
 from signalling.events import RecentCall, Shape, Welcome, WelcomeLimits
-from signalling.frames import decode_data
+from signalling.frames import about, decode_data
 from signalling.handlers import calls, chat, watching
 from signalling.handlers.context import Context
 from signalling.handlers.remote import RemoteDevice
@@ -27,7 +27,6 @@ from signalling.handlers.visits import Visit
 from signalling.limits import RECENT_CALLS_MS, CallLimits, SocketLimits
 from signalling.nodes.bus import Presence
 from signalling.sockets.device import Device
-from signalling.sockets.hub import about
 from signalling.sockets.identity import Identity
 from storage import calls as stored
 from storage import providers

@@ -278,9 +278,7 @@ class Visits:
 
     def _close(self, guest: Guest) -> None:
         """Have the devices of the call's parties connect anew: they are told what is so."""
-        for user_id in guest.users:
-            for device in self._hub.sessions(user_id):
-                self._hub.renew(device)
+        self._hub.renew_all(guest.users)
 
     def _drop(self, guest: Guest) -> None:
         """Nobody would tell this node of the end."""

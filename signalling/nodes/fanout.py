@@ -194,8 +194,7 @@ class Fanout:
         if given.call is not None and not self._admits(given.call, given.claim):
             if self._is_live(given.call):
                 # The next owner has overtaken it: the devices ask what they have missed.
-                for device in self._hub.sessions(given.user_id):
-                    self._hub.renew(device)
+                self._hub.renew_all((given.user_id,))
             return
         event = Encoded(given.head, given.tail)
         self._here(given.user_id, event, given.only, given.but, given.re)

@@ -12,12 +12,12 @@ from aiohttp import WSMsgType
 from signalling import commands
 from signalling.codes import Close, Code, Refused
 from signalling.commands import Frame
-from signalling.frames import decode_data, decode_frame, encode_pong, id_of
+from signalling.frames import about, decode_data, decode_frame, encode_pong, id_of
 from signalling.limits import SocketLimits
 from signalling.sockets.desk import Desk
 from signalling.sockets.device import Device
 from signalling.sockets.fast_reader import FastResponse, Response
-from signalling.sockets.hub import Hub, about, ids
+from signalling.sockets.hub import Hub, ids
 from signalling.sockets.send_queue import Flusher, SendQueue
 from signalling.sockets.throttle import Window
 

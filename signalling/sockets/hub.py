@@ -4,12 +4,12 @@ import asyncio
 import ipaddress
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from signalling.codes import Close, Code, Refused
-from signalling.commands import Frame, Hello
+from signalling.commands import Hello
 from signalling.events import Draining
 from signalling.frames import Encoded, encode_event
 from signalling.limits import SocketLimits
@@ -250,6 +250,12 @@ class Hub:
         if device.session and device.link is None:
             self._end_session(device)
 
+    def renew_all(self, users: Iterable[UUID]) -> None:
+        """As `renew`, for every session of these users."""
+        for user_id in users:
+            for device in self.sessions(user_id):
+                self.renew(device)
+
     def _end_session(self, device: Device) -> None:
         """Of a device without a socket."""
         device.end_session()
@@ -367,13 +373,6 @@ class Hub:
                     await self._emptied.wait()
             except TimeoutError:
                 log.warning("sockets left after closing all", extra={"left": len(self._sockets)})
-
-
-def about(frame: Frame) -> dict[str, str]:
-    """What a log line may say about a command: never its data."""
-    if frame.call is None:
-        return {"type": frame.type}
-    return {"type": frame.type, "call_id": str(frame.call)}
 
 
 def ids(device: Device) -> dict[str, str]:

@@ -85,7 +85,7 @@ async def _prepare_clocks(cluster: Cluster) -> None:
 
 
 ROWS = (
-    Row(
+    redis.on_two(
         name="two-kill",
         fault="F1",
         how="kill -9 of one of two nodes, taken over by the other",
@@ -97,23 +97,15 @@ ROWS = (
         pairs=80,
         talk_s=8.0,
         survives=True,
-        nodes=2,
-        absent=valkey.absent,
-        prepare=redis.prepare,
-        clean=redis.clean,
     ),
-    Row(
+    redis.on_two(
         name="two-zombie",
         fault="F3",
         how="SIGSTOP of one of two nodes past the lease, taken over, SIGCONT",
         run=zombie,
         cycles=6,
-        nodes=2,
-        absent=valkey.absent,
-        prepare=redis.prepare,
-        clean=redis.clean,
     ),
-    Row(
+    redis.on_two(
         name="two-roll",
         fault="F35",
         how="rolling restart of two nodes by SIGTERM",
@@ -122,10 +114,6 @@ ROWS = (
         cycles=12,
         quick=2,
         survives=True,
-        nodes=2,
-        absent=valkey.absent,
-        prepare=redis.prepare,
-        clean=redis.clean,
     ),
     Row(
         name="two-clocks",

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 from tests.faults import valkey
 from tests.faults.cluster import Cluster
@@ -97,66 +98,48 @@ async def fill(stage: Stage) -> None:
         await stage.cycle_done(policy)
 
 
+on_two = partial(Row, nodes=2, absent=valkey.absent, prepare=prepare, clean=clean)
+
 ROWS = (
-    Row(
+    on_two(
         name="redis-empty",
         fault="F18",
         how="kill -9 of Redis, empty again at once and after 4 s",
         run=empty,
         cycles=6,
-        nodes=2,
         lossy=True,
-        absent=valkey.absent,
-        prepare=prepare,
-        clean=clean,
     ),
-    Row(
+    on_two(
         name="redis-stop",
         fault="F19",
         how="SIGSTOP of Redis for 8 s",
         run=stop,
         cycles=3,
-        nodes=2,
         lossy=True,
-        absent=valkey.absent,
-        prepare=prepare,
-        clean=clean,
     ),
-    Row(
+    on_two(
         name="redis-cut-off",
         fault="F20",
         how="half-open wire from one node to Redis for 6 s",
         run=cut_off,
         cycles=4,
-        nodes=2,
         lossy=True,
-        absent=valkey.absent,
-        prepare=prepare,
-        clean=clean,
     ),
-    Row(
+    on_two(
         name="redis-full",
         fault="F22",
         how="maxmemory 2mb for 6 s: new keys refused, or old ones thrown out",
         run=fill,
         cycles=4,
         quick=2,
-        nodes=2,
         lossy=True,
-        absent=valkey.absent,
-        prepare=prepare,
-        clean=clean,
     ),
-    Row(
+    on_two(
         name="redis-pubsub",
         fault="F21",
         how="CLIENT KILL TYPE pubsub",
         run=lose_subscriptions,
         cycles=10,
-        nodes=2,
         lossy=True,
-        absent=valkey.absent,
-        prepare=prepare,
-        clean=clean,
     ),
 )
