@@ -47,8 +47,18 @@ LOST = (
     # The driver lost track of a connection that broke at an awkward moment.
     asyncpg.InternalClientError,
 )
+# asyncpg has one class for misuse, which is our mistake, and for a connection that is gone: closed
+# before the end of a transaction, or taken back by the pool at that moment.
+_GONE = ("clos", "released back to the pool")
 # PostgreSQL gave up one of two transactions that stood in each other's way: nothing was done.
 YIELDED = (asyncpg.TransactionRollbackError,)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether `error`, raised by a driver, says that the database is away: try again later."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return any(sign in str(error) for sign in _GONE)
+    return isinstance(error, LOST)
 
 
 def _encode_jsonb(value: Any) -> bytes:
@@ -155,11 +165,7 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
     try:
         async with asyncio.timeout(seconds):
             return await awaitable
-    except LOST as error:
-        raise Unavailable("the database did not answer in time") from error
-    except asyncpg.InterfaceError as error:
-        # One class for misuse, which is our mistake, and for a connection that is gone (a pool
-        # takes it back at that moment, so its user hears that it was released).
-        if any(sign in str(error) for sign in ("clos", "released back to the pool")):
-            raise Unavailable("the connection to the database is closed") from error
+    except (*LOST, asyncpg.InterfaceError) as error:
+        if is_lost(error):
+            raise Unavailable("the database did not answer in time") from error
         raise

@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 
 from signalling.codes import Refused
 from storage.errors import Conflict, NotFound, Refusal
-from storage.pool import LOST, YIELDED
+from storage.pool import YIELDED, is_lost
 
 REQUEST_ID = web.RequestKey("request_id", str)
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -130,7 +130,7 @@ def problem_of(error: Exception) -> Problem | None:
             return _refused(error.code, error.message, dict(error.details))
         case web.HTTPException():
             return _of_aiohttp(error)
-        case _ if isinstance(error, (*LOST, *YIELDED)):
+        case _ if is_lost(error) or isinstance(error, YIELDED):
             return _refused("unavailable", "Try again in a moment.", {})
     return None
 

@@ -14,9 +14,8 @@ from rest.http.body import Body
 from rest.http.errors import REQUEST_ID, ErrorBody, Fault, answer, problem_of
 from rest.http.identity import caller
 from storage import idempotency
-from storage.errors import Unavailable
 from storage.idempotency import Claim, Kept
-from storage.pool import LOST, Pool
+from storage.pool import Pool, is_lost
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -108,8 +107,9 @@ class Idempotency:
                     body = response.body
                     assert isinstance(body, bytes), "answers of routes with keys are whole"
                     await idempotency.keep(conn, claim, status=response.status, answer=body)
-        except (*LOST, Unavailable):
-            pass
+        except Exception as error:
+            if not is_lost(error):
+                raise
 
 
 def _replay(kept: Kept, request_id: str) -> web.Response:

@@ -32,7 +32,7 @@ from storage import calls as stored
 from storage import providers
 from storage.errors import Fenced, Refusal, Unavailable
 from storage.ids import new_id
-from storage.pool import LOST, within
+from storage.pool import is_lost, within
 
 log = logging.getLogger(__name__)
 
@@ -265,9 +265,10 @@ class CallDesk:
             device.fail(frame.id, self._with_snapshot(device, frame, refused))
         except Refusal as refusal:
             device.fail(frame.id, of_storage(refusal))
-        except LOST:
-            device.fail(frame.id, unavailable())
-        except Exception:
+        except Exception as error:
+            if is_lost(error):
+                device.fail(frame.id, unavailable())
+                return
             incident = str(new_id())
             log.exception(
                 "a command failed",

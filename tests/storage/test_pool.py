@@ -12,6 +12,7 @@ from storage.pool import (
     close_pool,
     connect,
     create_pool,
+    is_lost,
     server_settings,
     within,
 )
@@ -85,6 +86,27 @@ async def test_a_lost_connection_is_unavailable(dsn: str, pool: Pool) -> None:
     with pytest.raises(Unavailable):
         await within(5, use(other))
     await within(5, pool.fetchval("select 1"))
+
+
+async def test_a_connection_that_ends_within_a_transaction_is_lost(dsn: str, pool: Pool) -> None:
+    other = await connect(dsn)
+
+    async def use() -> None:
+        async with pool.acquire() as conn, conn.transaction():
+            pid = await conn.fetchval("select pg_backend_pid()")
+            await other.fetchval("select pg_terminate_backend($1, 5000)", pid)
+            await conn.fetchval("select 1")
+
+    with pytest.raises(asyncpg.InterfaceError) as caught:
+        await use()
+    assert is_lost(caught.value)
+    await other.close()
+
+
+async def test_misuse_of_the_driver_is_not_an_outage(conn: Connection) -> None:
+    with pytest.raises(asyncpg.InterfaceError) as caught:
+        await conn.fetchval("select 1", 2)
+    assert not is_lost(caught.value)
 
 
 async def test_a_statement_cut_off_by_the_server_is_unavailable(conn: Connection) -> None:

@@ -39,6 +39,13 @@ from storage.users import EmailTaken
         (TimeoutError(), 503, "UNAVAILABLE"),
         (asyncpg.AdminShutdownError(), 503, "UNAVAILABLE"),
         (asyncpg.DeadlockDetectedError(), 503, "UNAVAILABLE"),
+        (
+            asyncpg.InterfaceError(
+                "cannot call Transaction.__aexit__(): the underlying connection is closed"
+            ),
+            503,
+            "UNAVAILABLE",
+        ),
     ],
 )
 def test_every_refusal_has_its_status_and_code(error: Exception, status: int, code: str) -> None:
@@ -47,7 +54,15 @@ def test_every_refusal_has_its_status_and_code(error: Exception, status: int, co
     assert (problem.status, problem.code) == (status, code)
 
 
-@pytest.mark.parametrize("error", [KeyError("secret"), AssertionError(), web.HTTPFound("/")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("secret"),
+        AssertionError(),
+        web.HTTPFound("/"),
+        asyncpg.InterfaceError("another operation is in progress"),
+    ],
+)
 def test_our_mistakes_and_redirects_are_no_refusals(error: Exception) -> None:
     assert problem_of(error) is None
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
+import asyncpg
 import pytest
 
 from signalling.codes import Code, Refused
@@ -167,6 +168,7 @@ async def test_types_of_nobody_and_of_the_socket_are_refused(pair: Pair) -> None
         (Unavailable("away"), "unavailable"),
         (TimeoutError(), "unavailable"),
         (ConnectionResetError(), "unavailable"),
+        (asyncpg.InterfaceError("the underlying connection is closed"), "unavailable"),
         (NotFound("gone"), "not_found"),
         (Conflict("no"), "wrong_state"),
         (Fenced("lost"), "unavailable"),
