@@ -163,7 +163,7 @@ class Rows:
             "callee_id": asked.callee_id,
             "callee_name": callee.card.name if provider is None else provider.display_name,
             "callee_avatar": None,
-            "caller_device": asked.caller_device,
+            "caller_device": meter.caller_leg or asked.caller_device,
             "callee_device": meter.callee_device,
             "request_id": asked.request_id,
             "kind": asked.kind,
