@@ -130,7 +130,7 @@ class Visits:
     def welcome_here(self, device: Device) -> None:
         """A device was welcomed: older sockets of it, on other nodes, are to go."""
         if not self.alone:
-            replaced = parcels.Replaced(device.user_id, device.id, device.met_ms)
+            replaced = parcels.Replaced(device.user_id, device.id, device.since_ms)
             self._exchange.bus.post_user(device.user_id, parcels.encode(replaced))
 
     def back(self, device: Device) -> None:

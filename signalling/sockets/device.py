@@ -64,6 +64,7 @@ class Device:
         "secret",
         "seq",
         "session",
+        "since_ms",
         "user_id",
         "watches_directory",
         "watching",
@@ -89,6 +90,7 @@ class Device:
         self.acked = 0
         self.link: Link | None = None
         self.met_ms = 0  # when the present socket was attached
+        self.since_ms = 0  # when it said hello, by a clock that all nodes share
         self.gone_ms = 0  # when the last socket was lost
         self.gone_seq = 0  # and the number of the last event that was sent on it
         self.in_call = False  # set by the handlers: a shorter silence is taken for death
