@@ -141,7 +141,7 @@ class Visits:
         if bye:
             self._tell(device, "bye")
         elif device.in_call:
-            self._tell(device, "moving" if self.moving else "lost")
+            self._tell(device, "moving" if self.moving or device.moving else "lost")
         guest = self._guests.of_user(device.user_id)
         if guest is not None and guest.node not in self._exchange.bus.peers():
             self._drop(guest)

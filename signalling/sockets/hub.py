@@ -247,7 +247,7 @@ class Hub:
 
     def renew(self, device: Device) -> None:
         """What the device was told is not all there was: it connects anew, to a new session."""
-        device.close(Close.SERVICE_RESTART)
+        device.send_away()
         if device.session and device.link is None:
             self._end_session(device)
 

@@ -290,6 +290,7 @@ async def test_after_a_gap_of_the_owner_the_devices_elsewhere_connect_anew(
     await cluster.quiet()
     assert (apart.tab.link.closed, apart.desk.link.closed) == (1012, 1012)
     assert apart.phone.link.closed is None
+    assert apart.state.state == "connected", "who is sent away is expected back"
     assert not (await apart.tab.connect(resume=True))["resumed"]
     await apart.media()
     await apart.hang_up(apart.phone)
