@@ -30,6 +30,7 @@ from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
+from rest.operators.adjustment_routes import AdjustmentRoutes
 from rest.operators.login_routes import LoginRoutes
 from rest.operators.people_routes import PeopleRoutes
 from rest.operators.routes import OperatorRoutes
@@ -225,6 +226,13 @@ def all_routes(parts: Parts) -> list[Route]:
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
         *PeopleRoutes(pool, currency=config.currency, clock=clock, end_session=desk.end).table(),
         *LoginRoutes(pool, clock=clock, end_session=desk.end).table(),
+        *AdjustmentRoutes(
+            pool,
+            idempotency=idempotency,
+            currency=config.currency,
+            alone_max=config.adjustment_limit_minor,
+            kick=parts.settler.kick,
+        ).table(),
         *HealthRoutes(
             pool,
             version=parts.version,
