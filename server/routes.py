@@ -32,7 +32,9 @@ from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
 from rest.operators.adjustment_routes import AdjustmentRoutes
 from rest.operators.login_routes import LoginRoutes
+from rest.operators.money_routes import MoneyRoutes
 from rest.operators.people_routes import PeopleRoutes
+from rest.operators.record_routes import RecordRoutes
 from rest.operators.routes import OperatorRoutes
 from rest.operators.webhook_routes import WebhookRoutes
 from rest.payments.gateways.port import Gateway
@@ -226,6 +228,8 @@ def all_routes(parts: Parts) -> list[Route]:
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
         *PeopleRoutes(pool, currency=config.currency, clock=clock, end_session=desk.end).table(),
         *LoginRoutes(pool, clock=clock, end_session=desk.end).table(),
+        *MoneyRoutes(pool, sellers=parts.sellers).table(),
+        *RecordRoutes(pool, lease_ms=config.lease_ms).table(),
         *AdjustmentRoutes(
             pool,
             idempotency=idempotency,

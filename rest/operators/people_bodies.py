@@ -9,10 +9,10 @@ from msgspec import Meta
 from rest.http.body import Body, Query
 from rest.http.pages import Page, PageQuery
 from signalling.events import Shape
+from storage.people import Status
 
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
 Role = Literal["customer", "admin", "companion", "technician", "store_owner", "delivery_partner"]
-Standing = Literal["active", "suspended", "deleted"]
 
 
 class ReasonBody(Body, frozen=True):
@@ -43,7 +43,7 @@ class PersonQuery(PageQuery, frozen=True):
 
     q: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
     role: Role | None = None
-    status: Standing | None = None
+    status: Status | None = None
 
 
 class PersonView(Shape, frozen=True):

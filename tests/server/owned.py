@@ -15,6 +15,7 @@ import msgspec
 from server.people import grant, make_provider
 from signalling.core.tariff import minute
 from storage import (
+    adjustments,
     avatars,
     credentials,
     devices,
@@ -82,7 +83,9 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
         "/jobs/{id}": {"id": "1"},
         "/media/avatars/{user}/{name}": {"user": user, "name": name},
         "/notifications/{id}": {"id": str(await _notification(conn, owner))},
+        "/operators/adjustments/{id}": {"id": str(await _adjustment(conn, currency))},
         "/operators/users/{id}/sessions/{session}": {"id": str(owner), "session": session},
+        "/operators/users/{id}/wallets/{wallet}": {"id": str(owner), "wallet": str(spending)},
         "/payments/verify/{reference}": {"reference": payment.reference},
         "/payments/{id}": {"id": str(payment.id)},
         "/payouts/{id}": {"id": payout},
@@ -93,6 +96,23 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
         "/webhooks/deliveries/{id}": {"id": delivery},
         "/webhooks/endpoints/{id}": {"id": endpoint},
     }
+
+
+async def _adjustment(conn: Connection, currency: str) -> UUID:
+    """One that waits, asked for by another for a third."""
+    operator, customer = [await person(conn, name, currency) for name in ("Otto", "Cleo")]
+    made = await adjustments.request(
+        conn,
+        adjustment_id=new_id(),
+        user_id=customer,
+        wallet="call_credits",
+        amount_minor=500,
+        currency=currency,
+        reason="A gift.",
+        operator=operator,
+        alone_max_minor=0,
+    )
+    return made.id
 
 
 async def _call(conn: Connection, owner: UUID, currency: str) -> UUID:
