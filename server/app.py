@@ -36,6 +36,7 @@ from server.doorman import HANDSHAKES, Doorman
 from server.failpoints import fail_point, heard, queue_class
 from server.handlers import job_handlers
 from server.jobs import JobRunner
+from server.journals import Journals
 from server.makers import (
     make_gateways,
     make_objects,
@@ -135,6 +136,9 @@ class Server:
         claim = await keeper.claim(self.clock(), config.currency)
         started.push_async_callback(keeper.stop, claim.epoch)
         await ledger.ensure_partitions(keeper.conn)
+        self.journals = Journals(self.pool, claim.epoch, self.metrics)
+        await self.journals.start()
+        started.push_async_callback(self.journals.stop)
         self.combiner = queue_class(self._passed)(
             self.pool,
             epoch=claim.epoch,
@@ -227,6 +231,7 @@ class Server:
                 watcher=self.webhooks.beside(CallWatch(self.metrics)),
                 proved_s=lambda: self.combiner.proof.at_s,
                 closed=self._closed,
+                parted=self.journals.put,
                 adopted=self.metrics.call_adopted,
                 fenced=self.metrics.nodes_fenced,
                 session_ended=self.sessions.revoke,
@@ -249,6 +254,7 @@ class Server:
         chores = [
             *CHORES,
             *self.webhooks.chores(),
+            *self.journals.chores(),
             expired_sessions(self.clock),
             earnings_chore(config.release_after_s),
             old_notifications(config.notification_days),
@@ -354,7 +360,8 @@ class Server:
         counts = self.live.hub.resumes
         return {"resumed": counts.resumed, "fresh": counts.fresh, "refused": counts.refused}
 
-    def _closed(self, _: Host) -> None:
+    def _closed(self, host: Host) -> None:
+        self.journals.put(host)
         self.turn_sessions.kick()
         self.after_calls.kick()
 
