@@ -30,6 +30,8 @@ from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
+from rest.operators.call_routes import OperatorCallRoutes, Overseer
+from rest.operators.overview_routes import OverviewRoutes
 from rest.operators.routes import OperatorRoutes
 from rest.operators.webhook_routes import WebhookRoutes
 from rest.payments.gateways.port import Gateway
@@ -56,6 +58,7 @@ from server.health import HealthRoutes
 from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.push_settings import push_terms
+from server.records import Records
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.routed import RoutedActions
@@ -73,6 +76,7 @@ TAGS = {
     "media hooks": "What an operator's media server tells of calls.",
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
+    "operators": "For operators: calls, people, money and how all nodes are doing.",
     "payments": "Money in: payments, plans, gateways and refunds.",
     "payouts": "For operators: what providers want to be paid out.",
     "providers": "Companions, technicians, coaches: the directory and profiles.",
@@ -112,6 +116,8 @@ class Parts:
     draining: Callable[[], bool]
     bus: Bus
     webhooks_changed: Callable[[], None]
+    overseer: Overseer
+    records: Records
 
 
 def all_routes(parts: Parts) -> list[Route]:
@@ -219,6 +225,10 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *(media if hook_secret else []),
         *OperatorRoutes(pool).table(),
+        *OperatorCallRoutes(pool, parts.overseer, stop=parts.actions.stop, clock=clock).table(),
+        *OverviewRoutes(
+            pool, epoch=parts.records.epoch, gauges=parts.records.gauges, currency=config.currency
+        ).table(),
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
         *HealthRoutes(
             pool,

@@ -72,6 +72,7 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
         "/devices/push/{id}": {"id": str(await _push_device(conn, owner))},
         "/jobs/{id}": {"id": "1"},
         "/media/avatars/{user}/{name}": {"user": user, "name": name},
+        "/operators/calls/{id}": {"id": call},
         "/notifications/{id}": {"id": str(await _notification(conn, owner))},
         "/payments/verify/{reference}": {"reference": payment.reference},
         "/payments/{id}": {"id": str(payment.id)},

@@ -6,7 +6,15 @@ import msgspec
 import pytest
 
 from signalling import events
-from signalling.calls.journal import FIRST_MAX, LAST_MAX, REQUESTED, TAKEN_OVER, Entry, Journal
+from signalling.calls.journal import (
+    FIRST_MAX,
+    LAST_MAX,
+    REQUESTED,
+    TAKEN_OVER,
+    Entry,
+    Journal,
+    Value,
+)
 from signalling.codes import By, Party, Reason, State
 from signalling.core import effects as made
 from signalling.core import inputs
@@ -114,7 +122,7 @@ def test_what_a_callee_says_to_a_rejection_is_left_out() -> None:
     ],
 )
 def test_inputs_are_told_in_wire_words(
-    given: inputs.Input | str, lane: str, name: str, details: dict[str, object]
+    given: inputs.Input | str, lane: str, name: str, details: dict[str, Value]
 ) -> None:
     assert one(given) == [Entry(at=7, lane=lane, kind="input", name=name, details=details)]
 
@@ -178,8 +186,7 @@ def test_every_input_has_small_details_without_texts(kind: type[inputs.Input]) -
     values = {name: b"{}" if name == "data" else 1 for name in types}
     if "party" in values:
         values["party"] = CALLER  # type: ignore[assignment]
-    [entry] = one(kind(**values)) or [None] if kind is not inputs.MediaStats else [None]
-    if entry is not None:
+    for entry in one(kind(**values)):
         assert set(entry.details) <= allowed
 
 
