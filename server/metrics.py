@@ -1,7 +1,7 @@
 """What Prometheus reads at /metrics. Routes are named by template, never by path or user."""
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from aiohttp import web
@@ -155,6 +155,12 @@ class Metrics:
         return Histogram(
             f"talktime_{name}_seconds", text, labels, buckets=buckets, registry=self.registry
         )
+
+    def samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
+        """Every figure now: name, labels, value."""
+        for family in self.registry.collect():
+            for sample in family.samples:
+                yield sample.name, sample.labels, sample.value
 
     async def handle(self, request: web.Request) -> web.Response:
         if not (is_from_here(request) or self._knows(request)):

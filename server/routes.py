@@ -52,6 +52,7 @@ from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
 from server.documents import Documents
+from server.graphql_wiring import graphql_table
 from server.health import HealthRoutes
 from server.makers import avatar_settings
 from server.metrics import Metrics
@@ -240,6 +241,7 @@ def mount_all(
     openapi = build_openapi(routes, version=parts.version, title="Talktime", tags=TAGS)
     app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
     app.router.add_get("/metrics", metrics.handle)
+    app.add_routes(graphql_table(parts.pool, parts.config, metrics, access.guard))
     for gateway in parts.gateways:
         if isinstance(gateway, SandboxGateway):
             pages = SandboxPages(gateway, currency_exponent=parts.config.currency_exponent)

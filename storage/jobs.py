@@ -118,8 +118,8 @@ class JobState(Enum):
 
 
 class JobRow(msgspec.Struct, frozen=True):
-    """A job that is not done. `due_at` is when it may be done at the earliest, `changed_at` when its
-    state last changed. `error` is what the last try of a failed one said; the payload is not
+    """A job that is not done. `due_at` is when it may be done at the earliest, `changed_at` when
+    its state last changed. `error` is what the last try of a failed one said; the payload is not
     shown."""
 
     id: int

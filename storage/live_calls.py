@@ -43,5 +43,6 @@ async def list_live(conn: Connection, limit: int, offset: int) -> tuple[list[Own
 
 
 async def _owned(conn: Connection, calls: Sequence[CallRow]) -> list[OwnedCall]:
-    owners = dict(await conn.fetch(OWNERS, [call.call_id for call in calls]))
+    rows = await conn.fetch(OWNERS, [call.call_id for call in calls])
+    owners: dict[UUID, str] = {row["call_id"]: row["name"] for row in rows}
     return [OwnedCall(call, owners.get(call.call_id)) for call in calls]
