@@ -89,6 +89,10 @@ class Metrics:
 
         self._codes = self._count("otp_sent", "One-time codes.", "outcome")
         self._pushes = self._count("pushes", "Pushes to sleeping phones.", "adapter", "outcome")
+        self._webhook_tries = self._count("webhook_tries", "Tries to tell a webhook.", "outcome")
+        for outcome in ("delivered", "retried", "failed"):
+            # There before the first, or that one would be no increase.
+            self._webhook_tries.labels(outcome)
         self._webhooks = self._count("webhooks", "News from gateways.", "gateway", "outcome")
         self._payments = self._count("payments_completed", "Payments that came in.", "gateway")
 
@@ -113,6 +117,9 @@ class Metrics:
 
     def push_went(self, adapter: str, outcome: str) -> None:
         self._pushes.labels(adapter, outcome).inc()
+
+    def webhook_tried(self, outcome: str) -> None:
+        self._webhook_tries.labels(outcome).inc()
 
     def slice_written(self, seconds: float, works: int) -> None:
         """A transaction without work was a heartbeat."""

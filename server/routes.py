@@ -53,7 +53,7 @@ from server.access import Access
 from server.config import Config
 from server.documents import Documents
 from server.graphql_wiring import graphql_table
-from server.health import HealthRoutes
+from server.health import HealthRoutes, seems_ready
 from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.push_settings import push_terms
@@ -241,6 +241,11 @@ def mount_all(
     openapi = build_openapi(routes, version=parts.version, title="Talktime", tags=TAGS)
     app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
     app.router.add_get("/metrics", metrics.handle)
+    metrics.watch(
+        "talktime_ready",
+        "1 while this node takes calls, as far as it knows.",
+        lambda: seems_ready(parts.combiner.healthy, parts.draining(), parts.bus),
+    )
     app.add_routes(graphql_table(parts.pool, parts.config, metrics, access.guard))
     for gateway in parts.gateways:
         if isinstance(gateway, SandboxGateway):
