@@ -3,7 +3,8 @@ spread, as a validator may, takes a time that doubles with every fragment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 from graphql import (
     DocumentNode,
@@ -11,6 +12,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     parse,
@@ -22,17 +24,21 @@ DEPTH_MAX = 8
 INTROSPECTION_DEPTH_MAX = 20
 ALIASES_MAX = 15
 FIELDS_MAX = 500
+# Validation compares each pair of fields that answer to one name, and what is below them.
+TWINS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """Of a selection with its fragments put in; `introspection` is the depth below `__schema` and
-    its like, which `depth` leaves out."""
+    its like, which `depth` leaves out. `twins` are the fields that stand where another of their
+    name does."""
 
     depth: int = 0
     introspection: int = 0
     aliases: int = 0
     fields: int = 0
+    twins: int = 0
 
     def beside(self, other: Size) -> Size:
         return Size(
@@ -40,6 +46,7 @@ class Size:
             max(self.introspection, other.introspection),
             self.aliases + other.aliases,
             self.fields + other.fields,
+            self.twins + other.twins,
         )
 
 
@@ -66,7 +73,13 @@ def read_document(query: str) -> DocumentNode:
         raise GraphQLError(
             f"A question has at most {FIELDS_MAX} fields, with its fragments put in."
         )
+    if size.twins > TWINS_MAX:
+        raise GraphQLError(f"A question repeats at most {TWINS_MAX} fields, not {size.twins}.")
     return document
+
+
+# A selection's size, and how often each name stands in it, before a field around it has closed it.
+Measured = tuple[Size, Counter[str]]
 
 
 def size_of(document: DocumentNode) -> Size:
@@ -81,42 +94,50 @@ def size_of(document: DocumentNode) -> Size:
         if isinstance(each, FragmentDefinitionNode)
     }
     # By name; None while it is being measured.
-    known: dict[str, Size | None] = {}
+    known: dict[str, Measured | None] = {}
 
-    def of_fragment(name: str) -> Size:
+    def of_fragment(name: str) -> Measured:
         if name not in fragments:
-            return Size()  # Validation names it.
+            return Size(), Counter()  # Validation names it.
         if name in known:
-            size = known[name]
-            if size is None:
+            found = known[name]
+            if found is None:
                 raise GraphQLError(f"The fragment {name} contains itself.")
-            return size
+            return found
         known[name] = None
         known[name] = measured = of_selections(fragments[name].selection_set)
         return measured
 
-    def of_selections(selections: SelectionSetNode | None) -> Size:
-        whole = Size()
-        for each in selections.selections if selections is not None else ():
+    def of_selections(selections: SelectionSetNode) -> Measured:
+        whole, names = Size(), Counter[str]()
+        for each in selections.selections:
             match each:
                 case FieldNode():
-                    whole = whole.beside(of_field(each))
+                    size, inner = of_field(each), Counter([(each.alias or each.name).value])
                 case FragmentSpreadNode():
-                    whole = whole.beside(of_fragment(each.name.value))
-                case _:
-                    whole = whole.beside(of_selections(getattr(each, "selection_set", None)))
-        return whole
+                    size, inner = of_fragment(each.name.value)
+                case InlineFragmentNode():
+                    size, inner = of_selections(each.selection_set)
+            whole = whole.beside(size)
+            names.update(inner)
+        return whole, names
+
+    def closed(selections: SelectionSetNode) -> Size:
+        size, names = of_selections(selections)
+        return replace(size, twins=size.twins + names.total() - len(names))
 
     def of_field(node: FieldNode) -> Size:
-        inner = of_selections(node.selection_set)
-        aliases = inner.aliases + (node.alias is not None)
+        inner = Size() if node.selection_set is None else closed(node.selection_set)
+        size = replace(
+            inner, aliases=inner.aliases + (node.alias is not None), fields=inner.fields + 1
+        )
         if node.name.value.startswith("__"):
             deepest = 1 + max(inner.depth, inner.introspection)
-            return Size(0, deepest, aliases, inner.fields + 1)
-        return Size(inner.depth + 1, inner.introspection, aliases, inner.fields + 1)
+            return replace(size, depth=0, introspection=deepest)
+        return replace(size, depth=inner.depth + 1)
 
     whole = Size()
     for each in document.definitions:
         if isinstance(each, OperationDefinitionNode):
-            whole = whole.beside(of_selections(each.selection_set))
+            whole = whole.beside(closed(each.selection_set))
     return whole
