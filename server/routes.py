@@ -60,7 +60,8 @@ from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
 from server.documents import Documents
-from server.health import HealthRoutes
+from server.graphql_wiring import graphql_table
+from server.health import HealthRoutes, seems_ready
 from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.pages import Pages
@@ -273,6 +274,12 @@ def mount_all(
     site = site_of(parts.config, parts.version, [each.name for each in parts.gateways])
     app.add_routes(Pages(site, has_console=lambda: _has_admin(parts.pool)).table())
     app.router.add_get("/metrics", metrics.handle)
+    metrics.watch(
+        "talktime_ready",
+        "1 while this node takes calls, as far as it knows.",
+        lambda: seems_ready(parts.combiner.healthy, parts.draining(), parts.bus),
+    )
+    app.add_routes(graphql_table(parts.pool, parts.config, metrics, access.guard))
     for gateway in parts.gateways:
         if isinstance(gateway, SandboxGateway):
             pages = SandboxPages(gateway, currency_exponent=parts.config.currency_exponent)

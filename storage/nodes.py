@@ -1,6 +1,7 @@
 """The lives of server processes: claims on a name, fencing, and the calls they leave behind."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -290,3 +291,33 @@ async def standing_of_user(conn: Connection, user_id: UUID) -> Standing | None:
     """The live call that a user is in, and who owns it."""
     row = await conn.fetchrow(OF_USER, user_id)
     return None if row is None else Standing(*row)
+
+
+class Life(msgspec.Struct, frozen=True):
+    """One life of a node, as operators see it. `beat_age_s` is how long it has been silent, `calls`
+    how many live calls it owns. `state` is live, left (it ended in order) or fenced (found dead, or
+    replaced by its own next life)."""
+
+    name: str
+    epoch: int
+    state: str
+    started_at: datetime
+    beat_age_s: float
+    calls: int
+
+
+async def list_lives(conn: Connection, limit: int) -> list[Life]:
+    """The lives that go on, then those that ended, the latest first; `limit` in all."""
+    rows = await conn.fetch(
+        """
+        select n.name, n.epoch,
+               case when not n.fenced then 'live' when n.left_at is not null then 'left'
+                    else 'fenced' end,
+               n.started_at,
+               greatest(0, extract(epoch from clock_timestamp() - n.beat_at))::float8,
+               (select count(*) from meter m where m.owner_epoch = n.epoch and m.state = 'open')
+          from node n order by n.fenced, n.epoch desc limit $1
+        """,
+        limit,
+    )
+    return [Life(*row) for row in rows]
