@@ -133,7 +133,7 @@ class Parts:
 
 def all_routes(parts: Parts) -> list[Route]:
     pool, config, clock = parts.pool, parts.config, parts.clock
-    idempotency = Idempotency(pool, passed=parts.passed)
+    idempotency = Idempotency(pool, epoch=parts.records.epoch, passed=parts.passed)
     desk = SessionDesk(
         parts.keys,
         parts.sessions,

@@ -272,7 +272,7 @@ class CallDesk:
         except Refusal as refusal:
             device.fail(frame.id, of_storage(refusal))
         except Exception as error:
-            if is_lost(error):
+            if is_lost(error) or isinstance(error, MemoryError):
                 device.fail(frame.id, unavailable())
                 return
             incident = str(new_id())

@@ -34,6 +34,10 @@ BESIDE = {
     "/api",
     "/graphiql",
     "/graphiql/{name}",
+    "/",
+    "/console",
+    "/site.json",
+    "/assets/{path}",
 }
 
 
