@@ -114,7 +114,7 @@ class Journal:
     def entries(self) -> list[Entry]:
         """What is kept, in order, with a gap where something is left out."""
         spelled = [_spell(*each) for each in self._first]
-        last = self._last or ()
+        last = [] if self._last is None else list(self._last)
         if self.left_out:
             count: dict[str, Value] = {"count": self.left_out}
             at_ms = last[0][0]
