@@ -1,5 +1,6 @@
 """Every route of the server, wired: one line for each domain."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -56,17 +57,21 @@ from server.graphql_wiring import graphql_table
 from server.health import HealthRoutes, seems_ready
 from server.makers import avatar_settings
 from server.metrics import Metrics
+from server.pages import Pages
 from server.push_settings import push_terms
+from server.site import site_of
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.routed import RoutedActions
 from signalling.events import Event
 from signalling.nodes.bus import Bus
+from storage import users
 from storage.combiner import Combiner
 from storage.objects import Objects
 from storage.pool import Pool
 from storage.selling import Sellers
 
+CONSOLE_DEADLINE_S = 4.0
 TAGS = {
     "auth": "Sign-up, log-in, one-time codes, tokens and sessions.",
     "calls": "Calls by request, with the engine of the socket; history and receipts.",
@@ -240,6 +245,8 @@ def mount_all(
     mount(app, routes, access.guard)
     openapi = build_openapi(routes, version=parts.version, title="Talktime", tags=TAGS)
     app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
+    site = site_of(parts.config, parts.version, [each.name for each in parts.gateways])
+    app.add_routes(Pages(site, has_console=lambda: _has_admin(parts.pool)).table())
     app.router.add_get("/metrics", metrics.handle)
     metrics.watch(
         "talktime_ready",
@@ -251,3 +258,8 @@ def mount_all(
         if isinstance(gateway, SandboxGateway):
             pages = SandboxPages(gateway, currency_exponent=parts.config.currency_exponent)
             app.add_routes(pages.table())
+
+
+async def _has_admin(pool: Pool) -> bool:
+    async with asyncio.timeout(CONSOLE_DEADLINE_S), pool.acquire() as conn:
+        return await users.has_admin(conn)

@@ -184,6 +184,17 @@ async def set_status(
     return found
 
 
+async def has_admin(conn: Connection) -> bool:
+    """Whether there is an admin who can log in with a password."""
+    found: bool = await conn.fetchval(
+        """
+        select exists (select from users u join credentials c on c.user_id = u.id
+                        where 'admin' = any (u.roles) and u.status = 'active')
+        """
+    )
+    return found
+
+
 async def lock(conn: Connection, user_id: UUID) -> None:
     """Until the caller's transaction ends, no other takes this lock of the account."""
     await conn.execute("select from users where id = $1 for no key update", user_id)

@@ -25,7 +25,9 @@ MEMORY = Path("/dev/shm")
 MEMORY_WANTED_BYTES = 1 << 30
 SCRATCH_PREFIX = "talktime-tests-"
 TEMPLATE = "talktime_template"
-LEFT_OUT = pytest.StashKey[int]()
+# Tests with this mark need this program, of the Debian package of the mark's name.
+PROGRAMS = {"coturn": "turnserver", "chromium": "chromium"}
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
 def _database(dsn: str, name: str) -> str:
@@ -73,24 +75,26 @@ def _sweep(parent: Path) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where coturn is not installed its tests are left out, and said to be; `.ci/run` wants them
+    """Where a program is not installed its tests are left out, and said to be; `.ci/run` wants them
     all the same, and there they fail."""
-    if shutil.which("turnserver") or os.environ.get("NEEDS_COTURN") == "1":
-        return
-    left_out = [item for item in items if item.get_closest_marker("coturn")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-        config.stash[LEFT_OUT] = len(left_out)
+    for mark, program in PROGRAMS.items():
+        if shutil.which(program) or os.environ.get(f"NEEDS_{mark.upper()}") == "1":
+            continue
+        left_out = [item for item in items if item.get_closest_marker(mark)]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
+            config.stash.setdefault(LEFT_OUT, {})[mark] = len(left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    count = terminalreporter.config.stash.get(LEFT_OUT, 0)
-    if count:
+    left_out = terminalreporter.config.stash.get(LEFT_OUT, {})
+    if left_out:
         terminalreporter.section("left out", yellow=True)
+    for mark, count in left_out.items():
         terminalreporter.line(
-            f"{count} tests against a real TURN server, which is not installed. To run them: "
-            "apt install coturn, then make test ARGS='-m coturn'"
+            f"{count} tests need {mark}, which is not installed. To run them: "
+            f"apt install {mark}, then make test ARGS='-m {mark}'"
         )
 
 

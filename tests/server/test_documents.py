@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from server.documents import ASSETS, PAGE, WEB, Documents
 
+VENDOR = WEB / "vendor"
 Client = TestClient[web.Request, web.Application]
 
 
@@ -64,16 +65,14 @@ async def test_no_other_file_can_be_had(client: Client, name: str) -> None:
 
 
 def test_what_is_vendored_is_what_the_manifest_says() -> None:
-    vendor = WEB / "vendor"
-    wanted: dict[str, dict[str, str]] = {}
-    for entry in json.loads((vendor / "manifest.json").read_text()):
-        assert re.fullmatch(r"\d+\.\d+\.\d+", entry["version"])
-        assert entry["licence"]
-        assert any(name.startswith("LICENSE") for name in entry["files"]), entry["name"]
-        wanted.setdefault(entry["folder"], {}).update(entry["files"])
-    there = {
-        folder.name: {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-        for folder in vendor.iterdir()
-        if folder.is_dir()
+    entries = json.loads((VENDOR / "manifest.json").read_text())
+    assert {each["folder"] for each in entries} == {
+        path.name for path in VENDOR.iterdir() if path.is_dir()
     }
-    assert there == wanted
+    for entry in entries:
+        folder = VENDOR / entry["folder"]
+        there = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+        assert there == entry["files"]
+        assert "LICENSE" in there
+        assert entry["version"]
+        assert entry["licence"]

@@ -1,0 +1,36 @@
+"""A whole server in development mode and people with browsers at it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Unpack
+
+import pytest
+
+from signalling.core import tariff
+from tests.browser.chromium import Visitors, visitors
+from tests.served import served
+
+# How long a unit of talk lasts in these tests: a minute is too long to wait for.
+UNIT_MS = 2_000
+_minute = tariff.minute
+
+
+def _brief(
+    rate_minor: int, *, share_bps: int = 7000, currency: str = "PTS", **more: Unpack[tariff.Extras]
+) -> tariff.Tariff:
+    for name in ("per_ms", "first_ms", "next_ms", "tick_ms"):
+        more.setdefault(name, UNIT_MS)  # type: ignore[misc]
+    return _minute(rate_minor, share_bps=share_bps, currency=currency, **more)
+
+
+@pytest.fixture
+async def people(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Visitors]:
+    """Browsers at a server of its own with the demo accounts; minutes last `UNIT_MS`."""
+    monkeypatch.setattr(tariff, "minute", _brief)
+    async with served(dsn, tmp_path, monkeypatch) as url, visitors(url) as there:
+        yield there
+        assert there.faults == []
