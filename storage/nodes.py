@@ -31,7 +31,8 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 
     Billable time had been `billable_ms` at `asof_ms` and ran on from there if `running`; `beat_ms`
     is the owner's clock before which everything it saw is committed, and `silent_ms` how long ago
-    that was. `tariff` is JSON. `left` is what the owner wrote down when it handed the call over.
+    that was. The devices are those that are the legs. `tariff` is JSON. `left` is what the owner
+    wrote down when it handed the call over.
     """
 
     call_id: UUID
@@ -145,8 +146,8 @@ gone as (
 )
 select c.id as call_id, c.caller_id, r.name as caller_name, r.avatar_url as caller_avatar,
        c.callee_id, coalesce(p.display_name, e.name) as callee_name, e.avatar_url as callee_avatar,
-       c.caller_device, c.callee_device, c.request_id, c.kind, c.connect_on, c.state, c.note,
-       c.tariff::text as tariff,
+       coalesce(c.caller_leg, c.caller_device) as caller_device, c.callee_device,
+       c.request_id, c.kind, c.connect_on, c.state, c.note, c.tariff::text as tariff,
        (extract(epoch from c.created_at) * 1000)::bigint as created_ms,
        (extract(epoch from c.ringing_at) * 1000)::bigint as ringing_ms,
        (extract(epoch from c.accepted_at) * 1000)::bigint as accepted_ms,
