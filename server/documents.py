@@ -47,13 +47,13 @@ class Documents:
         ]
 
     async def openapi(self, request: web.Request) -> web.Response:
-        return answer_with(request, self._openapi, "application/json")
+        return _answer(request, self._openapi, "application/json")
 
     async def asyncapi(self, request: web.Request) -> web.Response:
-        return answer_with(request, self._asyncapi, "application/json")
+        return _answer(request, self._asyncapi, "application/json")
 
     async def page(self, request: web.Request) -> web.Response:
-        return answer_with(request, self._page, "text/html", {"Content-Security-Policy": POLICY})
+        return _answer(request, self._page, "text/html", {"Content-Security-Policy": POLICY})
 
     async def asset(self, request: web.Request) -> web.FileResponse:
         """
@@ -68,7 +68,7 @@ class Documents:
         return web.FileResponse(folder / request.match_info["name"], headers=headers)
 
 
-def answer_with(
+def _answer(
     request: web.Request, body: bytes, kind: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """The body with its tag; 304 for who has it already."""

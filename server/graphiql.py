@@ -6,21 +6,23 @@ to that admin.
 
 from __future__ import annotations
 
-from aiohttp import hdrs, web
+import asyncio
+from functools import cache
 
-from server.documents import WEB, answer_with
+from aiohttp import web
 
-OWN = WEB / "graphiql"
-VENDOR = WEB / "vendor" / "graphiql"
+from server.pages import KINDS, WEB, File, file_of, send
+
 PAGE = "/graphiql"
+# Its files, and in which folders of `web/` they are.
 ASSETS = {
-    "graphiql.min.js": (VENDOR, "text/javascript"),
-    "graphiql.min.css": (VENDOR, "text/css"),
-    "react.production.min.js": (VENDOR, "text/javascript"),
-    "react-dom.production.min.js": (VENDOR, "text/javascript"),
-    "page.js": (OWN, "text/javascript"),
-    "session.js": (OWN, "text/javascript"),
-    "page.css": (OWN, "text/css"),
+    "graphiql.min.js": "vendor/graphiql",
+    "graphiql.min.css": "vendor/graphiql",
+    "react.production.min.js": "vendor/react",
+    "react-dom.production.min.js": "vendor/react-dom",
+    "page.js": "graphiql",
+    "session.js": "graphiql",
+    "page.css": "graphiql",
 }
 # GraphiQL's own style sheet holds its fonts as data: URLs. One inline style of its dialogs stays
 # forbidden: it would keep the page behind them from scrolling, and ours does not scroll.
@@ -32,24 +34,30 @@ POLICY = (
 
 
 class GraphiqlPage:
+    """Few open it, so its files, four megabytes, are read and packed for the first who does."""
+
     def __init__(self) -> None:
-        self._page = (OWN / "index.html").read_bytes()
+        self._page = file_of("text/html", (WEB / "graphiql" / "index.html").read_bytes())
 
     def table(self) -> list[web.RouteDef]:
         return [web.get(PAGE, self.page), web.get(f"{PAGE}/{{name}}", self.asset)]
 
     async def page(self, request: web.Request) -> web.Response:
-        return answer_with(request, self._page, "text/html", {"Content-Security-Policy": POLICY})
+        return send(request, self._page, {"Content-Security-Policy": POLICY})
 
-    async def asset(self, request: web.Request) -> web.FileResponse:
+    async def asset(self, request: web.Request) -> web.Response:
         """
         Raises:
             web.HTTPNotFound: it is none of the page's own files.
         """
         name = request.match_info["name"]
-        found = ASSETS.get(name)
-        if found is None:
+        if name not in ASSETS:
             raise web.HTTPNotFound
-        folder, kind = found
-        headers = {hdrs.CONTENT_TYPE: f"{kind}; charset=utf-8", hdrs.CACHE_CONTROL: "no-cache"}
-        return web.FileResponse(folder / name, headers=headers)
+        # In a thread: packing takes longer than calls can wait.
+        return send(request, await asyncio.to_thread(_read, name))
+
+
+@cache
+def _read(name: str) -> File:
+    path = WEB / ASSETS[name] / name
+    return file_of(KINDS[path.suffix], path.read_bytes())

@@ -24,6 +24,10 @@ from tests.storage.bucket import bucket_server
 HOOKS = "Jx3-vT0qZ8mB_wL5yR2kN7pD4sF9hG1c"
 # Pages and documents; no operation of the API.
 BESIDE = {
+    "/",
+    "/console",
+    "/site.json",
+    "/assets/{path}",
     "/ws",
     "/ws/call",
     "/metrics",
