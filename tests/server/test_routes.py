@@ -38,10 +38,6 @@ BESIDE = {
     "/api",
     "/graphiql",
     "/graphiql/{name}",
-    "/",
-    "/console",
-    "/site.json",
-    "/assets/{path}",
 }
 
 
