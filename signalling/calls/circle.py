@@ -272,9 +272,11 @@ class Circle:
             self.arrived(host, given.user_id, given.device, node)
             host.take(inputs.SocketBack(party, given.device))
             return
-        places = self._places.get(host.id, {})
-        if places.get((given.user_id, given.device), node) != node:
-            return  # It has come back on another node meanwhile.
+        place = self._places.get(host.id, {}).get((given.user_id, given.device))
+        if place is None and self._fanout.has_device(given.user_id, given.device):
+            return  # It has come here meanwhile.
+        if place not in (None, node):
+            return  # Or to another node.
         leg = leg_of(host.call, party)
         if leg.device != given.device:
             return
