@@ -31,6 +31,11 @@ from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
+from rest.operators.adjustment_routes import AdjustmentRoutes
+from rest.operators.login_routes import LoginRoutes
+from rest.operators.money_routes import MoneyRoutes
+from rest.operators.people_routes import PeopleRoutes
+from rest.operators.record_routes import RecordRoutes
 from rest.operators.routes import OperatorRoutes
 from rest.operators.webhook_routes import WebhookRoutes
 from rest.payments.gateways.port import Gateway
@@ -78,6 +83,7 @@ TAGS = {
     "media hooks": "What an operator's media server tells of calls.",
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
+    "operators": "What operators see of people, money and calls, and what they may do.",
     "payments": "Money in: payments, plans, gateways and refunds.",
     "payouts": "For operators: what providers want to be paid out.",
     "providers": "Companions, technicians, coaches: the directory and profiles.",
@@ -225,6 +231,17 @@ def all_routes(parts: Parts) -> list[Route]:
         *(media if hook_secret else []),
         *OperatorRoutes(pool).table(),
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
+        *PeopleRoutes(pool, currency=config.currency, clock=clock, end_session=desk.end).table(),
+        *LoginRoutes(pool, clock=clock, end_session=desk.end).table(),
+        *MoneyRoutes(pool, sellers=parts.sellers).table(),
+        *RecordRoutes(pool, lease_ms=config.lease_ms).table(),
+        *AdjustmentRoutes(
+            pool,
+            idempotency=idempotency,
+            currency=config.currency,
+            alone_max=config.adjustment_limit_minor,
+            kick=parts.settler.kick,
+        ).table(),
         *HealthRoutes(
             pool,
             version=parts.version,
