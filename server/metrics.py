@@ -33,6 +33,9 @@ class Metrics:
 
     def __init__(self, token: str = "", *, version: str = "") -> None:
         self._token = token
+        # Requests, and those of them that were answered 5xx, of this process.
+        self.requests_seen = 0
+        self.errors_seen = 0
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         build = Gauge("talktime_build_info", "1, labelled.", ["version"], registry=registry)
@@ -97,6 +100,8 @@ class Metrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route, status).observe(seconds)
+        self.requests_seen += 1
+        self.errors_seen += status >= 500
 
     def job_done(self, name: str, outcome: str, seconds: float) -> None:
         self._jobs_done.labels(name, outcome).inc()

@@ -32,8 +32,10 @@ from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
 from rest.operators.adjustment_routes import AdjustmentRoutes
+from rest.operators.call_routes import OperatorCallRoutes, Overseer
 from rest.operators.login_routes import LoginRoutes
 from rest.operators.money_routes import MoneyRoutes
+from rest.operators.overview_routes import OverviewRoutes
 from rest.operators.people_routes import PeopleRoutes
 from rest.operators.record_routes import RecordRoutes
 from rest.operators.routes import OperatorRoutes
@@ -63,6 +65,7 @@ from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.pages import Pages
 from server.push_settings import push_terms
+from server.records import Records
 from server.site import site_of
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
@@ -83,7 +86,7 @@ TAGS = {
     "media hooks": "What an operator's media server tells of calls.",
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
-    "operators": "What operators see of people, money and calls, and what they may do.",
+    "operators": "For operators: calls, people, money and how all nodes are doing.",
     "payments": "Money in: payments, plans, gateways and refunds.",
     "payouts": "For operators: what providers want to be paid out.",
     "providers": "Companions, technicians, coaches: the directory and profiles.",
@@ -123,6 +126,8 @@ class Parts:
     draining: Callable[[], bool]
     bus: Bus
     webhooks_changed: Callable[[], None]
+    overseer: Overseer
+    records: Records
 
 
 def all_routes(parts: Parts) -> list[Route]:
@@ -230,6 +235,10 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *(media if hook_secret else []),
         *OperatorRoutes(pool).table(),
+        *OperatorCallRoutes(pool, parts.overseer, stop=parts.actions.stop, clock=clock).table(),
+        *OverviewRoutes(
+            pool, epoch=parts.records.epoch, gauges=parts.records.gauges, currency=config.currency
+        ).table(),
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
         *PeopleRoutes(pool, currency=config.currency, clock=clock, end_session=desk.end).table(),
         *LoginRoutes(pool, clock=clock, end_session=desk.end).table(),

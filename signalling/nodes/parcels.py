@@ -227,6 +227,14 @@ class Hook(Question, frozen=True):
     kind: Literal["connected", "rtp", "end"]
 
 
+class Survey(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What an operator sees of those of these calls that the asked node runs, with or without
+    their journals."""
+
+    calls: tuple[UUID, ...]
+    journal: bool = False
+
+
 AnyParcel = (
     Telling
     | InCall
@@ -247,7 +255,8 @@ AnyParcel = (
     | Told
     | Declined
 )
-AnyQuestion = Attach | Join | Look | Accept | Reject | End | Stop | Hook
+CallQuestion = Attach | Join | Look | Accept | Reject | End | Stop | Hook
+AnyQuestion = CallQuestion | Survey
 
 encode = msgspec.msgpack.Encoder().encode
 _parcels: msgspec.msgpack.Decoder[AnyParcel] = msgspec.msgpack.Decoder(AnyParcel)

@@ -82,6 +82,7 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
         "/devices/push/{id}": {"id": str(await _push_device(conn, owner))},
         "/jobs/{id}": {"id": "1"},
         "/media/avatars/{user}/{name}": {"user": user, "name": name},
+        "/operators/calls/{id}": {"id": call},
         "/notifications/{id}": {"id": str(await _notification(conn, owner))},
         "/operators/adjustments/{id}": {"id": str(await _adjustment(conn, currency))},
         "/operators/users/{id}/sessions/{session}": {"id": str(owner), "session": session},
