@@ -17,7 +17,7 @@ UNIT_MS = 2_000
 _minute = tariff.minute
 
 
-def _brief(
+def brief(
     rate_minor: int, *, share_bps: int = 7000, currency: str = "PTS", **more: Unpack[tariff.Extras]
 ) -> tariff.Tariff:
     for name in ("per_ms", "first_ms", "next_ms", "tick_ms"):
@@ -30,7 +30,7 @@ async def people(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Visitors]:
     """Browsers at a server of its own with the demo accounts; minutes last `UNIT_MS`."""
-    monkeypatch.setattr(tariff, "minute", _brief)
+    monkeypatch.setattr(tariff, "minute", brief)
     async with served(dsn, tmp_path, monkeypatch) as url, visitors(url) as there:
         yield there
         assert there.faults == []
