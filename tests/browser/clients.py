@@ -52,6 +52,13 @@ async ({ email, password, device, timing, login, url }) => {
     const before = await heard();
     return until(async () => (await heard())[key] > before[key], `more ${key}`);
   };
+  // Sound is decoded only where it is played.
+  const speaker = new Audio();
+  speaker.autoplay = true;
+  client.subscribe(({ call }) => {
+    const remote = call?.remote ?? null;
+    if (speaker.srcObject !== remote) speaker.srcObject = remote;
+  });
   Object.assign(window, { Api, Client, api, client, events, until, more, heard });
   client.start();
 }
