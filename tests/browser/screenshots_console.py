@@ -30,7 +30,7 @@ from tests.browser.operating import (
     talk,
     want_payout,
 )
-from tests.end_to_end.driver import Site, site
+from tests.end_to_end.driver import Json, Site, site
 from tests.served import served
 
 SIZES = {"1280": WIDE, "390": NARROW}
@@ -66,6 +66,8 @@ async def take_console_pictures(people: Visitors, dsn: str, out: Path, only: str
 
 
 async def _shoot(page: Page, path: Path) -> None:
+    await page.evaluate("scrollTo(0, 0)")
+    await page.mouse.move(0, 0)
     await page.screenshot(path=path, full_page=True)
 
 
@@ -92,7 +94,9 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
         adjustment = {"userId": str(kai), "wallet": "call_credits", "amount": amount, "reason": why}
         await _must(there, ada, "POST", "/operators/adjustments", adjustment)
     for sum_minor in (1_000, 2_500):
-        await _must(there, mia, "POST", "/payments", {"amount": sum_minor, "method": "sandbox", "purpose": "topup"})
+        bought = {"amount": sum_minor, "method": "sandbox"}
+        answer = await _must(there, mia, "POST", "/payments", bought)
+    await _pay(there, answer["payment"]["checkoutUrl"])
     return {
         "overview": "#/?minutes=15",
         "calls": "#/calls",
@@ -111,9 +115,15 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
     }
 
 
-async def _must(there: Site, session: dict[str, object], *what: object) -> None:
-    status, answer = await there.ask(session, *what)  # type: ignore[arg-type]
+async def _must(there: Site, session: Json, method: str, path: str, body: Json) -> Json:
+    status, answer = await there.ask(session, method, path, body)
     assert status < 300, answer
+    return answer
+
+
+async def _pay(there: Site, checkout: str) -> None:
+    async with there.http.post(checkout, data={"outcome": "pay"}) as answer:
+        assert answer.status < 400, await answer.text()
 
 
 async def _close(ended: Talk) -> None:

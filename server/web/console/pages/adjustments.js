@@ -78,8 +78,8 @@ export function Adjustments({ query }) {
   const columns = [
     { key: "who", label: "Account", by: (row) => row.userName, cell: (row) => html`<${Person} id=${row.userId} name=${row.userName} />` },
     { key: "wallet", label: "Wallet", by: (row) => row.wallet, cell: (row) => walletName(row.wallet) },
-    { key: "amount", label: "Amount", number: true, by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />` },
-    { key: "reason", label: "Reason", wide: true, cell: (row) => row.reason },
+    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />` },
+    { key: "reason", label: "Reason", look: "wide", cell: (row) => row.reason },
     { key: "status", label: "Status", cell: (row) => html`<${Badge} status=${row.status} />` },
     { key: "by", label: "Asked by", by: (row) => row.requestedByName, cell: (row) => html`<${Person} id=${row.requestedBy} name=${row.requestedByName} />` },
     { key: "at", label: "Asked", by: (row) => row.requestedAt, cell: (row) => html`<${When} at=${row.requestedAt} />` },
@@ -88,7 +88,7 @@ export function Adjustments({ query }) {
           {
             key: "do",
             label: "Actions",
-            hidden: true,
+            look: "do",
             cell: (row) => html`<div class="row-tools">
               <button class="button small" onClick=${() => decide(row, "approve")}>Approve</button>
               <button class="button small" onClick=${() => decide(row, "reject")}>Reject</button>
@@ -101,7 +101,7 @@ export function Adjustments({ query }) {
             label: "Decided by",
             cell: (row) => (row.decidedBy ? html`<${Person} id=${row.decidedBy} name=${row.decidedByName} />` : "below the limit"),
           },
-          { key: "decision", label: "Decision", wide: true, cell: (row) => row.decision ?? "" },
+          { key: "decision", label: "Decision", look: "wide", cell: (row) => row.decision ?? "" },
         ]),
   ];
   return html`<${Section}

@@ -42,12 +42,12 @@ export function AuditLines({ query, targetId, title }) {
           what="target id"
         />`,
     },
-    { key: "reason", label: "Reason", wide: true, cell: (row) => row.reason || html`<span class="soft">–</span>` },
+    { key: "reason", label: "Reason", look: "wide", cell: (row) => row.reason || html`<span class="soft">–</span>` },
     {
       key: "details",
       label: "Details",
-      wide: true,
-      cell: (row) => html`<span class="mono small">${details(row.details)}</span>`,
+      look: "line",
+      cell: (row) => html`<span class="mono" title=${details(row.details)}>${details(row.details)}</span>`,
     },
   ];
   const tools = html`${query.actor &&

@@ -72,7 +72,7 @@ function Tools({ call, again }) {
     }).then(again);
 
   if (call.state !== "ended") {
-    return html`<button class="button small danger" onClick=${() => endCall(call).then(again)}>
+    return html`<button class="button small hazard" onClick=${() => endCall(call).then(again)}>
       End call
     </button>`;
   }
@@ -115,10 +115,10 @@ function Known({ call }) {
 function Money({ call }) {
   const sum = (minor) => html`<${Amount} minor=${minor} currency=${call.currency} />`;
   const columns = [
-    { key: "n", label: "Unit", number: true, cell: (row) => row.n },
+    { key: "n", label: "Unit", cell: (row) => row.n },
     { key: "at", label: "Posted", cell: (row) => html`<${When} at=${row.at} />` },
-    { key: "amount", label: "Charged", number: true, cell: (row) => sum(row.amount) },
-    { key: "total", label: "Total", number: true, cell: (row) => sum(row.total) },
+    { key: "amount", label: "Charged", look: "number", cell: (row) => sum(row.amount) },
+    { key: "total", label: "Total", look: "number", cell: (row) => sum(row.total) },
   ];
   return html`<${Section} title="Money" flush>
     <${Table}

@@ -109,17 +109,19 @@ function columns(state, reload) {
     { key: "caller", label: "Caller", by: (row) => row.caller.name, cell: (row) => html`<${Person} ...${row.caller} />` },
     { key: "callee", label: "Callee", by: (row) => row.callee.name, cell: (row) => html`<${Person} ...${row.callee} />` },
     { key: "kind", label: "Kind", by: (row) => row.kind, cell: (row) => plain(row.kind) },
-    { key: "time", label: live ? "Elapsed" : "Talked", number: true, by: (row) => (row.state === "ended" ? row.talkSeconds : row.elapsedSeconds), cell: (row) => html`<${Elapsed} call=${row} />` },
-    { key: "charged", label: "Charged", number: true, by: (row) => row.charged, cell: (row) => html`<${Amount} minor=${row.charged} currency=${row.currency} />` },
+    { key: "time", label: live ? "Elapsed" : "Talked", look: "number", by: (row) => (row.state === "ended" ? row.talkSeconds : row.elapsedSeconds), cell: (row) => html`<${Elapsed} call=${row} />` },
+    { key: "charged", label: "Charged", look: "number", by: (row) => row.charged, cell: (row) => html`<${Amount} minor=${row.charged} currency=${row.currency} />` },
     ...(live
       ? [{ key: "quality", label: "Quality", cell: (row) => html`<${Quality} of=${row.quality} caller=${row.caller} callee=${row.callee} />` }]
       : [{ key: "reason", label: "Ended by", by: (row) => row.reason ?? "", cell: (row) => (row.reason ? `${plain(row.reason)}${row.endedBy ? ` (${plain(row.endedBy)})` : ""}` : html`<span class="soft">–</span>`) }]),
     { key: "node", label: "Node", by: (row) => row.node ?? "", cell: (row) => (row.node ? html`<code>${row.node}</code>` : html`<span class="soft">–</span>`) },
-    { key: "began", label: "Began", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` },
+    ...(live
+      ? []
+      : [{ key: "began", label: "Began", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` }]),
     {
       key: "do",
       label: "Actions",
-      hidden: true,
+      look: "do",
       cell: (row) => html`<div class="row-tools">
         ${row.state !== "ended" &&
         html`<button class="button small" onClick=${() => endCall(row).then(reload)}>End</button>`}

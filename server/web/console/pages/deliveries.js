@@ -35,21 +35,21 @@ export function Deliveries({ query, endpoints }) {
     {
       key: "to",
       label: "Endpoint",
-      wide: true,
+      look: "line",
       by: (row) => urls[row.endpointId] ?? "",
       cell: (row) =>
         urls[row.endpointId]
-          ? html`<span class="break">${urls[row.endpointId]}</span>`
+          ? html`<span title=${urls[row.endpointId]}>${urls[row.endpointId]}</span>`
           : html`<span class="soft">deleted</span>`,
     },
     { key: "call", label: "Call", cell: (row) => html`<${Ident} id=${row.callId} to=${["calls", row.callId]} what="call id" />` },
-    { key: "tries", label: "Tries", number: true, by: (row) => row.tries, cell: (row) => row.tries },
+    { key: "tries", label: "Tries", look: "number", by: (row) => row.tries, cell: (row) => row.tries },
     { key: "made", label: "Made", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` },
     { key: "due", label: "Next try", by: (row) => row.dueAt ?? "", cell: (row) => html`<${When} at=${row.dueAt} />` },
     {
       key: "do",
       label: "Actions",
-      hidden: true,
+      look: "do",
       cell: (row) => html`<div class="row-tools">
         <button class="button small" onClick=${() => setQuery({ delivery: row.id })}>Attempts</button>
         <button class="button small" onClick=${() => resend(row.id).then(found.reload)}>Resend</button>
@@ -121,8 +121,8 @@ function Attempts({ attempts }) {
           as=${row.status >= 200 && row.status < 300 ? "good" : "bad"}
         />`,
     },
-    { key: "took", label: "Took", number: true, by: (row) => row.tookMs, cell: (row) => span(row.tookMs) },
-    { key: "said", label: "What it said", wide: true, cell: (row) => row.error ?? row.answer ?? "" },
+    { key: "took", label: "Took", look: "number", by: (row) => row.tookMs, cell: (row) => span(row.tookMs) },
+    { key: "said", label: "What it said", look: "wide", cell: (row) => row.error ?? row.answer ?? "" },
   ];
   return html`<${Table}
     label="Attempts"

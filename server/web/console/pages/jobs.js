@@ -41,7 +41,7 @@ function Queues({ jobs, tab }) {
   const column = (state) => ({
     key: state,
     label: state[0].toUpperCase() + state.slice(1),
-    number: true,
+    look: "number",
     by: (job) => job[state],
     cell: (job) =>
       html`<span class=${job[state] === 0 ? "soft" : state === tab ? "strong" : ""}>
@@ -54,7 +54,7 @@ function Queues({ jobs, tab }) {
     {
       key: "oldest",
       label: "Oldest waits",
-      number: true,
+      look: "number",
       by: (job) => job.oldestSeconds,
       cell: (job) => (job.waiting ? span(job.oldestSeconds * 1000) : html`<span class="soft">–</span>`),
     },
@@ -102,13 +102,13 @@ function FailedJobs({ query, recount }) {
   const columns = [
     { key: "id", label: "Job", by: (job) => job.id, cell: (job) => html`<${Ident} id=${job.id} what="job" />` },
     { key: "name", label: "Queue", by: (job) => job.name, cell: (job) => html`<code>${job.name}</code>` },
-    { key: "error", label: "What it said last", wide: true, cell: (job) => job.error },
-    { key: "tries", label: "Tries", number: true, by: (job) => job.tries, cell: (job) => job.tries },
+    { key: "error", label: "What it said last", look: "wide", cell: (job) => job.error },
+    { key: "tries", label: "Tries", look: "number", by: (job) => job.tries, cell: (job) => job.tries },
     { key: "at", label: "Failed", by: (job) => job.failedAt, cell: (job) => html`<${When} at=${job.failedAt} />` },
     {
       key: "do",
       label: "Actions",
-      hidden: true,
+      look: "do",
       cell: (job) => html`<div class="row-tools">
         <button class="button small" onClick=${() => retry(job)}>Retry</button>
         <button class="button small" onClick=${() => cancel(job)}>Cancel</button>

@@ -34,7 +34,7 @@ function Tiles({ now }) {
   const bad = (count) => (count > 0 ? "bad" : "");
   const tiles = [
     ["Calls live", number(now.liveCalls.total), `${number(now.callsToday)} today`, ["calls"]],
-    ["Ringing", number(now.ringing), `${number(now.callsLastMinute)} calls in the last minute`, ["calls"]],
+    ["Ringing", number(now.ringing), `${number(now.callsLastMinute)} new in a minute`, ["calls"]],
     ["Sockets", number(now.sockets), `${number(now.usersOnline)} people`],
     [
       "Money per minute",

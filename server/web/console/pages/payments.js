@@ -37,7 +37,7 @@ export function Payments({ query, userId }) {
   const columns = [
     { key: "ref", label: "Payment", cell: (row) => html`<span title=${row.reference}><${Ident} id=${row.id} what="payment id" /></span>` },
     { key: "who", label: "Account", by: (row) => row.userName, cell: (row) => html`<${Person} id=${row.userId} name=${row.userName} />` },
-    { key: "amount", label: "Amount", number: true, by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />` },
+    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />` },
     { key: "status", label: "Status", by: (row) => row.status, cell: (row) => html`<${Badge} status=${row.status} />` },
     { key: "gateway", label: "Gateway", by: (row) => row.gateway, cell: (row) => html`<span title=${row.gatewayRef ?? ""}>${title(row.gateway)}</span>` },
     { key: "purpose", label: "For", by: (row) => row.purpose, cell: (row) => title(row.purpose) },
@@ -46,7 +46,7 @@ export function Payments({ query, userId }) {
     {
       key: "do",
       label: "Actions",
-      hidden: true,
+      look: "do",
       cell: (row) => html`<div class="row-tools">
         ${row.refundable && html`<button class="button small" onClick=${() => refund(row)}>Refund</button>`}
       </div>`,

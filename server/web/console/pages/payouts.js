@@ -6,7 +6,8 @@ import { useLoad } from "../hooks.js";
 import { setQuery } from "../router.js";
 import { api } from "../store.js";
 import { REASON, ask } from "../ui/ask.js";
-import { Amount, Badge, Ident, Loaded, Person, Section, Tabs, When } from "../ui/parts.js";
+import { Named } from "../ui/named.js";
+import { Amount, Badge, Ident, Loaded, Section, Tabs, When } from "../ui/parts.js";
 import { Pager, Table, pageOf } from "../ui/table.js";
 import { amount, title } from "../words.js";
 
@@ -71,9 +72,9 @@ export function Payouts({ query }) {
 
   const columns = [
     { key: "id", label: "Payout", cell: (row) => html`<${Ident} id=${row.id} what="payout id" />` },
-    { key: "who", label: "Provider", cell: (row) => html`<${Person} id=${row.userId} />` },
-    { key: "amount", label: "Amount", number: true, by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />` },
-    { key: "to", label: "To", wide: true, by: (row) => row.destination, cell: (row) => row.destination },
+    { key: "who", label: "Provider", cell: (row) => html`<${Named} id=${row.userId} />` },
+    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />` },
+    { key: "to", label: "To", look: "wide", by: (row) => row.destination, cell: (row) => row.destination },
     { key: "note", label: "Note", cell: (row) => row.note ?? html`<span class="soft">–</span>` },
     { key: "status", label: "Status", cell: (row) => html`<${Badge} status=${row.status} />` },
     { key: "at", label: "Requested", by: (row) => row.requestedAt, cell: (row) => html`<${When} at=${row.requestedAt} />` },
@@ -81,15 +82,15 @@ export function Payouts({ query }) {
       ? []
       : [
           { key: "decided", label: "Decided", by: (row) => row.decidedAt, cell: (row) => html`<${When} at=${row.decidedAt} />` },
-          { key: "by", label: "By", cell: (row) => html`<${Person} id=${row.decidedBy} />` },
-          { key: "why", label: "Reason or reference", wide: true, cell: (row) => row.reference ?? row.reason ?? "" },
+          { key: "by", label: "By", cell: (row) => html`<${Named} id=${row.decidedBy} />` },
+          { key: "why", label: "Reason or reference", look: "wide", cell: (row) => row.reference ?? row.reason ?? "" },
         ]),
     ...(verbs.length
       ? [
           {
             key: "do",
             label: "Actions",
-            hidden: true,
+            look: "do",
             cell: (row) => html`<div class="row-tools">
               ${verbs.map(
                 ([verb, { button }]) => html`<button

@@ -6,8 +6,8 @@ import { plain, span } from "../words.js";
 import { marks, silences } from "./timeline_scale.js";
 import { bandsOf, nameOf, since } from "./timeline_words.js";
 
-const TOP_PX = 30;
-const LANE_PX = 58;
+const TOP_PX = 34;
+const LANE_PX = 92;
 const BAND_PX = 26;
 const SIZE_PX = 5.5;
 
@@ -36,7 +36,7 @@ export function Picture({ items, lanes, at, xs, width, scale, chosen, pick }) {
       (lane) => html`<line key=${lane} class="lane" x1="0" x2=${width} y1=${y[lane]} y2=${y[lane]} />`,
     )}
     ${bandsOf(items).map((band) => html`<${Band} key=${`${band.state}${band.from}`} band=${band} xs=${xs} y=${y.server} />`)}
-    ${marks(xs).map(
+    ${marks(at, xs).map(
       (n) => html`<g key=${`mark${n}`} class="mark">
         <line x1=${xs[n]} x2=${xs[n]} y1=${TOP_PX - 6} y2=${bottom} />
         <text x=${xs[n]} y=${TOP_PX - 12} text-anchor="middle">${since(at[n] - at[0])}</text>

@@ -34,12 +34,13 @@ function bySteps(at, zoom, room) {
   return raw.map((each) => EDGE_PX + each * Math.min(fit, 4) * zoom);
 }
 
-/** Which entries have their time written on the axis, not to cover one another. */
-export function marks(xs) {
-  let next = -Infinity;
+/** Which entries have their time written on the axis, once each and not to cover one another. */
+export function marks(at, xs) {
+  let [next, written] = [-Infinity, NaN];
   return xs.flatMap((x, n) => {
-    if (x < next) return [];
+    if (x < next || at[n] === written) return [];
     next = x + LABEL_PX;
+    written = at[n];
     return [n];
   });
 }

@@ -78,7 +78,7 @@ function Tools({ user, reload }) {
       Adjust a wallet
     </button>
     ${user.status === "active" &&
-    html`<button class="button small danger" onClick=${() => stand("suspend")}>Suspend</button>`}
+    html`<button class="button small hazard" onClick=${() => stand("suspend")}>Suspend</button>`}
     ${user.status === "suspended" &&
     html`<button class="button small main" onClick=${() => stand("restore")}>Restore</button>`}`;
 }

@@ -54,13 +54,13 @@ function Entries({ path, wallet, query, adjust: change }) {
   const columns = [
     { key: "at", label: "When", by: (row) => row.at, cell: (row) => html`<${When} at=${row.at} />` },
     { key: "kind", label: "What", by: (row) => row.kind, cell: (row) => title(row.kind) },
-    { key: "amount", label: "Amount", number: true, by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />` },
+    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />` },
     {
       key: "ref",
       label: "Belongs to",
       cell: (row) => html`<${Ident} id=${row.ref} to=${isCall(row.kind) && ["calls", row.ref]} what="id" />`,
     },
-    { key: "op", label: "Operation", number: true, by: (row) => row.operation, cell: (row) => row.operation },
+    { key: "op", label: "Operation", look: "number", by: (row) => row.operation, cell: (row) => row.operation },
     { key: "key", label: "Key", cell: (row) => html`<span class="mono">${row.key}</span>` },
   ];
   const tools = html`<${Pick} label="Direction" name="way" value=${way} options=${WAYS} />

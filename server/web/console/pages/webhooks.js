@@ -6,7 +6,7 @@ import { useLoad } from "../hooks.js";
 import { setQuery } from "../router.js";
 import { api } from "../store.js";
 import { ask } from "../ui/ask.js";
-import { Badge, Head, Ident, Loaded, Section, When } from "../ui/parts.js";
+import { Badge, Head, Loaded, Section, When } from "../ui/parts.js";
 import { Table } from "../ui/table.js";
 import { plain } from "../words.js";
 import { Deliveries, Delivery } from "./deliveries.js";
@@ -137,7 +137,7 @@ function Endpoints({ items, reload }) {
   }
 
   const columns = [
-    { key: "url", label: "URL", wide: true, by: (row) => row.url, cell: (row) => html`<span class="break">${row.url}</span>` },
+    { key: "url", label: "URL", look: "line", by: (row) => row.url, cell: (row) => html`<span title=${row.url}>${row.url}</span>` },
     {
       key: "events",
       label: "Events",
@@ -157,15 +157,17 @@ function Endpoints({ items, reload }) {
     },
     {
       key: "secret",
-      label: "Old secret until",
-      cell: (row) => html`<${When} at=${row.oldSecretUntil} />`,
+      label: "Secret",
+      cell: (row) =>
+        row.oldSecretUntil
+          ? html`old one until <${When} at=${row.oldSecretUntil} />`
+          : html`<span class="soft">one</span>`,
     },
     { key: "made", label: "Created", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` },
-    { key: "id", label: "Id", cell: (row) => html`<${Ident} id=${row.id} what="endpoint id" />` },
     {
       key: "do",
       label: "Actions",
-      hidden: true,
+      look: "do",
       cell: (row) => html`<div class="row-tools">
         <button class="button small" disabled=${row.disabled} onClick=${() => test(row)}>Test</button>
         <button class="button small" onClick=${() => change(row)}>Change</button>

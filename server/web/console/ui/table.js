@@ -17,8 +17,8 @@ export function pageOf(query) {
 
 /**
  * @typedef {{key: string, label: string, cell: (row: object) => unknown, by?: (row: object) =>
- *   string | number, number?: boolean, wide?: boolean, hidden?: boolean}} Column
- *   `by` makes it sortable; `hidden` labels are for screen readers only.
+ *   string | number, look?: "number" | "wide" | "line" | "do"}} Column
+ *   `by` makes it sortable. `wide` texts are broken, `line` texts cut; `do` is what one can do.
  * @param {{label: string, columns: Column[], rows: object[], id?: (row: object) => string,
  *   empty?: unknown, marked?: string}} props
  */
@@ -41,7 +41,7 @@ export function Table({ label, columns, rows, id = (row) => row.id, empty = "Not
             ${columns.map(
               (column) => html`<td
                 key=${column.key}
-                class="${column.number ? "number" : ""} ${column.wide ? "wide" : ""}"
+                class=${column.look}
               >
                 ${column.cell(row)}
               </td>`,
@@ -54,16 +54,16 @@ export function Table({ label, columns, rows, id = (row) => row.id, empty = "Not
 }
 
 function Head({ column, sort, set }) {
-  const { key, label, by, hidden } = column;
+  const { key, label, by, look } = column;
   const mine = sort?.key === key ? sort.way : 0;
   const way = { 1: "ascending", 0: undefined, [-1]: "descending" }[mine];
   const next = { 0: 1, 1: -1, [-1]: 0 }[mine];
-  return html`<th scope="col" aria-sort=${way} class=${column.number ? "number" : ""}>
+  return html`<th scope="col" aria-sort=${way} class=${look === "number" ? look : ""}>
     ${by
       ? html`<button class="sort" onClick=${() => set(next ? { key, way: next } : null)}>
           ${label}<span aria-hidden="true">${{ 1: "↑", 0: "", [-1]: "↓" }[mine]}</span>
         </button>`
-      : html`<span class=${hidden ? "hushed" : ""}>${label}</span>`}
+      : html`<span class=${look === "do" ? "hushed" : ""}>${label}</span>`}
   </th>`;
 }
 
