@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from server.embedded import EmbeddedPostgres
 from signalling.core import tariff
@@ -22,10 +23,10 @@ from tests.browser.operating import (
     ADMIN_MAIL,
     OTHER_MAIL,
     Talk,
+    database,
     enter,
     fail_job,
     id_of,
-    make_admin,
     receiver,
     talk,
     want_payout,
@@ -66,6 +67,7 @@ async def take_console_pictures(people: Visitors, dsn: str, out: Path, only: str
 
 
 async def _shoot(page: Page, path: Path) -> None:
+    await expect(page.locator(".waiting")).to_have_count(0)
     await page.evaluate("scrollTo(0, 0)")
     await page.mouse.move(0, 0)
     await page.screenshot(path=path, full_page=True)
@@ -73,6 +75,7 @@ async def _shoot(page: Page, path: Path) -> None:
 
 async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
     """Something of everything; the pages' places."""
+    await _remember(dsn)
     ada = await there.login(ADMIN_MAIL)
     mia = await there.login("mia@demo.talktime")
     body = {"url": hook, "events": []}
@@ -85,7 +88,7 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
     await _close(ended)
     await talk(there)
     await talk(there, OTHER_MAIL, "lea@demo.talktime")
-    for name in ("send_sms", "push", "send_sms"):
+    for name in ("send_sms", "webhook", "send_sms"):
         await fail_job(dsn, name)
     await want_payout(there, dsn, 2_500)
     await want_payout(there, dsn, 1_200, "lea@demo.talktime")
@@ -98,7 +101,7 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
         answer = await _must(there, mia, "POST", "/payments", bought)
     await _pay(there, answer["payment"]["checkoutUrl"])
     return {
-        "overview": "#/?minutes=15",
+        "overview": "#/?minutes=60",
         "calls": "#/calls",
         "calls-ended": "#/calls?tab=ended",
         "call": f"#/calls/{ended.id}",
@@ -113,6 +116,31 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
         "nodes": "#/nodes",
         "audit": "#/audit",
     }
+
+
+async def _remember(dsn: str) -> None:
+    """An hour of figures for the charts, as if there had been a day's business."""
+    async with database(dsn) as conn:
+        epoch = await conn.fetchval("select max(epoch) from node")
+        rows = [_sample(n, epoch) for n in range(4, 360)]
+        await conn.executemany(
+            "insert into node_sample (at, epoch, span_s, requested, connected, ended, charged,"
+            " requests, errors, live, ringing, sockets, users)"
+            " values (now() - $1::int * interval '10 s', $2, 10, $3, $4, $5, $6, $7, $8, $9, $10,"
+            " $11, $12)",
+            rows,
+        )
+
+
+def _sample(ago: int, epoch: int) -> tuple[int, ...]:
+    wave = 1 + math.sin(ago / 40)
+    live = round(14 + 9 * wave + math.cos(ago / 9))
+    asked = round(2 + wave + math.cos(ago / 5))
+    errors = 2 if ago % 97 == 0 else 0
+    requests = round(40 + 20 * wave + 6 * math.sin(ago / 7))
+    users = live * 3 + 20
+    counts = (asked, asked - (ago % 9 == 0), asked - (ago % 7 == 0))
+    return (ago, epoch, *counts, live * 20, requests, errors, live, ago % 3, users + 6, users)
 
 
 async def _must(there: Site, session: Json, method: str, path: str, body: Json) -> Json:
@@ -131,15 +159,21 @@ async def _close(ended: Talk) -> None:
     await ended.callee.close()
 
 
+def _entered(folder: str) -> Path:
+    """The folder, so that the database's user can go through it."""
+    home = Path(folder)
+    home.chmod(0o711)
+    return home
+
+
 async def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--only", default="")
     given = options.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    out: Path = given.out
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        home = Path(folder)
-        home.chmod(0o711)
+        home = _entered(folder)
         patch.setattr(tariff, "minute", brief)
         postgres = EmbeddedPostgres(home / "database", durable=False)
         dsn = await asyncio.to_thread(postgres.start)
@@ -147,7 +181,7 @@ async def main() -> None:
             async with AsyncExitStack() as stack:
                 url = await stack.enter_async_context(served(dsn, home, patch))
                 people = await stack.enter_async_context(visitors(url))
-                await take_console_pictures(people, dsn, given.out, given.only)
+                await take_console_pictures(people, dsn, out, given.only)
                 print("\n".join(people.faults) or "no faults")
         finally:
             await asyncio.to_thread(postgres.stop)

@@ -36,8 +36,10 @@ function Page({ path, query }) {
   const [name = "", id] = path;
   const Wanted = id ? ONE[name] : PAGES[name];
   if (!Wanted) {
-    return html`<${Head} title="No such page" />
-      <${Empty}>There is nothing here. <a href=${link([])}>Go to the overview</a>.<//>`;
+    return html`<div class="page">
+    <${Head} title="No such page" />
+      <${Empty}>There is nothing here. <a href=${link([])}>Go to the overview</a>.<//>
+  </div>`;
   }
   return html`<${Wanted} key=${`${name}/${id ?? ""}`} id=${id} query=${query} />`;
 }
@@ -73,11 +75,13 @@ function App() {
     return html`<main class="alone"><${Failed} error=${state.error} reload=${boot} /></main>`;
   }
   if (!state.ready) return null;
-  return html`${isOperator(session)
+  return html`<div>
+    ${isOperator(session)
       ? html`<${Shell} session=${session} path=${route.path}><${Page} ...${route} /><//>`
       : html`<${Login} />`}
     <${Questions} />
-    <${Toasts} />`;
+    <${Toasts} />
+  </div>`;
 }
 
 addEventListener("keydown", (event) => {

@@ -78,6 +78,8 @@ const details = (of) =>
     .join(", ");
 
 export function Audit({ query }) {
-  return html`<${Head} title="Audit log" note="Kept for ever, changed by nobody" />
-    <${AuditLines} query=${query} title="Lines" />`;
+  return html`<div class="page">
+    <${Head} title="Audit log" note="Kept for ever, changed by nobody" />
+    <${AuditLines} query=${query} title="Lines" />
+  </div>`;
 }

@@ -27,7 +27,8 @@ export function Call({ id }) {
   const again = () => Promise.all([found.reload(), happened.reload()]);
   const names = call ? `${call.caller.name} calls ${call.callee.name}` : "Call";
 
-  return html`<${Head} title=${names} back=${[["calls"], "Calls"]}>
+  return html`<div class="page">
+    <${Head} title=${names} back=${[["calls"], "Calls"]}>
       ${call && html`<${Tools} call=${call} again=${again} />`}
     <//>
     <${Section}>
@@ -38,7 +39,8 @@ export function Call({ id }) {
         ${(timeline) => html`<${Timeline} items=${timeline.items} call=${call} />`}
       <//>
     <//>
-    ${call && html`<${Money} call=${call} />`}`;
+    ${call && html`<${Money} call=${call} />`}
+  </div>`;
 }
 
 function note(timeline) {

@@ -51,7 +51,8 @@ const read = (call) => ({ ...call, readAt: Date.now() });
 
 export function Calls({ query }) {
   const tab = query.tab === "ended" ? "ended" : "live";
-  return html`<${Head} title="Calls">
+  return html`<div class="page">
+    <${Head} title="Calls">
       <${Tabs}
         label="Which"
         value=${tab}
@@ -59,7 +60,8 @@ export function Calls({ query }) {
         onPick=${(word) => setQuery({ tab: word, reason: null, hours: null, page: null })}
       />
     <//>
-    <${CallList} key=${tab} query=${query} state=${tab} />`;
+    <${CallList} key=${tab} query=${query} state=${tab} />
+  </div>`;
 }
 
 /** Those of a state, or all of an account. */
@@ -118,14 +120,16 @@ function columns(state, reload) {
     ...(live
       ? []
       : [{ key: "began", label: "Began", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` }]),
-    {
-      key: "do",
-      label: "Actions",
-      look: "do",
-      cell: (row) => html`<div class="row-tools">
-        ${row.state !== "ended" &&
-        html`<button class="button small" onClick=${() => endCall(row).then(reload)}>End</button>`}
-      </div>`,
-    },
+    ...(state === "ended" ? [] : [endColumn(reload)]),
   ];
 }
+
+const endColumn = (reload) => ({
+  key: "do",
+  label: "Actions",
+  look: "do",
+  cell: (row) => html`<div class="row-tools">
+    ${row.state !== "ended" &&
+    html`<button class="button small" onClick=${() => endCall(row).then(reload)}>End</button>`}
+  </div>`,
+});

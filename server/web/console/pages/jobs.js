@@ -24,7 +24,8 @@ export function Jobs({ query }) {
   const sums = Object.fromEntries(
     STATES.map((state) => [state, counts.data?.jobs.reduce((sum, job) => sum + job[state], 0)]),
   );
-  return html`<${Head} title="Jobs" note="Work that the server has promised itself" />
+  return html`<div class="page">
+    <${Head} title="Jobs" note="Work that the server has promised itself" />
     <${Tabs}
       label="State"
       value=${tab}
@@ -34,7 +35,8 @@ export function Jobs({ query }) {
     <${Section} title="Queues" note=${ABOUT[tab]} flush>
       <${Loaded} of=${counts}>${({ jobs }) => html`<${Queues} jobs=${jobs} tab=${tab} />`}<//>
     <//>
-    ${tab === "failed" && html`<${FailedJobs} query=${query} recount=${counts.reload} />`}`;
+    ${tab === "failed" && html`<${FailedJobs} query=${query} recount=${counts.reload} />`}
+  </div>`;
 }
 
 function Queues({ jobs, tab }) {

@@ -13,12 +13,14 @@ const TABS = { payouts: Payouts, adjustments: Adjustments, payments: Payments };
 export function Money({ query }) {
   const tab = query.tab in TABS ? query.tab : "payouts";
   const Shown = TABS[tab];
-  return html`<${Head} title="Money" note="What comes in, what goes out, and what waits for a decision" />
+  return html`<div class="page">
+    <${Head} title="Money" note="What comes in, what goes out, and what waits for a decision" />
     <${Tabs}
       label="Kind"
       value=${tab}
       options=${[["payouts", "Payouts"], ["adjustments", "Adjustments"], ["payments", "Payments"]]}
       onPick=${(word) => setQuery({ tab: word, status: null, q: null, page: null })}
     />
-    <${Shown} query=${query} />`;
+    <${Shown} query=${query} />
+  </div>`;
 }

@@ -27,7 +27,8 @@ export function Nodes({ query }) {
   const found = useLoad(() => api.get("/operators/nodes", pageOf(query)), [query.page], {
     everyMs: 3_000,
   });
-  return html`<${Head} title="Nodes" note="Each line is one life of a server process; the youngest is first" />
+  return html`<div class="page">
+    <${Head} title="Nodes" note="Each line is one life of a server process; the youngest is first" />
     <${Section} flush>
       <${Loaded} of=${found}>
         ${(list) => html`<${Table}
@@ -38,5 +39,6 @@ export function Nodes({ query }) {
           />
           <${Pager} of=${list} />`}
       <//>
-    <//>`;
+    <//>
+  </div>`;
 }

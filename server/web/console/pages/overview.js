@@ -17,7 +17,8 @@ export function Overview({ query }) {
   const rates = useLoad(() => api.get("/operators/rates", { minutes: range }), [range], {
     everyMs: 10_000,
   });
-  return html`<${Head} title="Overview">
+  return html`<div class="page">
+    <${Head} title="Overview">
       <${Tabs}
         label="Time range"
         value=${range}
@@ -27,7 +28,8 @@ export function Overview({ query }) {
     <//>
     <${Loaded} of=${now}>${(seen) => html`<${Tiles} now=${seen} />`}<//>
     ${rates.error && html`<${Failed} error=${rates.error} reload=${rates.reload} />`}
-    ${rates.data && html`<${Charts} rates=${rates.data} />`}`;
+    ${rates.data && html`<${Charts} rates=${rates.data} />`}
+  </div>`;
 }
 
 function Tiles({ now }) {
@@ -72,11 +74,23 @@ function Tiles({ now }) {
   </div>`;
 }
 
+// More than this many points are a scribble.
+const POINTS_MAX = 90;
+
+/** The means of as many values at a time as leave few enough; null where nobody wrote any. */
+function thin(values) {
+  const many = Math.ceil(values.length / POINTS_MAX);
+  return Array.from({ length: Math.ceil(values.length / many) }, (_, n) => {
+    const known = values.slice(n * many, (n + 1) * many).filter((value) => value !== null);
+    return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
+  });
+}
+
 function Charts({ rates }) {
-  const at = rates.at.map((moment) => Date.parse(moment) / 1000);
+  const at = thin(rates.at.map((moment) => Date.parse(moment) / 1000));
   const perMinute = (values) => values.map((sum) => (sum === null ? null : (sum * 60) / rates.stepS));
   const count = (value) => number(Math.round(value * 10) / 10);
-  const line = (label, values) => ({ label, values });
+  const line = (label, values) => ({ label, values: thin(values) });
   return html`<div class="charts">
     <${Chart}
       title="Live calls"

@@ -30,7 +30,8 @@ export function User({ id, query }) {
   const user = found.data;
   const tab = TABS.some(([word]) => word === query.tab) ? query.tab : "wallets";
 
-  return html`<${Head} title=${user?.name ?? "Account"} back=${[["users"], "Users"]}>
+  return html`<div class="page">
+    <${Head} title=${user?.name ?? "Account"} back=${[["users"], "Users"]}>
       ${user && html`<${Tools} user=${user} reload=${found.reload} />`}
     <//>
     <${Section}>
@@ -42,7 +43,8 @@ export function User({ id, query }) {
       options=${TABS}
       onPick=${(word) => setQuery({ tab: word, page: null, wallet: null, status: null, gateway: null })}
     />
-    ${user && html`<${Shown} tab=${tab} user=${user} query=${query} reload=${found.reload} />`}`;
+    ${user && html`<${Shown} tab=${tab} user=${user} query=${query} reload=${found.reload} />`}
+  </div>`;
 }
 
 function Shown({ tab, user, query, reload }) {

@@ -39,7 +39,8 @@ export function Users({ query }) {
     />
     <${Pick} label="Role" name="role" value=${role} options=${all(ROLES)} />
     <${Pick} label="Status" name="status" value=${status} options=${all(STATUSES)} />`;
-  return html`<${Head} title="Users">${tools}<//>
+  return html`<div class="page">
+    <${Head} title="Users">${tools}<//>
     <${Section} flush>
       <${Loaded} of=${found}>
         ${(list) => html`<${Table}
@@ -52,5 +53,6 @@ export function Users({ query }) {
           />
           <${Pager} of=${list} />`}
       <//>
-    <//>`;
+    <//>
+  </div>`;
 }

@@ -66,14 +66,16 @@ export function Webhooks({ query }) {
   }
 
   const tools = html`<button class="button small main" onClick=${create}>New endpoint</button>`;
-  return html`<${Head} title="Webhooks" note="Your servers, told of calls as they happen" />
+  return html`<div class="page">
+    <${Head} title="Webhooks" note="Your servers, told of calls as they happen" />
     <${Section} title="Endpoints" tools=${tools} flush>
       <${Loaded} of=${endpoints}>
         ${({ items }) => html`<${Endpoints} items=${items} reload=${endpoints.reload} />`}
       <//>
     <//>
     ${query.delivery && html`<${Delivery} key=${query.delivery} id=${query.delivery} />`}
-    <${Deliveries} query=${query} endpoints=${endpoints.data?.items ?? []} />`;
+    <${Deliveries} query=${query} endpoints=${endpoints.data?.items ?? []} />
+  </div>`;
 }
 
 function Endpoints({ items, reload }) {
@@ -163,7 +165,6 @@ function Endpoints({ items, reload }) {
           ? html`old one until <${When} at=${row.oldSecretUntil} />`
           : html`<span class="soft">one</span>`,
     },
-    { key: "made", label: "Created", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` },
     {
       key: "do",
       label: "Actions",

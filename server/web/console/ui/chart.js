@@ -4,7 +4,11 @@ import { html, useEffect, useRef, useState } from "/assets/vendor/preact-htm/pre
 import uPlot from "/assets/vendor/uplot/uplot.js";
 
 const HEIGHT_PX = 150;
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
 
 /**
  * @typedef {{label: string, values: (number | null)[]}} Series
@@ -53,7 +57,7 @@ export function Chart({ title, at, series, write }) {
         )}
       </ul>
       <span class="soft small at">
-        ${shown === null ? "last" : clock.format(new Date(at[shown] * 1000))}
+        ${shown === null ? "" : clock.format(new Date(at[shown] * 1000))}
       </span>
     </figcaption>
     <div class="plot" role="img" aria-label=${`${title}. Last: ${said}.`} ref=${box}></div>
@@ -78,7 +82,7 @@ function options(box, series, write, setShown) {
     width: box.clientWidth,
     height: HEIGHT_PX,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     hooks: { setCursor: [(plot) => setShown(plot.cursor.idx ?? null)] },
     scales: { y: { range: (_, low, high) => [0, Math.max(1, (high ?? 0) * 1.15)] } },

@@ -90,7 +90,11 @@ export function Loaded({ of, children, rows = 3 }) {
       ${Array.from({ length: rows }, (_, at) => html`<div class="bone" key=${at}></div>`)}
     </div>`;
   }
-  return html`${error && html`<${Failed} error=${error} reload=${reload} />`}${children(data)}`;
+  // Elements of their own: what comes and goes in them must not move their neighbours.
+  return html`<div class="loaded">
+    <div class="loaded">${error && html`<${Failed} error=${error} reload=${reload} />`}</div>
+    <div class="loaded">${children(data)}</div>
+  </div>`;
 }
 
 /** The head of a page. `back` is a way up: `[path, text]`. */
