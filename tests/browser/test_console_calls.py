@@ -78,7 +78,7 @@ async def test_a_timeline_shows_inputs_events_ticks_and_transfers_in_picture_and
 
         # What is chosen in the list is marked in the picture, and the other way round.
         picture = page.get_by_role("group", name="Picture of the call")
-        await entries.get_by_role("button", name="Unit 2").click()
+        await entries.get_by_role("button", name="Unit 2: 120").click()
         await expect(picture.locator(".thing.chosen")).to_have_class("thing tick money chosen")
         await people.check_access(page)
         await picture.locator(".thing.tick .hit").first.click()

@@ -19,12 +19,14 @@ async def test_failed_jobs_are_tried_again_or_taken_off(people: Visitors, dsn: s
     await enter(page)
     await page.get_by_role("link", name="Jobs", exact=True).click()
     await page.get_by_role("button", name="Failed 2").click()
-    row = page.get_by_role("row", name=str(first))
+    row = page.get_by_role("row", name=f"job {first} ")
     await expect(row).to_contain_text("TimeoutError: the gateway did not answer")
     await row.get_by_role("button", name="Retry").click()
     await page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     await expect(page.get_by_role("button", name="Failed 1")).to_be_visible()
-    await page.get_by_role("row", name=str(second)).get_by_role("button", name="Cancel").click()
+    await (
+        page.get_by_role("row", name=f"job {second} ").get_by_role("button", name="Cancel").click()
+    )
     await page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
     await expect(page.get_by_text("No job has failed.")).to_be_visible()
 

@@ -76,9 +76,11 @@ function App() {
   }
   if (!state.ready) return null;
   return html`<div>
-    ${isOperator(session)
-      ? html`<${Shell} session=${session} path=${route.path}><${Page} ...${route} /><//>`
-      : html`<${Login} />`}
+    ${
+      isOperator(session)
+        ? html`<${Shell} session=${session} path=${route.path}><${Page} ...${route} /><//>`
+        : html`<${Login} />`
+    }
     <${Questions} />
     <${Toasts} />
   </div>`;

@@ -3,8 +3,8 @@
 import { useCallback, useEffect, useRef, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 
 /**
- * Load with `load`, again when `deps` change, and every `everyMs` while the page is visible. What is
- * shown stays while the next answer is on its way.
+ * Load with `load`, again when `deps` change, and every `everyMs` while the page is visible. What
+ * is shown stays while the next answer is on its way.
  * @template T
  * @param {() => Promise<T>} load
  * @param {unknown[]} deps

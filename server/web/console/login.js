@@ -67,8 +67,9 @@ export function Login() {
         ${wrong && html`<p class="note bad" role="alert">${wrong}</p>`}
         <button class="button main" disabled=${busy}>${busy ? "One moment…" : "Log in"}</button>
       </form>
-      ${demo &&
-      html`<div class="demo">
+      ${
+        demo &&
+        html`<div class="demo">
         <p class="soft small">Development: demo accounts are open to everybody here.</p>
         <button
           class="button"
@@ -77,7 +78,8 @@ export function Login() {
         >
           Continue as ${demo.name}
         </button>
-      </div>`}
+      </div>`
+      }
     </div>
   </main>`;
 }

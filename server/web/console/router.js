@@ -1,4 +1,4 @@
-/** Where one is: `#/calls/<id>?tab=live`. Filters and pages of lists are in it, so a link says all. */
+/** Where one is: `#/calls/<id>?tab=live`. Filters and pages are in it, so that a link says all. */
 
 import { useEffect, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 

@@ -17,10 +17,11 @@ const PLACES = [
   ["nodes", "Nodes", "nodes"],
   ["audit", "Audit log", "audit"],
 ];
+// Pages that share the log-in are in the same tab: a tab has a log-in of its own.
 const TOOLS = [
-  ["/api-docs", "API"],
-  ["/graphiql", "GraphiQL"],
-  ["/metrics", "Metrics"],
+  ["/api-docs", "API", "_blank"],
+  ["/graphiql", "GraphiQL", "_self"],
+  ["/metrics", "Metrics", "_blank"],
 ];
 
 export function Shell({ session, path, children }) {
@@ -78,7 +79,11 @@ export function Shell({ session, path, children }) {
         </nav>
         <nav aria-label="Other pages of this server" class="tools">
           ${TOOLS.map(
-            ([href, text]) => html`<a key=${href} href=${href} target="_blank" rel="noopener">
+            ([
+              href,
+              text,
+              where,
+            ]) => html`<a key=${href} href=${href} target=${where} rel="noopener">
               <${Icon} name="out" />${text}
             </a>`,
           )}
@@ -88,7 +93,12 @@ export function Shell({ session, path, children }) {
             <strong>${session.user.name}</strong>
             <span class="soft small" title=${session.user.email}>${session.user.email}</span>
           </div>
-          <button class="tool" aria-label="Dark or light" title="Dark or light" onClick=${switchTheme}>
+          <button
+            class="tool"
+            aria-label="Dark or light"
+            title="Dark or light"
+            onClick=${switchTheme}
+          >
             <${Icon} name="theme" />
           </button>
           <button class="tool" aria-label="Log out" title="Log out" onClick=${() => api.logout()}>

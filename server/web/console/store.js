@@ -1,4 +1,4 @@
-/** What every page of the console stands on: the API as the operator, and the deployment's facts. */
+/** What every page of the console stands on: the API, and the deployment's facts. */
 
 import { Api } from "/assets/client/api.js";
 

@@ -64,10 +64,31 @@ export function span(ms) {
   return seconds ? `${minutes} min ${seconds} s` : `${minutes} min`;
 }
 
-const GOOD = ["active", "completed", "connected", "delivered", "good", "live", "paid", "alive",
-  "approved"];
-const WARN = ["ringing", "pending", "waiting", "requested", "reconnecting", "poor", "delayed",
-  "connecting", "draining", "opened", "initiated", "processing"];
+const GOOD = [
+  "active",
+  "completed",
+  "connected",
+  "delivered",
+  "good",
+  "live",
+  "paid",
+  "alive",
+  "approved",
+];
+const WARN = [
+  "ringing",
+  "pending",
+  "waiting",
+  "requested",
+  "reconnecting",
+  "poor",
+  "delayed",
+  "connecting",
+  "draining",
+  "opened",
+  "initiated",
+  "processing",
+];
 const BAD = ["failed", "suspended", "lost", "rejected", "dead", "gone", "fenced"];
 
 /** The look of a status: good, warn, bad or none. */

@@ -1,4 +1,4 @@
-/** Corrections of wallets by hand: asked for by one operator, and over a limit agreed to by another. */
+/** Corrections of wallets by hand: asked for by one operator, over a limit agreed to by another. */
 
 import { html } from "/assets/vendor/preact-htm/preact-htm.js";
 
@@ -55,6 +55,8 @@ export function adjust(user, wallet = WALLETS[0]) {
   });
 }
 
+const sumOf = (row) => `${amount(row.amount, { signed: true })} ${row.currency}`;
+
 /** The ones of a status; pending ones can be decided on. */
 export function Adjustments({ query }) {
   const status = STATUSES.includes(query.status) ? query.status : "pending";
@@ -66,7 +68,7 @@ export function Adjustments({ query }) {
 
   const decide = (row, verb) =>
     ask({
-      title: `${verb === "approve" ? "Approve" : "Reject"}: ${amount(row.amount, { signed: true })} ${row.currency} for ${row.userName}?`,
+      title: `${verb === "approve" ? "Approve" : "Reject"}: ${sumOf(row)} for ${row.userName}?`,
       text: `${row.requestedByName} asked for it: “${row.reason}”`,
       fields: [REASON],
       confirm: verb === "approve" ? "Approve" : "Reject",
@@ -76,13 +78,39 @@ export function Adjustments({ query }) {
     }).then(found.reload);
 
   const columns = [
-    { key: "who", label: "Account", by: (row) => row.userName, cell: (row) => html`<${Person} id=${row.userId} name=${row.userName} />` },
-    { key: "wallet", label: "Wallet", by: (row) => row.wallet, cell: (row) => walletName(row.wallet) },
-    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />` },
+    {
+      key: "who",
+      label: "Account",
+      by: (row) => row.userName,
+      cell: (row) => html`<${Person} id=${row.userId} name=${row.userName} />`,
+    },
+    {
+      key: "wallet",
+      label: "Wallet",
+      by: (row) => row.wallet,
+      cell: (row) => walletName(row.wallet),
+    },
+    {
+      key: "amount",
+      label: "Amount",
+      look: "number",
+      by: (row) => row.amount,
+      cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />`,
+    },
     { key: "reason", label: "Reason", look: "wide", cell: (row) => row.reason },
     { key: "status", label: "Status", cell: (row) => html`<${Badge} status=${row.status} />` },
-    { key: "by", label: "Asked by", by: (row) => row.requestedByName, cell: (row) => html`<${Person} id=${row.requestedBy} name=${row.requestedByName} />` },
-    { key: "at", label: "Asked", by: (row) => row.requestedAt, cell: (row) => html`<${When} at=${row.requestedAt} />` },
+    {
+      key: "by",
+      label: "Asked by",
+      by: (row) => row.requestedByName,
+      cell: (row) => html`<${Person} id=${row.requestedBy} name=${row.requestedByName} />`,
+    },
+    {
+      key: "at",
+      label: "Asked",
+      by: (row) => row.requestedAt,
+      cell: (row) => html`<${When} at=${row.requestedAt} />`,
+    },
     ...(status === "pending"
       ? [
           {
@@ -99,7 +127,10 @@ export function Adjustments({ query }) {
           {
             key: "decided",
             label: "Decided by",
-            cell: (row) => (row.decidedBy ? html`<${Person} id=${row.decidedBy} name=${row.decidedByName} />` : "below the limit"),
+            cell: (row) =>
+              row.decidedBy
+                ? html`<${Person} id=${row.decidedBy} name=${row.decidedByName} />`
+                : "below the limit",
           },
           { key: "decision", label: "Decision", look: "wide", cell: (row) => row.decision ?? "" },
         ]),
@@ -110,7 +141,11 @@ export function Adjustments({ query }) {
     tools=${html`<${Tabs}
       label="Status"
       value=${status}
-      options=${[["pending", "Pending"], ["approved", "Approved"], ["rejected", "Rejected"]]}
+      options=${[
+        ["pending", "Pending"],
+        ["approved", "Approved"],
+        ["rejected", "Rejected"],
+      ]}
       onPick=${(word) => setQuery({ status: word, page: null })}
     />`}
     flush
@@ -120,9 +155,11 @@ export function Adjustments({ query }) {
           label="Adjustments"
           columns=${columns}
           rows=${list.items}
-          empty=${status === "pending"
-            ? "Nothing waits for a second operator. Adjustments begin at an account’s page."
-            : `No adjustment was ${status}.`}
+          empty=${
+            status === "pending"
+              ? "Nothing waits for a second operator. Adjustments begin at an account’s page."
+              : `No adjustment was ${status}.`
+          }
         />
         <${Pager} of=${list} />`}
     <//>

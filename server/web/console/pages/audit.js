@@ -29,9 +29,24 @@ export function AuditLines({ query, targetId, title }) {
     { everyMs: 10_000 },
   );
   const columns = [
-    { key: "at", label: "When", by: (row) => row.at, cell: (row) => html`<${When} at=${row.at} />` },
-    { key: "who", label: "Operator", by: (row) => row.actorName, cell: (row) => html`<${Person} id=${row.actor} name=${row.actorName} />` },
-    { key: "action", label: "Action", by: (row) => row.action, cell: (row) => html`<code>${row.action}</code>` },
+    {
+      key: "at",
+      label: "When",
+      by: (row) => row.at,
+      cell: (row) => html`<${When} at=${row.at} />`,
+    },
+    {
+      key: "who",
+      label: "Operator",
+      by: (row) => row.actorName,
+      cell: (row) => html`<${Person} id=${row.actor} name=${row.actorName} />`,
+    },
+    {
+      key: "action",
+      label: "Action",
+      by: (row) => row.action,
+      cell: (row) => html`<code>${row.action}</code>`,
+    },
     {
       key: "target",
       label: "What",
@@ -42,23 +57,40 @@ export function AuditLines({ query, targetId, title }) {
           what="target id"
         />`,
     },
-    { key: "reason", label: "Reason", look: "wide", cell: (row) => row.reason || html`<span class="soft">–</span>` },
+    {
+      key: "reason",
+      label: "Reason",
+      look: "wide",
+      cell: (row) => row.reason || html`<span class="soft">–</span>`,
+    },
     {
       key: "details",
       label: "Details",
       look: "line",
-      cell: (row) => html`<span class="mono" title=${details(row.details)}>${details(row.details)}</span>`,
+      cell: (row) =>
+        html`<span class="mono" title=${details(row.details)}>${details(row.details)}</span>`,
     },
   ];
-  const tools = html`${query.actor &&
+  const tools = html`${
+    query.actor &&
     html`<button class="button small" onClick=${() => setQuery({ actor: null, page: null })}>
       All operators
-    </button>`}
-    ${!targetId && html`<${Search} label="Action or id" value=${query.q ?? ""} hint="user.suspend, or an id" />`}`;
+    </button>`
+  }
+    ${
+      !targetId &&
+      html`<${Search}
+      label="Action or id"
+      value=${query.q ?? ""}
+      hint="user.suspend, or an id"
+    />`
+    }`;
   const odd = text && !filter(text).action && !filter(text).targetId;
   return html`<${Section} title=${title} tools=${tools} flush>
-    ${odd &&
-    html`<p class="note warn">That is no action and no whole id, so everything is shown.</p>`}
+    ${
+      odd &&
+      html`<p class="note warn">That is no action and no whole id, so everything is shown.</p>`
+    }
     <${Loaded} of=${found}>
       ${(list) => html`<${Table}
           label="Audit log"
@@ -71,7 +103,8 @@ export function AuditLines({ query, targetId, title }) {
   <//>`;
 }
 
-const said = (value) => (value && typeof value === "object" ? JSON.stringify(value) : String(value));
+const said = (value) =>
+  value && typeof value === "object" ? JSON.stringify(value) : String(value);
 const details = (of) =>
   Object.entries(of ?? {})
     .map(([word, value]) => `${word}: ${said(value)}`)

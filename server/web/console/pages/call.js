@@ -15,11 +15,9 @@ const LIVE_MS = 2_000;
 
 export function Call({ id }) {
   const path = `/operators/calls/${id}`;
-  const found = useLoad(
-    async () => ({ ...(await api.get(path)).call, readAt: Date.now() }),
-    [id],
-    { everyMs: LIVE_MS },
-  );
+  const found = useLoad(async () => ({ ...(await api.get(path)).call, readAt: Date.now() }), [id], {
+    everyMs: LIVE_MS,
+  });
   const call = found.data;
   const happened = useLoad(() => api.get(`${path}/timeline`), [id, call?.state, call?.charged], {
     everyMs: call?.state === "ended" ? 10_000 : LIVE_MS,
@@ -100,12 +98,26 @@ function Known({ call }) {
       ["Refunded", call.refunded ? sum(call.refunded) : undefined],
       ["Held", call.meter ? sum(call.meter.held) : undefined],
       ["Balance", call.meter?.balance != null ? sum(call.meter.balance) : undefined],
-      ["Funded until", call.meter?.fundedUntil ? html`<${When} at=${call.meter.fundedUntil} />` : undefined],
-      ["Quality", over ? undefined : html`<${Quality} of=${call.quality} caller=${call.caller} callee=${call.callee} />`],
-      ["Ended by", over ? `${plain(call.reason ?? "–")}, ${plain(call.endedBy ?? "–")}` : undefined],
+      [
+        "Funded until",
+        call.meter?.fundedUntil ? html`<${When} at=${call.meter.fundedUntil} />` : undefined,
+      ],
+      [
+        "Quality",
+        over
+          ? undefined
+          : html`<${Quality} of=${call.quality} caller=${call.caller} callee=${call.callee} />`,
+      ],
+      [
+        "Ended by",
+        over ? `${plain(call.reason ?? "–")}, ${plain(call.endedBy ?? "–")}` : undefined,
+      ],
       ["Price", html`${sum(call.tariff.pricePerMinute)}/min`],
       ["Unit", `${span(call.tariff.firstMs)}, then ${span(call.tariff.nextMs)}`],
-      ["Node", html`<code>${call.node ?? "–"}</code>${call.owners > 1 ? ` (of ${call.owners})` : ""}`],
+      [
+        "Node",
+        html`<code>${call.node ?? "–"}</code>${call.owners > 1 ? ` (of ${call.owners})` : ""}`,
+      ],
       ["Devices", `${call.legs.caller.device ?? "–"} · ${call.legs.callee.device ?? "–"}`],
       ["Began", html`<${When} at=${call.createdAt} />`],
       ["Ended", over ? html`<${When} at=${call.endedAt} />` : undefined],

@@ -12,10 +12,26 @@ import { Pager, Pick, Table, pageOf } from "../ui/table.js";
 import { plain, title } from "../words.js";
 
 const HOUR_MS = 3_600_000;
-const TIMES = [["", "30 days"], ["1", "Last hour"], ["24", "24 hours"], ["168", "7 days"]];
+const TIMES = [
+  ["", "30 days"],
+  ["1", "Last hour"],
+  ["24", "24 hours"],
+  ["168", "7 days"],
+];
 const REASONS = [
-  "hangup", "cancelled", "no_answer", "declined", "busy", "unavailable", "unreachable",
-  "connect_failed", "connection_lost", "balance_exhausted", "max_duration", "admin", "server_error",
+  "hangup",
+  "cancelled",
+  "no_answer",
+  "declined",
+  "busy",
+  "unavailable",
+  "unreachable",
+  "connect_failed",
+  "connection_lost",
+  "balance_exhausted",
+  "max_duration",
+  "admin",
+  "server_error",
 ];
 
 /** End a call after a question. */
@@ -44,7 +60,9 @@ export function Quality({ of, caller, callee }) {
     html`<span class="leg ${quality ?? "none"}" title=${`${name}: ${quality ?? "no media yet"}`}>
       ${quality ?? "–"}
     </span>`;
-  return html`<span class="legs">${leg(of.caller, caller.name)}${leg(of.callee, callee.name)}</span>`;
+  return html`<span class="legs">
+    ${leg(of.caller, caller.name)}${leg(of.callee, callee.name)}
+  </span>`;
 }
 
 const read = (call) => ({ ...call, readAt: Date.now() });
@@ -56,7 +74,10 @@ export function Calls({ query }) {
       <${Tabs}
         label="Which"
         value=${tab}
-        options=${[["live", "Live"], ["ended", "Ended"]]}
+        options=${[
+          ["live", "Live"],
+          ["ended", "Ended"],
+        ]}
         onPick=${(word) => setQuery({ tab: word, reason: null, hours: null, page: null })}
       />
     <//>
@@ -106,20 +127,81 @@ export function CallList({ query, state, userId, title: heading }) {
 function columns(state, reload) {
   const live = state === "live";
   return [
-    { key: "id", label: "Call", cell: (row) => html`<${Ident} id=${row.id} to=${["calls", row.id]} what="call id" />` },
-    { key: "state", label: "State", by: (row) => row.state, cell: (row) => html`<${Badge} status=${row.state} />` },
-    { key: "caller", label: "Caller", by: (row) => row.caller.name, cell: (row) => html`<${Person} ...${row.caller} />` },
-    { key: "callee", label: "Callee", by: (row) => row.callee.name, cell: (row) => html`<${Person} ...${row.callee} />` },
+    {
+      key: "id",
+      label: "Call",
+      cell: (row) => html`<${Ident} id=${row.id} to=${["calls", row.id]} what="call id" />`,
+    },
+    {
+      key: "state",
+      label: "State",
+      by: (row) => row.state,
+      cell: (row) => html`<${Badge} status=${row.state} />`,
+    },
+    {
+      key: "caller",
+      label: "Caller",
+      by: (row) => row.caller.name,
+      cell: (row) => html`<${Person} ...${row.caller} />`,
+    },
+    {
+      key: "callee",
+      label: "Callee",
+      by: (row) => row.callee.name,
+      cell: (row) => html`<${Person} ...${row.callee} />`,
+    },
     { key: "kind", label: "Kind", by: (row) => row.kind, cell: (row) => plain(row.kind) },
-    { key: "time", label: live ? "Elapsed" : "Talked", look: "number", by: (row) => (row.state === "ended" ? row.talkSeconds : row.elapsedSeconds), cell: (row) => html`<${Elapsed} call=${row} />` },
-    { key: "charged", label: "Charged", look: "number", by: (row) => row.charged, cell: (row) => html`<${Amount} minor=${row.charged} currency=${row.currency} />` },
+    {
+      key: "time",
+      label: live ? "Elapsed" : "Talked",
+      look: "number",
+      by: (row) => (row.state === "ended" ? row.talkSeconds : row.elapsedSeconds),
+      cell: (row) => html`<${Elapsed} call=${row} />`,
+    },
+    {
+      key: "charged",
+      label: "Charged",
+      look: "number",
+      by: (row) => row.charged,
+      cell: (row) => html`<${Amount} minor=${row.charged} currency=${row.currency} />`,
+    },
     ...(live
-      ? [{ key: "quality", label: "Quality", cell: (row) => html`<${Quality} of=${row.quality} caller=${row.caller} callee=${row.callee} />` }]
-      : [{ key: "reason", label: "Ended by", by: (row) => row.reason ?? "", cell: (row) => (row.reason ? `${plain(row.reason)}${row.endedBy ? ` (${plain(row.endedBy)})` : ""}` : html`<span class="soft">–</span>`) }]),
-    { key: "node", label: "Node", by: (row) => row.node ?? "", cell: (row) => (row.node ? html`<code>${row.node}</code>` : html`<span class="soft">–</span>`) },
+      ? [
+          {
+            key: "quality",
+            label: "Quality",
+            cell: (row) =>
+              html`<${Quality} of=${row.quality} caller=${row.caller} callee=${row.callee} />`,
+          },
+        ]
+      : [
+          {
+            key: "reason",
+            label: "Ended by",
+            by: (row) => row.reason ?? "",
+            cell: (row) =>
+              row.reason
+                ? `${plain(row.reason)}${row.endedBy ? ` (${plain(row.endedBy)})` : ""}`
+                : html`<span class="soft">–</span>`,
+          },
+        ]),
+    {
+      key: "node",
+      label: "Node",
+      by: (row) => row.node ?? "",
+      cell: (row) =>
+        row.node ? html`<code>${row.node}</code>` : html`<span class="soft">–</span>`,
+    },
     ...(live
       ? []
-      : [{ key: "began", label: "Began", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` }]),
+      : [
+          {
+            key: "began",
+            label: "Began",
+            by: (row) => row.createdAt,
+            cell: (row) => html`<${When} at=${row.createdAt} />`,
+          },
+        ]),
     ...(state === "ended" ? [] : [endColumn(reload)]),
   ];
 }
@@ -129,7 +211,9 @@ const endColumn = (reload) => ({
   label: "Actions",
   look: "do",
   cell: (row) => html`<div class="row-tools">
-    ${row.state !== "ended" &&
-    html`<button class="button small" onClick=${() => endCall(row).then(reload)}>End</button>`}
+    ${
+      row.state !== "ended" &&
+      html`<button class="button small" onClick=${() => endCall(row).then(reload)}>End</button>`
+    }
   </div>`,
 });

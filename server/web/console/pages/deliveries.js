@@ -10,7 +10,12 @@ import { Badge, Facts, Ident, Loaded, Section, When } from "../ui/parts.js";
 import { Pager, Pick, Table, pageOf } from "../ui/table.js";
 import { span } from "../words.js";
 
-const STATUSES = [["", "All"], ["waiting", "Waiting"], ["delivered", "Delivered"], ["failed", "Failed"]];
+const STATUSES = [
+  ["", "All"],
+  ["waiting", "Waiting"],
+  ["delivered", "Delivered"],
+  ["failed", "Failed"],
+];
 
 const resend = (id) =>
   ask({
@@ -30,8 +35,18 @@ export function Deliveries({ query, endpoints }) {
   );
   const urls = Object.fromEntries(endpoints.map((each) => [each.id, each.url]));
   const columns = [
-    { key: "type", label: "Event", by: (row) => row.type, cell: (row) => html`<code>${row.type}</code>` },
-    { key: "status", label: "Status", by: (row) => row.status, cell: (row) => html`<${Badge} status=${row.status} />` },
+    {
+      key: "type",
+      label: "Event",
+      by: (row) => row.type,
+      cell: (row) => html`<code>${row.type}</code>`,
+    },
+    {
+      key: "status",
+      label: "Status",
+      by: (row) => row.status,
+      cell: (row) => html`<${Badge} status=${row.status} />`,
+    },
     {
       key: "to",
       label: "Endpoint",
@@ -42,17 +57,41 @@ export function Deliveries({ query, endpoints }) {
           ? html`<span title=${urls[row.endpointId]}>${urls[row.endpointId]}</span>`
           : html`<span class="soft">deleted</span>`,
     },
-    { key: "call", label: "Call", cell: (row) => html`<${Ident} id=${row.callId} to=${["calls", row.callId]} what="call id" />` },
-    { key: "tries", label: "Tries", look: "number", by: (row) => row.tries, cell: (row) => row.tries },
-    { key: "made", label: "Made", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` },
-    { key: "due", label: "Next try", by: (row) => row.dueAt ?? "", cell: (row) => html`<${When} at=${row.dueAt} />` },
+    {
+      key: "call",
+      label: "Call",
+      cell: (row) => html`<${Ident} id=${row.callId} to=${["calls", row.callId]} what="call id" />`,
+    },
+    {
+      key: "tries",
+      label: "Tries",
+      look: "number",
+      by: (row) => row.tries,
+      cell: (row) => row.tries,
+    },
+    {
+      key: "made",
+      label: "Made",
+      by: (row) => row.createdAt,
+      cell: (row) => html`<${When} at=${row.createdAt} />`,
+    },
+    {
+      key: "due",
+      label: "Next try",
+      by: (row) => row.dueAt ?? "",
+      cell: (row) => html`<${When} at=${row.dueAt} />`,
+    },
     {
       key: "do",
       label: "Actions",
       look: "do",
       cell: (row) => html`<div class="row-tools">
-        <button class="button small" onClick=${() => setQuery({ delivery: row.id })}>Attempts</button>
-        <button class="button small" onClick=${() => resend(row.id).then(found.reload)}>Resend</button>
+        <button class="button small" onClick=${() => setQuery({ delivery: row.id })}>
+          Attempts
+        </button>
+        <button class="button small" onClick=${() => resend(row.id).then(found.reload)}>
+          Resend
+        </button>
       </div>`,
     },
   ];
@@ -70,7 +109,7 @@ export function Deliveries({ query, endpoints }) {
           columns=${columns}
           rows=${list.items}
           marked=${query.delivery}
-          empty=${status || endpoint ? "No delivery is like that." : "Nothing was told to anybody yet."}
+          empty=${status || endpoint ? "No delivery is like that." : "Nothing was told yet."}
         />
         <${Pager} of=${list} />`}
     <//>
@@ -111,7 +150,12 @@ export function Delivery({ id }) {
 
 function Attempts({ attempts }) {
   const columns = [
-    { key: "at", label: "When", by: (row) => row.at, cell: (row) => html`<${When} at=${row.at} />` },
+    {
+      key: "at",
+      label: "When",
+      by: (row) => row.at,
+      cell: (row) => html`<${When} at=${row.at} />`,
+    },
     {
       key: "status",
       label: "Answer",
@@ -121,8 +165,19 @@ function Attempts({ attempts }) {
           as=${row.status >= 200 && row.status < 300 ? "good" : "bad"}
         />`,
     },
-    { key: "took", label: "Took", look: "number", by: (row) => row.tookMs, cell: (row) => span(row.tookMs) },
-    { key: "said", label: "What it said", look: "wide", cell: (row) => row.error ?? row.answer ?? "" },
+    {
+      key: "took",
+      label: "Took",
+      look: "number",
+      by: (row) => row.tookMs,
+      cell: (row) => span(row.tookMs),
+    },
+    {
+      key: "said",
+      label: "What it said",
+      look: "wide",
+      cell: (row) => row.error ?? row.answer ?? "",
+    },
   ];
   return html`<${Table}
     label="Attempts"

@@ -8,7 +8,7 @@ import { api } from "../store.js";
 import { ask } from "../ui/ask.js";
 import { Head, Ident, Loaded, Section, Tabs, When } from "../ui/parts.js";
 import { Pager, Table, pageOf } from "../ui/table.js";
-import { number, span } from "../words.js";
+import { number, span, title } from "../words.js";
 
 const STATES = ["waiting", "active", "delayed", "failed"];
 const ABOUT = {
@@ -29,7 +29,7 @@ export function Jobs({ query }) {
     <${Tabs}
       label="State"
       value=${tab}
-      options=${STATES.map((state) => [state, state[0].toUpperCase() + state.slice(1), sums[state]])}
+      options=${STATES.map((state) => [state, title(state), sums[state]])}
       onPick=${(word) => setQuery({ tab: word, page: null })}
     />
     <${Section} title="Queues" note=${ABOUT[tab]} flush>
@@ -42,7 +42,7 @@ export function Jobs({ query }) {
 function Queues({ jobs, tab }) {
   const column = (state) => ({
     key: state,
-    label: state[0].toUpperCase() + state.slice(1),
+    label: title(state),
     look: "number",
     by: (job) => job[state],
     cell: (job) =>
@@ -51,14 +51,20 @@ function Queues({ jobs, tab }) {
       </span>`,
   });
   const columns = [
-    { key: "name", label: "Queue", by: (job) => job.name, cell: (job) => html`<code>${job.name}</code>` },
+    {
+      key: "name",
+      label: "Queue",
+      by: (job) => job.name,
+      cell: (job) => html`<code>${job.name}</code>`,
+    },
     ...STATES.map(column),
     {
       key: "oldest",
       label: "Oldest waits",
       look: "number",
       by: (job) => job.oldestSeconds,
-      cell: (job) => (job.waiting ? span(job.oldestSeconds * 1000) : html`<span class="soft">–</span>`),
+      cell: (job) =>
+        job.waiting ? span(job.oldestSeconds * 1000) : html`<span class="soft">–</span>`,
     },
   ];
   return html`<${Table}
@@ -102,11 +108,32 @@ function FailedJobs({ query, recount }) {
     }).then(again);
 
   const columns = [
-    { key: "id", label: "Job", by: (job) => job.id, cell: (job) => html`<${Ident} id=${job.id} what="job" />` },
-    { key: "name", label: "Queue", by: (job) => job.name, cell: (job) => html`<code>${job.name}</code>` },
+    {
+      key: "id",
+      label: "Job",
+      by: (job) => job.id,
+      cell: (job) => html`<${Ident} id=${job.id} what="job" />`,
+    },
+    {
+      key: "name",
+      label: "Queue",
+      by: (job) => job.name,
+      cell: (job) => html`<code>${job.name}</code>`,
+    },
     { key: "error", label: "What it said last", look: "wide", cell: (job) => job.error },
-    { key: "tries", label: "Tries", look: "number", by: (job) => job.tries, cell: (job) => job.tries },
-    { key: "at", label: "Failed", by: (job) => job.failedAt, cell: (job) => html`<${When} at=${job.failedAt} />` },
+    {
+      key: "tries",
+      label: "Tries",
+      look: "number",
+      by: (job) => job.tries,
+      cell: (job) => job.tries,
+    },
+    {
+      key: "at",
+      label: "Failed",
+      by: (job) => job.failedAt,
+      cell: (job) => html`<${When} at=${job.failedAt} />`,
+    },
     {
       key: "do",
       label: "Actions",

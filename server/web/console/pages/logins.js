@@ -40,9 +40,25 @@ export function Logins({ user, query, reload }) {
     }).then(again);
 
   const columns = [
-    { key: "device", label: "Device", look: "wide", by: (row) => row.device ?? "", cell: (row) => row.device ?? html`<span class="soft">not told</span>` },
-    { key: "made", label: "Logged in", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` },
-    { key: "seen", label: "Last renewed", by: (row) => row.lastSeenAt, cell: (row) => html`<${When} at=${row.lastSeenAt} />` },
+    {
+      key: "device",
+      label: "Device",
+      look: "wide",
+      by: (row) => row.device ?? "",
+      cell: (row) => row.device ?? html`<span class="soft">not told</span>`,
+    },
+    {
+      key: "made",
+      label: "Logged in",
+      by: (row) => row.createdAt,
+      cell: (row) => html`<${When} at=${row.createdAt} />`,
+    },
+    {
+      key: "seen",
+      label: "Last renewed",
+      by: (row) => row.lastSeenAt,
+      cell: (row) => html`<${When} at=${row.lastSeenAt} />`,
+    },
     { key: "id", label: "Id", cell: (row) => html`<${Ident} id=${row.id} what="session id" />` },
     {
       key: "do",

@@ -18,7 +18,11 @@ export function Money({ query }) {
     <${Tabs}
       label="Kind"
       value=${tab}
-      options=${[["payouts", "Payouts"], ["adjustments", "Adjustments"], ["payments", "Payments"]]}
+      options=${[
+        ["payouts", "Payouts"],
+        ["adjustments", "Adjustments"],
+        ["payments", "Payments"],
+      ]}
       onPick=${(word) => setQuery({ tab: word, status: null, q: null, page: null })}
     />
     <${Shown} query=${query} />

@@ -15,12 +15,43 @@ function state(node) {
 }
 
 const COLUMNS = [
-  { key: "name", label: "Node", by: (row) => row.name, cell: (row) => html`<code>${row.name}.${row.epoch}</code>` },
-  { key: "state", label: "State", by: state, cell: (row) => html`<${Badge} status=${state(row)} />` },
-  { key: "calls", label: "Live calls", look: "number", by: (row) => row.calls, cell: (row) => number(row.calls) },
-  { key: "since", label: "Started", by: (row) => row.startedAt, cell: (row) => html`<${When} at=${row.startedAt} />` },
-  { key: "beat", label: "Last beat", by: (row) => row.beatAt, cell: (row) => html`<${When} at=${row.beatAt} />` },
-  { key: "left", label: "Left in order", by: (row) => row.leftAt ?? "", cell: (row) => html`<${When} at=${row.leftAt} />` },
+  {
+    key: "name",
+    label: "Node",
+    by: (row) => row.name,
+    cell: (row) => html`<code>${row.name}.${row.epoch}</code>`,
+  },
+  {
+    key: "state",
+    label: "State",
+    by: state,
+    cell: (row) => html`<${Badge} status=${state(row)} />`,
+  },
+  {
+    key: "calls",
+    label: "Live calls",
+    look: "number",
+    by: (row) => row.calls,
+    cell: (row) => number(row.calls),
+  },
+  {
+    key: "since",
+    label: "Started",
+    by: (row) => row.startedAt,
+    cell: (row) => html`<${When} at=${row.startedAt} />`,
+  },
+  {
+    key: "beat",
+    label: "Last beat",
+    by: (row) => row.beatAt,
+    cell: (row) => html`<${When} at=${row.beatAt} />`,
+  },
+  {
+    key: "left",
+    label: "Left in order",
+    by: (row) => row.leftAt ?? "",
+    cell: (row) => html`<${When} at=${row.leftAt} />`,
+  },
 ];
 
 export function Nodes({ query }) {
@@ -28,7 +59,7 @@ export function Nodes({ query }) {
     everyMs: 3_000,
   });
   return html`<div class="page">
-    <${Head} title="Nodes" note="Each line is one life of a server process; the youngest is first" />
+    <${Head} title="Nodes" note="A line is one life of a server process; the youngest is first" />
     <${Section} flush>
       <${Loaded} of=${found}>
         ${(list) => html`<${Table}

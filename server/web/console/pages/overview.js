@@ -9,7 +9,12 @@ import { Chart } from "../ui/chart.js";
 import { Amount, Failed, Head, Loaded, Tabs } from "../ui/parts.js";
 import { amount, number } from "../words.js";
 
-const RANGES = [["15", "15 min"], ["60", "1 h"], ["360", "6 h"], ["1440", "24 h"]];
+const RANGES = [
+  ["15", "15 min"],
+  ["60", "1 h"],
+  ["360", "6 h"],
+  ["1440", "24 h"],
+];
 
 export function Overview({ query }) {
   const range = RANGES.some(([minutes]) => minutes === query.minutes) ? query.minutes : "60";
@@ -51,7 +56,14 @@ function Tiles({ now }) {
       null,
       bad(now.errorsPerMinute),
     ],
-    ["Jobs failed", number(now.jobsFailed), "given up", ["jobs"], bad(now.jobsFailed), { tab: "failed" }],
+    [
+      "Jobs failed",
+      number(now.jobsFailed),
+      "given up",
+      ["jobs"],
+      bad(now.jobsFailed),
+      { tab: "failed" },
+    ],
     [
       "Webhooks failing",
       number(now.webhooksFailing),
@@ -59,14 +71,29 @@ function Tiles({ now }) {
       ["webhooks"],
       bad(now.webhooksFailing),
     ],
-    ["Nodes alive", number(now.nodesAlive), now.nodes.join(", "), ["nodes"], bad(now.nodesAlive ? 0 : 1)],
+    [
+      "Nodes alive",
+      number(now.nodesAlive),
+      now.nodes.join(", "),
+      ["nodes"],
+      bad(now.nodesAlive ? 0 : 1),
+    ],
   ];
   return html`<div class="tiles">
     ${tiles.map(
-      ([name, value, about, path, mood = "", query]) => html`<div key=${name} class="card tile ${mood}">
-        ${path
-          ? html`<a class="tile-name" href=${link(path, query)}>${name}</a>`
-          : html`<span class="tile-name">${name}</span>`}
+      ([
+        name,
+        value,
+        about,
+        path,
+        mood = "",
+        query,
+      ]) => html`<div key=${name} class="card tile ${mood}">
+        ${
+          path
+            ? html`<a class="tile-name" href=${link(path, query)}>${name}</a>`
+            : html`<span class="tile-name">${name}</span>`
+        }
         <strong class="tile-value">${value}</strong>
         <span class="soft small" title=${about}>${about}</span>
       </div>`,
@@ -88,8 +115,9 @@ function thin(values) {
 
 function Charts({ rates }) {
   const at = thin(rates.at.map((moment) => Date.parse(moment) / 1000));
-  const perMinute = (values) => values.map((sum) => (sum === null ? null : (sum * 60) / rates.stepS));
-  const count = (value) => number(Math.round(value * 10) / 10);
+  const perMinute = (values) =>
+    values.map((sum) => (sum === null ? null : (sum * 60) / rates.stepS));
+  const count = (value) => number(Math.round(value));
   const line = (label, values) => ({ label, values: thin(values) });
   return html`<div class="charts">
     <${Chart}

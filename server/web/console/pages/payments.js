@@ -35,24 +35,64 @@ export function Payments({ query, userId }) {
     }).then(found.reload);
 
   const columns = [
-    { key: "ref", label: "Payment", cell: (row) => html`<span title=${row.reference}><${Ident} id=${row.id} what="payment id" /></span>` },
-    { key: "who", label: "Account", by: (row) => row.userName, cell: (row) => html`<${Person} id=${row.userId} name=${row.userName} />` },
-    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />` },
-    { key: "status", label: "Status", by: (row) => row.status, cell: (row) => html`<${Badge} status=${row.status} />` },
-    { key: "gateway", label: "Gateway", by: (row) => row.gateway, cell: (row) => html`<span title=${row.gatewayRef ?? ""}>${title(row.gateway)}</span>` },
+    {
+      key: "ref",
+      label: "Payment",
+      cell: (row) =>
+        html`<span title=${row.reference}><${Ident} id=${row.id} what="payment id" /></span>`,
+    },
+    {
+      key: "who",
+      label: "Account",
+      by: (row) => row.userName,
+      cell: (row) => html`<${Person} id=${row.userId} name=${row.userName} />`,
+    },
+    {
+      key: "amount",
+      label: "Amount",
+      look: "number",
+      by: (row) => row.amount,
+      cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />`,
+    },
+    {
+      key: "status",
+      label: "Status",
+      by: (row) => row.status,
+      cell: (row) => html`<${Badge} status=${row.status} />`,
+    },
+    {
+      key: "gateway",
+      label: "Gateway",
+      by: (row) => row.gateway,
+      cell: (row) => html`<span title=${row.gatewayRef ?? ""}>${title(row.gateway)}</span>`,
+    },
     { key: "purpose", label: "For", by: (row) => row.purpose, cell: (row) => title(row.purpose) },
-    { key: "made", label: "Created", by: (row) => row.createdAt, cell: (row) => html`<${When} at=${row.createdAt} />` },
-    { key: "done", label: "Completed", by: (row) => row.completedAt, cell: (row) => html`<${When} at=${row.completedAt} />` },
+    {
+      key: "made",
+      label: "Created",
+      by: (row) => row.createdAt,
+      cell: (row) => html`<${When} at=${row.createdAt} />`,
+    },
+    {
+      key: "done",
+      label: "Completed",
+      by: (row) => row.completedAt,
+      cell: (row) => html`<${When} at=${row.completedAt} />`,
+    },
     {
       key: "do",
       label: "Actions",
       look: "do",
       cell: (row) => html`<div class="row-tools">
-        ${row.refundable && html`<button class="button small" onClick=${() => refund(row)}>Refund</button>`}
+        ${
+          row.refundable &&
+          html`<button class="button small" onClick=${() => refund(row)}>Refund</button>`
+        }
       </div>`,
     },
   ];
-  const tools = html`<${Pick} label="Status" name="status" value=${status} options=${all(STATUSES)} />
+  const tools = html`
+    <${Pick} label="Status" name="status" value=${status} options=${all(STATUSES)} />
     <${Pick} label="Gateway" name="gateway" value=${gateway} options=${all(GATEWAYS)} />`;
   return html`<${Section} title="Payments" tools=${tools} flush>
     <${Loaded} of=${found}>

@@ -73,17 +73,44 @@ export function Payouts({ query }) {
   const columns = [
     { key: "id", label: "Payout", cell: (row) => html`<${Ident} id=${row.id} what="payout id" />` },
     { key: "who", label: "Provider", cell: (row) => html`<${Named} id=${row.userId} />` },
-    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />` },
-    { key: "to", label: "To", look: "wide", by: (row) => row.destination, cell: (row) => row.destination },
+    {
+      key: "amount",
+      label: "Amount",
+      look: "number",
+      by: (row) => row.amount,
+      cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} />`,
+    },
+    {
+      key: "to",
+      label: "To",
+      look: "wide",
+      by: (row) => row.destination,
+      cell: (row) => row.destination,
+    },
     { key: "note", label: "Note", cell: (row) => row.note ?? html`<span class="soft">–</span>` },
     { key: "status", label: "Status", cell: (row) => html`<${Badge} status=${row.status} />` },
-    { key: "at", label: "Requested", by: (row) => row.requestedAt, cell: (row) => html`<${When} at=${row.requestedAt} />` },
+    {
+      key: "at",
+      label: "Requested",
+      by: (row) => row.requestedAt,
+      cell: (row) => html`<${When} at=${row.requestedAt} />`,
+    },
     ...(status === "requested"
       ? []
       : [
-          { key: "decided", label: "Decided", by: (row) => row.decidedAt, cell: (row) => html`<${When} at=${row.decidedAt} />` },
+          {
+            key: "decided",
+            label: "Decided",
+            by: (row) => row.decidedAt,
+            cell: (row) => html`<${When} at=${row.decidedAt} />`,
+          },
           { key: "by", label: "By", cell: (row) => html`<${Named} id=${row.decidedBy} />` },
-          { key: "why", label: "Reason or reference", look: "wide", cell: (row) => row.reference ?? row.reason ?? "" },
+          {
+            key: "why",
+            label: "Reason or reference",
+            look: "wide",
+            cell: (row) => row.reference ?? row.reason ?? "",
+          },
         ]),
     ...(verbs.length
       ? [
@@ -122,7 +149,9 @@ export function Payouts({ query }) {
           label="Payouts"
           columns=${columns}
           rows=${list.items}
-          empty=${status === "requested" ? "Nobody waits for a decision." : `No payout is ${status}.`}
+          empty=${
+            status === "requested" ? "Nobody waits for a decision." : `No payout is ${status}.`
+          }
         />
         <${Pager} of=${list} />`}
     <//>

@@ -1,6 +1,12 @@
-/** A call's timeline: a picture and a list that are one; what is chosen in one is marked in both. */
+/** A call's timeline: a picture and a list that are one; what is chosen is marked in both. */
 
-import { html, useEffect, useMemo, useRef, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import {
+  html,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "/assets/vendor/preact-htm/preact-htm.js";
 
 import { Empty, Tabs } from "../ui/parts.js";
 import { exact, plain, title } from "../words.js";
@@ -9,8 +15,16 @@ import { places } from "./timeline_scale.js";
 import { LANES, SHOWS, aboutOf, nameOf, since } from "./timeline_words.js";
 
 const ZOOM_MAX = 64;
-const SHOW_TABS = [["all", "All"], ["states", "States"], ["people", "People"], ["money", "Money"]];
-const SCALES = [["steps", "Steps"], ["time", "Time"]];
+const SHOW_TABS = [
+  ["all", "All"],
+  ["states", "States"],
+  ["people", "People"],
+  ["money", "Money"],
+];
+const SCALES = [
+  ["steps", "Steps"],
+  ["time", "Time"],
+];
 
 /** @param {{items: object[], call: object | null}} props */
 export function Timeline({ items: all, call }) {
@@ -43,7 +57,10 @@ export function Timeline({ items: all, call }) {
     }
     const row = list.current.children[chosen];
     const high = row.offsetTop;
-    if (high < list.current.scrollTop || high + row.offsetHeight > list.current.scrollTop + list.current.clientHeight) {
+    if (
+      high < list.current.scrollTop ||
+      high + row.offsetHeight > list.current.scrollTop + list.current.clientHeight
+    ) {
       list.current.scrollTop = high - list.current.clientHeight / 2;
     }
   }, [chosen, zoom, scale]);
@@ -69,16 +86,37 @@ export function Timeline({ items: all, call }) {
 
   const names = { caller: call?.caller.name, callee: call?.callee.name };
   return html`<div class="timeline-tools">
-      <${Tabs} label="Show" value=${show} options=${SHOW_TABS} onPick=${(w) => { setShow(w); setPicked(null); }} />
-      <${Tabs} label="Scale" value=${scale} options=${SCALES} onPick=${(w) => { setScale(w); setZoom(1); }} />
+      <${Tabs} label="Show" value=${show} options=${SHOW_TABS} onPick=${(w) => {
+        setShow(w);
+        setPicked(null);
+      }} />
+      <${Tabs} label="Scale" value=${scale} options=${SCALES} onPick=${(w) => {
+        setScale(w);
+        setZoom(1);
+      }} />
       <div class="zoom" role="group" aria-label="Zoom">
-        <button class="button small" aria-label="Zoom out" disabled=${zoom <= 1} onClick=${() => zoomBy(0.5)}>−</button>
-        <button class="button small" aria-label="Zoom in" disabled=${zoom >= ZOOM_MAX} onClick=${() => zoomBy(2)}>+</button>
+        <button
+          class="button small"
+          aria-label="Zoom out"
+          disabled=${zoom <= 1}
+          onClick=${() => zoomBy(0.5)}
+        >
+          −
+        </button>
+        <button
+          class="button small"
+          aria-label="Zoom in"
+          disabled=${zoom >= ZOOM_MAX}
+          onClick=${() => zoomBy(2)}
+        >
+          +
+        </button>
       </div>
     </div>
-    ${items.length === 0
-      ? html`<${Empty}>Nothing like that happened in this call.<//>`
-      : html`<div class="timeline">
+    ${
+      items.length === 0
+        ? html`<${Empty}>Nothing like that happened in this call.<//>`
+        : html`<div class="timeline">
           <div class="picture">
             <${LaneNames} lanes=${lanes} names=${names} />
             <div
@@ -86,7 +124,7 @@ export function Timeline({ items: all, call }) {
               ref=${view}
               tabindex="0"
               role="group"
-              aria-label="Picture of the call. Arrow keys go from entry to entry, plus and minus zoom."
+              aria-label="Picture of the call. Arrows go from entry to entry, plus and minus zoom."
               onKeyDown=${pressed}
             >
               <${Picture} ...${{ items, lanes, at, xs, width, scale, chosen, pick }} />
@@ -105,17 +143,25 @@ export function Timeline({ items: all, call }) {
               />`,
             )}
           </ol>
-        </div>`}`;
+        </div>
+        <p class="soft small">
+          Filled: said. Hollow: told. Square: done by the server. Large: a unit charged. Diamond:
+          money moved.
+        </p>`
+    }`;
 }
 
 function LaneNames({ lanes, names }) {
-  return html`<svg class="lane-names" width="92" height=${heightOf(lanes.length)} aria-hidden="true">
+  const height = heightOf(lanes.length);
+  return html`<svg class="lane-names" width="92" height=${height} aria-hidden="true">
     ${lanes.map(
       (lane, n) => html`<g key=${lane} class=${lane}>
         <circle class="dot" cx="8" cy=${middleOf(n)} r="4" />
         <text x="18" y=${middleOf(n) + (names[lane] ? -2 : 4)}>${title(lane)}</text>
-        ${names[lane] &&
-        html`<text class="name" x="18" y=${middleOf(n) + 14}>${names[lane].slice(0, 12)}</text>`}
+        ${
+          names[lane] &&
+          html`<text class="name" x="18" y=${middleOf(n) + 14}>${names[lane].slice(0, 12)}</text>`
+        }
       </g>`,
     )}
   </svg>`;
@@ -146,7 +192,8 @@ function Details({ item }) {
   ];
   return html`<dl class="details">
     ${pairs.map(
-      ([word, value]) => html`<div key=${word}><dt>${plain(word)}</dt><dd>${String(value)}</dd></div>`,
+      ([word, value]) =>
+        html`<div key=${word}><dt>${plain(word)}</dt><dd>${String(value)}</dd></div>`,
     )}
   </dl>`;
 }

@@ -33,22 +33,27 @@ export function Picture({ items, lanes, at, xs, width, scale, chosen, pick }) {
     aria-label=${`${items.length} entries in ${lanes.length} lanes, listed beside`}
   >
     ${lanes.map(
-      (lane) => html`<line key=${lane} class="lane" x1="0" x2=${width} y1=${y[lane]} y2=${y[lane]} />`,
+      (lane) =>
+        html`<line key=${lane} class="lane" x1="0" x2=${width} y1=${y[lane]} y2=${y[lane]} />`,
     )}
-    ${bandsOf(items).map((band) => html`<${Band} key=${`${band.state}${band.from}`} band=${band} xs=${xs} y=${y.server} />`)}
+    ${bandsOf(items).map(
+      (band) => html`<${Band} key=${`band${band.from}`} band=${band} xs=${xs} y=${y.server} />`,
+    )}
     ${marks(at, xs).map(
       (n) => html`<g key=${`mark${n}`} class="mark">
         <line x1=${xs[n]} x2=${xs[n]} y1=${TOP_PX - 6} y2=${bottom} />
         <text x=${xs[n]} y=${TOP_PX - 12} text-anchor="middle">${since(at[n] - at[0])}</text>
       </g>`,
     )}
-    ${scale === "steps" &&
-    silences(at, xs).map(
-      ({ x, ms }) => html`<g key=${`still${x}`} class="still">
+    ${
+      scale === "steps" &&
+      silences(at, xs).map(
+        ({ x, ms }) => html`<g key=${`still${x}`} class="still">
         <line x1=${x} x2=${x} y1=${TOP_PX} y2=${bottom} />
         <text x=${x} y=${bottom + 4} text-anchor="middle">${span(ms)}</text>
       </g>`,
-    )}
+      )
+    }
     ${items.map(
       (item, n) => html`<${Thing}
         key=${`thing${n}`}
@@ -70,8 +75,10 @@ function Band({ band, xs, y }) {
   const word = plain(band.state);
   return html`<g class="band ${band.state}">
     <rect x=${from} y=${y - BAND_PX / 2} width=${width} height=${BAND_PX} rx="6" />
-    ${width > word.length * 7 + 16 &&
-    html`<text x=${from + 8} y=${y - BAND_PX / 2 - 4}>${word}</text>`}
+    ${
+      width > word.length * 7 + 16 &&
+      html`<text x=${from + 8} y=${y - BAND_PX / 2 - 4}>${word}</text>`
+    }
   </g>`;
 }
 
@@ -83,7 +90,10 @@ function Thing({ item, x, y, chosen, pick, low, high }) {
   const [from, to] = gives ? [mine, server] : [server, mine];
   return html`<g class="thing ${item.kind} ${item.lane} ${chosen ? "chosen" : ""}" onClick=${pick}>
     <title>${nameOf(item)}</title>
-    ${chosen && html`<rect class="halo" x=${x - 9} y=${low} width="18" height=${high - low} rx="6" />`}
+    ${
+      chosen &&
+      html`<rect class="halo" x=${x - 9} y=${low} width="18" height=${high - low} rx="6" />`
+    }
     ${!other && html`<${Arrow} x=${x} from=${from} to=${to} />`}
     <${Shape} kind=${item.kind} x=${x} y=${mine} />
     <rect class="hit" x=${x - 7} y=${mine - 16} width="14" height="32" />
@@ -100,11 +110,14 @@ function Arrow({ x, from, to }) {
 function Shape({ kind, x, y }) {
   const s = SIZE_PX;
   if (kind === "transfer") {
-    return html`<path class="dot" d=${`M${x} ${y - s - 1}L${x + s + 1} ${y}L${x} ${y + s + 1}L${x - s - 1} ${y}Z`} />`;
+    const far = s + 1;
+    const d = `M${x} ${y - far}L${x + far} ${y}L${x} ${y + far}L${x - far} ${y}Z`;
+    return html`<path class="dot" d=${d} />`;
   }
   if (kind === "tick") return html`<circle class="dot" cx=${x} cy=${y} r=${s + 2} />`;
   if (kind === "effect" || kind === "state" || kind === "gap") {
-    return html`<rect class="dot" x=${x - s + 1} y=${y - s + 1} width=${2 * s - 2} height=${2 * s - 2} rx="2" />`;
+    const [left, top, size] = [x - s + 1, y - s + 1, 2 * s - 2];
+    return html`<rect class="dot" x=${left} y=${top} width=${size} height=${size} rx="2" />`;
   }
   return html`<circle class="dot" cx=${x} cy=${y} r=${s} />`;
 }

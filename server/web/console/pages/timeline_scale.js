@@ -8,7 +8,7 @@ const LABEL_PX = 78;
  * The x of each moment. By "steps" each entry has room of its own and long silences are short, by
  * "time" a second is as long as any other.
  * @param {number[]} at  Unix ms, in order
- * @param {{scale: "steps" | "time", zoom: number, room: number}} how  `room` is what is to be seen, px
+ * @param {{scale: "steps" | "time", zoom: number, room: number}} how  `room`: what is seen, px
  * @returns {{xs: number[], width: number}}
  */
 export function places(at, { scale, zoom, room }) {

@@ -55,13 +55,13 @@ export function aboutOf({ kind, name, details }) {
   if (kind === "audit") return `${details.byName}: ${details.reason}`;
   return Object.entries(details)
     .filter(([word]) => !(name === "signal" && word === "signal"))
-    .map(([word, value]) => `${plain(word)} ${wordOf(word, value)}`)
+    .map(([word, value]) => `${plain(word.replace(/(^m|M)s$/, ""))} ${wordOf(word, value)}`.trim())
     .join(" · ");
 }
 
 function wordOf(word, value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (word.endsWith("Ms") && typeof value === "number") return span(value);
+  if (/(^m|M)s$/.test(word) && typeof value === "number") return span(value);
   return typeof value === "number" ? String(value) : plain(value);
 }
 
@@ -81,7 +81,12 @@ export const SHOWS = {
     kind === "state" || kind === "audit" || name === "call_reconnecting" || name === "taken_over",
 };
 
-const BANDS = { requested: "requested", ringing: "ringing", accepted: "accepted", connected: "connected" };
+const BANDS = {
+  requested: "requested",
+  ringing: "ringing",
+  accepted: "accepted",
+  connected: "connected",
+};
 
 /** The call's states as spans between entries: `{state, from, to}`, places in `items`. */
 export function bandsOf(items) {

@@ -23,6 +23,13 @@ const TABS = [
   ["audit", "Audit"],
 ];
 
+const NO_FILTERS = Object.fromEntries(
+  ["page", "wallet", "way", "status", "gateway", "reason", "hours", "q", "actor"].map((name) => [
+    name,
+    null,
+  ]),
+);
+
 export function User({ id, query }) {
   const found = useLoad(async () => (await api.get(`/operators/users/${id}`)).user, [id], {
     everyMs: 10_000,
@@ -41,7 +48,7 @@ export function User({ id, query }) {
       label="Of this account"
       value=${tab}
       options=${TABS}
-      onPick=${(word) => setQuery({ tab: word, page: null, wallet: null, status: null, gateway: null })}
+      onPick=${(word) => setQuery({ ...NO_FILTERS, tab: word })}
     />
     ${user && html`<${Shown} tab=${tab} user=${user} query=${query} reload=${found.reload} />`}
   </div>`;
@@ -63,7 +70,7 @@ function Tools({ user, reload }) {
       title: verb === "suspend" ? `Suspend ${user.name}?` : `Restore ${user.name}?`,
       text:
         verb === "suspend"
-          ? "All their log-ins end, their sockets close, and nobody can log in until it is restored."
+          ? "All their log-ins end, sockets close, and nobody can log in until it is restored."
           : "They can log in again.",
       fields: [REASON],
       confirm: verb === "suspend" ? "Suspend" : "Restore",
@@ -79,10 +86,14 @@ function Tools({ user, reload }) {
   return html`<button class="button small" onClick=${() => adjust(user).then(reload)}>
       Adjust a wallet
     </button>
-    ${user.status === "active" &&
-    html`<button class="button small hazard" onClick=${() => stand("suspend")}>Suspend</button>`}
-    ${user.status === "suspended" &&
-    html`<button class="button small main" onClick=${() => stand("restore")}>Restore</button>`}`;
+    ${
+      user.status === "active" &&
+      html`<button class="button small hazard" onClick=${() => stand("suspend")}>Suspend</button>`
+    }
+    ${
+      user.status === "suspended" &&
+      html`<button class="button small main" onClick=${() => stand("restore")}>Restore</button>`
+    }`;
 }
 
 function Profile({ user }) {

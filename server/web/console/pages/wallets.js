@@ -10,7 +10,11 @@ import { Pager, Pick, Table, pageOf } from "../ui/table.js";
 import { title, walletName } from "../words.js";
 import { adjust } from "./adjustments.js";
 
-const WAYS = [["", "In and out"], ["credit", "In"], ["debit", "Out"]];
+const WAYS = [
+  ["", "In and out"],
+  ["credit", "In"],
+  ["debit", "Out"],
+];
 
 export function Wallets({ user, query, reload }) {
   const path = `/operators/users/${user.id}/wallets`;
@@ -21,7 +25,9 @@ export function Wallets({ user, query, reload }) {
   return html`<${Loaded} of=${found}>
     ${(wallets) => html`<div class="tiles">
         ${wallets.map(
-          (wallet) => html`<div key=${wallet.id} class="card tile ${wallet === chosen ? "chosen" : ""}">
+          (
+            wallet,
+          ) => html`<div key=${wallet.id} class="card tile ${wallet === chosen ? "chosen" : ""}">
             <button
               class="tile-name"
               aria-pressed=${String(wallet === chosen)}
@@ -29,17 +35,31 @@ export function Wallets({ user, query, reload }) {
             >
               ${walletName(wallet.type)}
             </button>
-            <strong class="tile-value"><${Amount} minor=${wallet.balance} currency=${wallet.currency} /></strong>
+            <strong class="tile-value">
+              <${Amount} minor=${wallet.balance} currency=${wallet.currency} />
+            </strong>
             <span class="soft small">
-              ${wallet.held
-                ? html`<${Amount} minor=${wallet.held} currency=${wallet.currency} /> held by a call`
-                : "nothing held"}
+              ${
+                wallet.held
+                  ? html`<span
+                    ><${Amount} minor=${wallet.held} currency=${wallet.currency} /> held</span
+                  >`
+                  : "nothing held"
+              }
             </span>
           </div>`,
         )}
       </div>
-      ${chosen &&
-      html`<${Entries} key=${chosen.id} path=${`${path}/${chosen.id}/entries`} wallet=${chosen} query=${query} adjust=${change} />`}`}
+      ${
+        chosen &&
+        html`<${Entries}
+        key=${chosen.id}
+        path=${`${path}/${chosen.id}/entries`}
+        wallet=${chosen}
+        query=${query}
+        adjust=${change}
+      />`
+      }`}
   <//>`;
 }
 
@@ -52,15 +72,33 @@ function Entries({ path, wallet, query, adjust: change }) {
     [way, page, wallet.balance],
   );
   const columns = [
-    { key: "at", label: "When", by: (row) => row.at, cell: (row) => html`<${When} at=${row.at} />` },
+    {
+      key: "at",
+      label: "When",
+      by: (row) => row.at,
+      cell: (row) => html`<${When} at=${row.at} />`,
+    },
     { key: "kind", label: "What", by: (row) => row.kind, cell: (row) => title(row.kind) },
-    { key: "amount", label: "Amount", look: "number", by: (row) => row.amount, cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />` },
+    {
+      key: "amount",
+      label: "Amount",
+      look: "number",
+      by: (row) => row.amount,
+      cell: (row) => html`<${Amount} minor=${row.amount} currency=${row.currency} signed />`,
+    },
     {
       key: "ref",
       label: "Belongs to",
-      cell: (row) => html`<${Ident} id=${row.ref} to=${isCall(row.kind) && ["calls", row.ref]} what="id" />`,
+      cell: (row) =>
+        html`<${Ident} id=${row.ref} to=${isCall(row.kind) && ["calls", row.ref]} what="id" />`,
     },
-    { key: "op", label: "Operation", look: "number", by: (row) => row.operation, cell: (row) => row.operation },
+    {
+      key: "op",
+      label: "Operation",
+      look: "number",
+      by: (row) => row.operation,
+      cell: (row) => row.operation,
+    },
     { key: "key", label: "Key", cell: (row) => html`<span class="mono">${row.key}</span>` },
   ];
   const tools = html`<${Pick} label="Direction" name="way" value=${way} options=${WAYS} />

@@ -1,4 +1,4 @@
-/** Servers of the operator's that are told of calls: which there are, what they were told, again. */
+/** The operator's servers that are told of calls: which there are, and what they were told. */
 
 import { html } from "/assets/vendor/preact-htm/preact-htm.js";
 
@@ -42,7 +42,7 @@ const fields = (endpoint) => [
 const secretOnce = (title, secret) =>
   ask({
     title,
-    text: "This is the only time that the secret is shown. Keep it where your server checks signatures.",
+    text: "It is shown this once. Keep it where your server checks signatures.",
     secret,
     confirm: "I have kept it",
   });
@@ -139,14 +139,20 @@ function Endpoints({ items, reload }) {
   }
 
   const columns = [
-    { key: "url", label: "URL", look: "line", by: (row) => row.url, cell: (row) => html`<span title=${row.url}>${row.url}</span>` },
+    {
+      key: "url",
+      label: "URL",
+      look: "wide",
+      by: (row) => row.url,
+      cell: (row) => html`<span title=${row.url}>${row.url}</span>`,
+    },
     {
       key: "events",
       label: "Events",
       cell: (row) =>
         row.events.length === 0
           ? "all"
-          : html`<span title=${row.events.join(", ")}>${row.events.map((e) => plain(e.replace("call.", ""))).join(", ")}</span>`,
+          : row.events.map((event) => plain(event.replace("call.", ""))).join(", "),
     },
     {
       key: "state",
@@ -154,7 +160,7 @@ function Endpoints({ items, reload }) {
       by: (row) => String(row.disabled),
       cell: (row) =>
         row.disabled
-          ? html`<${Badge} status=${row.disabledBy === "gone" ? "gone (410)" : "disabled"} as=${row.disabledBy === "gone" ? "bad" : ""} />`
+          ? html`<${Badge} status=${row.disabledBy === "gone" ? "gone" : "disabled"} />`
           : html`<${Badge} status="active" />`,
     },
     {
@@ -170,7 +176,9 @@ function Endpoints({ items, reload }) {
       label: "Actions",
       look: "do",
       cell: (row) => html`<div class="row-tools">
-        <button class="button small" disabled=${row.disabled} onClick=${() => test(row)}>Test</button>
+        <button class="button small" disabled=${row.disabled} onClick=${() => test(row)}>
+          Test
+        </button>
         <button class="button small" onClick=${() => change(row)}>Change</button>
         <button class="button small" onClick=${() => rotate(row)}>Rotate secret</button>
         <button class="button small" onClick=${() => turn(row)}>
@@ -184,6 +192,6 @@ function Endpoints({ items, reload }) {
     label="Endpoints"
     columns=${columns}
     rows=${items}
-    empty="Nobody is told of calls yet. Create an endpoint to have events sent to a server of yours."
+    empty="Nobody is told of calls yet. Create an endpoint to have events sent to your server."
   />`;
 }

@@ -23,7 +23,8 @@ let show = () => {};
  *   required?: boolean, max?: number, value?: unknown, hint?: string, step?: string,
  *   options?: [string, string][]}} Field
  * @param {{title: string, text?: unknown, fields?: Field[], confirm?: string, danger?: boolean,
- *   secret?: string, done?: string, run?: (values: object, key: string) => Promise<unknown>}} question
+ *   secret?: string, done?: string,
+ *   run?: (values: object, key: string) => Promise<unknown>}} question
  *   `run` gets what was filled in and a key that stays the same while it is tried again; what it
  *   throws is shown, and the question stays. `secret` is shown once, to be copied.
  * @returns {Promise<boolean>} whether it was done
@@ -62,7 +63,17 @@ function first(fields) {
 }
 
 function Question({ question }) {
-  const { title, text, fields = [], confirm = "Confirm", danger, secret, done, run, key } = question;
+  const {
+    title,
+    text,
+    fields = [],
+    confirm = "Confirm",
+    danger,
+    secret,
+    done,
+    run,
+    key,
+  } = question;
   const box = useRef(null);
   const [values, setValues] = useState(() => first(fields));
   const [wrong, setWrong] = useState("");
@@ -105,8 +116,12 @@ function Question({ question }) {
     <form onSubmit=${submit}>
       <h2 id="ask-title">${title}</h2>
       ${text && html`<p class="soft">${text}</p>`}
-      ${secret &&
-      html`<div class="secret"><code>${secret}</code><${Copy} text=${secret} label="Copy secret" /></div>`}
+      ${
+        secret &&
+        html`<div class="secret">
+        <code>${secret}</code><${Copy} text=${secret} label="Copy secret" />
+      </div>`
+      }
       ${fields.map(
         (field) => html`<${AskField}
           key=${field.name}
@@ -117,8 +132,12 @@ function Question({ question }) {
       )}
       ${wrong && html`<p class="note bad" role="alert">${wrong}</p>`}
       <div class="ask-buttons">
-        ${!secret &&
-        html`<button type="button" class="button small" onClick=${() => leave(false)}>Cancel</button>`}
+        ${
+          !secret &&
+          html`<button type="button" class="button small" onClick=${() => leave(false)}>
+          Cancel
+        </button>`
+        }
         <button class="button small ${danger ? "danger" : "main"}" disabled=${busy}>
           ${busy ? "One moment…" : confirm}
         </button>
@@ -162,13 +181,15 @@ function AskField({ field, value, set }) {
   const shared = { id, name, class: "input", required, "aria-describedby": about };
   return html`<div class="field">
     <label for=${id}>${label}</label>
-    ${kind === "select"
-      ? html`<select ...${shared} onChange=${(e) => set(e.target.value)}>
+    ${
+      kind === "select"
+        ? html`<select ...${shared} onChange=${(e) => set(e.target.value)}>
           ${options.map(
-            ([word, text]) => html`<option value=${word} selected=${word === value}>${text}</option>`,
+            ([word, text]) =>
+              html`<option value=${word} selected=${word === value}>${text}</option>`,
           )}
         </select>`
-      : html`<input
+        : html`<input
           ...${shared}
           type=${kind}
           step=${step}
@@ -177,7 +198,8 @@ function AskField({ field, value, set }) {
           pattern=${kind === "text" && required ? ".*\\S.*" : undefined}
           value=${value}
           onInput=${(e) => set(e.target.value)}
-        />`}
+        />`
+    }
     ${hint && html`<p class="soft small" id=${about}>${hint}</p>`}
   </div>`;
 }

@@ -87,7 +87,12 @@ function options(box, series, write, setShown) {
     hooks: { setCursor: [(plot) => setShown(plot.cursor.idx ?? null)] },
     scales: { y: { range: (_, low, high) => [0, Math.max(1, (high ?? 0) * 1.15)] } },
     axes: [
-      { ...axis, size: 26, space: 64, values: (_, at) => at.map((s) => clock.format(new Date(s * 1000))) },
+      {
+        ...axis,
+        size: 26,
+        space: 64,
+        values: (_, at) => at.map((s) => clock.format(new Date(s * 1000))),
+      },
       { ...axis, size: 48, space: 32, values: (_, at) => at.map(write) },
     ],
     series: [

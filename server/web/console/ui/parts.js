@@ -25,7 +25,9 @@ export function When({ at, none = "–" }) {
 /** An amount in minor units with its currency. */
 export function Amount({ minor, currency = site.currency, signed = false }) {
   if (minor == null) return html`<span class="soft">–</span>`;
-  return html`<span class="amount">${amount(minor, { signed })} <span class="soft">${currency}</span></span>`;
+  return html`<span class="amount"
+    >${amount(minor, { signed })} <span class="soft">${currency}</span></span
+  >`;
 }
 
 /** A button that copies `text`. */
@@ -101,8 +103,10 @@ export function Loaded({ of, children, rows = 3 }) {
 export function Head({ title, back, note, children }) {
   return html`<header class="head">
     <div>
-      ${back &&
-      html`<a class="back small" href=${link(back[0])}><${Icon} name="back" />${back[1]}</a>`}
+      ${
+        back &&
+        html`<a class="back small" href=${link(back[0])}><${Icon} name="back" />${back[1]}</a>`
+      }
       <h1 tabindex="-1">${title}</h1>
       ${note && html`<p class="soft small">${note}</p>`}
     </div>
@@ -113,11 +117,13 @@ export function Head({ title, back, note, children }) {
 /** A card with a title and tools at its right. */
 export function Section({ title, note, tools, flush, children }) {
   return html`<section class="card section ${flush ? "flush" : ""}">
-    ${title &&
-    html`<div class="section-head">
+    ${
+      title &&
+      html`<div class="section-head">
       <div><h2>${title}</h2>${note && html`<p class="soft small">${note}</p>`}</div>
       ${tools && html`<div class="head-tools">${tools}</div>`}
-    </div>`}
+    </div>`
+    }
     ${children}
   </section>`;
 }

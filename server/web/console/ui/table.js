@@ -22,7 +22,14 @@ export function pageOf(query) {
  * @param {{label: string, columns: Column[], rows: object[], id?: (row: object) => string,
  *   empty?: unknown, marked?: string}} props
  */
-export function Table({ label, columns, rows, id = (row) => row.id, empty = "Nothing here.", marked }) {
+export function Table({
+  label,
+  columns,
+  rows,
+  id = (row) => row.id,
+  empty = "Nothing here.",
+  marked,
+}) {
   const [sort, setSort] = useState(null);
   const shown = sorted(rows, columns, sort);
   if (rows.length === 0) return html`<${Empty}>${empty}<//>`;
@@ -31,7 +38,8 @@ export function Table({ label, columns, rows, id = (row) => row.id, empty = "Not
       <thead>
         <tr>
           ${columns.map(
-            (column) => html`<${Head} key=${column.key} column=${column} sort=${sort} set=${setSort} />`,
+            (column) =>
+              html`<${Head} key=${column.key} column=${column} sort=${sort} set=${setSort} />`,
           )}
         </tr>
       </thead>
@@ -59,11 +67,13 @@ function Head({ column, sort, set }) {
   const way = { 1: "ascending", 0: undefined, [-1]: "descending" }[mine];
   const next = { 0: 1, 1: -1, [-1]: 0 }[mine];
   return html`<th scope="col" aria-sort=${way} class=${look === "number" ? look : ""}>
-    ${by
-      ? html`<button class="sort" onClick=${() => set(next ? { key, way: next } : null)}>
+    ${
+      by
+        ? html`<button class="sort" onClick=${() => set(next ? { key, way: next } : null)}>
           ${label}<span aria-hidden="true">${{ 1: "↑", 0: "", [-1]: "↓" }[mine]}</span>
         </button>`
-      : html`<span class=${look === "do" ? "hushed" : ""}>${label}</span>`}
+        : html`<span class=${look === "do" ? "hushed" : ""}>${label}</span>`
+    }
   </th>`;
 }
 
@@ -85,13 +95,18 @@ export function Pager({ of: { total, limit, offset }, name = "page" }) {
   }
   const page = Math.floor(offset / limit) + 1;
   const pages = Math.max(1, Math.ceil(total / limit));
+  const first = Math.min(offset + 1, total);
   const go = (to) => setQuery({ [name]: to === 1 ? null : to });
   return html`<nav class="pager" aria-label="Pages">
     <span class="soft small">
-      ${number(Math.min(offset + 1, total))}–${number(Math.min(offset + limit, total))} of ${number(total)}
+      ${number(first)}–${number(Math.min(offset + limit, total))} of ${number(total)}
     </span>
-    <button class="button small" disabled=${page <= 1} onClick=${() => go(page - 1)}>Previous</button>
-    <button class="button small" disabled=${page >= pages} onClick=${() => go(page + 1)}>Next</button>
+    <button class="button small" disabled=${page <= 1} onClick=${() => go(page - 1)}>
+      Previous
+    </button>
+    <button class="button small" disabled=${page >= pages} onClick=${() => go(page + 1)}>
+      Next
+    </button>
   </nav>`;
 }
 
@@ -142,7 +157,8 @@ export function Pick({ label, name, value = "", options }) {
       onChange=${(event) => setQuery({ [name]: event.target.value, page: null })}
     >
       ${options.map(
-        ([word, text]) => html`<option key=${word} value=${word} selected=${word === value}>${text}</option>`,
+        ([word, text]) =>
+          html`<option key=${word} value=${word} selected=${word === value}>${text}</option>`,
       )}
     </select>
   </label>`;
