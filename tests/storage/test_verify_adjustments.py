@@ -56,6 +56,11 @@ FAULTS = {
         "update operation set ref = gen_random_uuid() where kind = 'adjustment'",
         {POSTED},
     ),
+    "one approved by who asked for it": (
+        "alter table adjustment drop constraint adjustment_check1; "
+        "update adjustment set decided_by = requested_by where wallet = 'primary'",
+        {OTHERS},
+    ),
     "an operator's own wallet": (
         "alter table adjustment drop constraint adjustment_check; "
         "update adjustment set requested_by = user_id where wallet = 'primary'",

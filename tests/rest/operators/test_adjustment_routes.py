@@ -13,7 +13,7 @@ from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import CURRENCY, Answer, Person, Rest
-from tests.rest.operators.conftest import ADMIN, audit_of
+from tests.rest.operators.desk import ADMIN, audit_of
 from tests.storage.world import check_books
 
 PATH = "/operators/adjustments"

@@ -11,9 +11,15 @@ from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import FakeClock, Person, Rest
-from tests.rest.operators.conftest import ADMIN, audit_of, log_in
+from tests.rest.operators.desk import ADMIN, audit_of, log_in
 
 WHY = "?reason=A%20lost%20phone"
+
+
+@pytest.fixture
+def ended() -> list[UUID]:
+    """Sessions that were told to end, for their sockets to be closed."""
+    return []
 
 
 @pytest.fixture

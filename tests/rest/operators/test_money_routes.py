@@ -12,7 +12,7 @@ from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import CURRENCY, Person, Rest
-from tests.rest.operators.conftest import ADMIN
+from tests.rest.operators.desk import ADMIN
 from tests.storage.paying import order, settle
 
 PAYMENTS = "/operators/payments"

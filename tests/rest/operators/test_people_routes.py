@@ -12,10 +12,16 @@ from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import CURRENCY, FakeClock, Person, Rest
-from tests.rest.operators.conftest import ADMIN, audit_of, log_in
+from tests.rest.operators.desk import ADMIN, audit_of, log_in
 
 USERS = "/operators/users"
 WHY = {"reason": "Reported by several callers."}
+
+
+@pytest.fixture
+def ended() -> list[UUID]:
+    """Sessions that were told to end, for their sockets to be closed."""
+    return []
 
 
 @pytest.fixture

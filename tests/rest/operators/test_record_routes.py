@@ -10,7 +10,7 @@ from storage.ids import new_id
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import Person, Rest
-from tests.rest.operators.conftest import ADMIN
+from tests.rest.operators.desk import ADMIN
 from tests.storage.world import make_node
 
 AUDIT, NODES = "/operators/audit", "/operators/nodes"

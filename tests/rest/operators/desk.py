@@ -1,10 +1,8 @@
-"""Admins, and the sessions that the operators' routes have ended."""
+"""What tests of the operators' routes share: log-ins of people, and what was written of them."""
 
 from __future__ import annotations
 
 from uuid import UUID
-
-import pytest
 
 from storage import credentials
 from storage.ids import new_id
@@ -13,12 +11,6 @@ from tests.rest.harness import FakeClock, Person, Rest
 
 DAY_MS = 86_400_000
 ADMIN = ("customer", "admin")
-
-
-@pytest.fixture
-def ended() -> list[UUID]:
-    """Sessions that were told to end, for their sockets to be closed."""
-    return []
 
 
 async def log_in(
