@@ -42,7 +42,7 @@ async def since(conn: Connection, moment: datetime) -> Day:
         select count(*), count(c.accepted_at),
                coalesce(sum(coalesce(m.charged, c.charged_minor)), 0)::bigint
           from call c left join meter m on m.call_id = c.id and m.state = 'open'
-         where c.created_at >= $1
+         where (c.created_at at time zone 'UTC') >= $1::timestamptz at time zone 'UTC'
         """,
         moment,
     )

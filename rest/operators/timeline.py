@@ -117,7 +117,7 @@ def _transfer(moved: Moved, row: CallRow) -> ItemView:
         "to": moved.to_kind,
         "toOwner": _owner(moved.to_owner, row),
     }
-    return _item(moved.at, "money", "transfer", moved.code, details)
+    return _item(moment(moved.at_ms), "money", "transfer", moved.code, details)
 
 
 def _owner(user_id: UUID | None, row: CallRow) -> str:
@@ -134,7 +134,8 @@ def _audit(audited: Audited) -> ItemView:
         "byName": audited.actor_name,
         "reason": audited.reason,
     }
-    return _item(audited.at, "operator", "audit", audited.action, details)
+    at = audited.at.replace(microsecond=audited.at.microsecond // 1_000 * 1_000)
+    return _item(at, "operator", "audit", audited.action, details)
 
 
 def _item(
@@ -144,5 +145,4 @@ def _item(
     name: str,
     details: dict[str, Value],
 ) -> ItemView:
-    exact = at.replace(microsecond=at.microsecond // 1_000 * 1_000)
-    return ItemView(at=exact, lane=lane, kind=kind, name=name, details=details)
+    return ItemView(at=at, lane=lane, kind=kind, name=name, details=details)

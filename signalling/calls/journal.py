@@ -64,17 +64,18 @@ class Journal:
 
     def __init__(self) -> None:
         self._first: list[tuple[int, Party | None, _Noted]] = []
-        self._last: deque[tuple[int, Party | None, _Noted]] = deque(maxlen=LAST_MAX)
+        # An empty deque takes 600 bytes, and most calls need none.
+        self._last: deque[tuple[int, Party | None, _Noted]] | None = None
         self._more = 0
         self.reports = 0
 
     def __len__(self) -> int:
         """How many notes are kept."""
-        return len(self._first) + len(self._last)
+        return len(self._first) + min(self._more, LAST_MAX)
 
     @property
     def left_out(self) -> int:
-        return self._more - len(self._last)
+        return max(0, self._more - LAST_MAX)
 
     def note(self, at_ms: int, given: inputs.Input | str, effects: Sequence[made.Effect]) -> None:
         """An input that the call took, and what it made of it."""
@@ -104,41 +105,57 @@ class Journal:
     def _put(self, at_ms: int, party: Party | None, noted: _Noted) -> None:
         if len(self._first) < FIRST_MAX:
             self._first.append((at_ms, party, noted))
-        else:
-            self._more += 1
-            self._last.append((at_ms, party, noted))
+            return
+        if self._last is None:
+            self._last = deque(maxlen=LAST_MAX)
+        self._more += 1
+        self._last.append((at_ms, party, noted))
 
     def entries(self) -> list[Entry]:
         """What is kept, in order, with a gap where something is left out."""
         spelled = [_spell(*each) for each in self._first]
+        last = [] if self._last is None else list(self._last)
         if self.left_out:
-            at_ms = self._last[0][0]
             count: dict[str, Value] = {"count": self.left_out}
+            at_ms = last[0][0]
             gap = Entry(at=at_ms, lane=SERVER, kind="gap", name="left_out", details=count)
             spelled.append(gap)
-        return spelled + [_spell(*each) for each in self._last]
+        return spelled + [_spell(*each) for each in last]
+
+
+# Attributes, each with its name on the wire.
+Fields = tuple[tuple[str, str], ...]
+
+
+def _wired(*names: str) -> Fields:
+    return tuple((name, _wire(name)) for name in names)
+
+
+def _wire(name: str) -> str:
+    first, *rest = name.removesuffix("_minor").split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 # What of an event or effect is told; of inputs all but texts.
-_EVENTS: dict[type[Event], tuple[str, ...]] = {
-    events.CallIncoming: (),
-    events.CallRinging: ("device",),
-    events.CallAccepted: ("device",),
-    events.CallConnected: ("resumed",),
-    events.CallReconnecting: ("leg", "why"),
-    events.CallTaken: ("leg", "device"),
-    events.CallTick: ("unit", "charged", "total", "status"),
-    events.BalanceLow: ("seconds_left", "withdrawn"),
-    events.CallRejected: ("reason", "by"),
-    events.CallEnded: ("reason", "by"),
-    events.PeerMediaState: ("leg", "audio", "video", "hold"),
-    events.PeerQuality: ("leg", "quality"),
-    events.WalletUpdated: ("reason", "earnings"),
+_EVENTS: dict[type[Event], Fields] = {
+    events.CallIncoming: _wired(),
+    events.CallRinging: _wired("device"),
+    events.CallAccepted: _wired("device"),
+    events.CallConnected: _wired("resumed"),
+    events.CallReconnecting: _wired("leg", "why"),
+    events.CallTaken: _wired("leg", "device"),
+    events.CallTick: _wired("unit", "charged", "total", "status"),
+    events.BalanceLow: _wired("seconds_left", "withdrawn"),
+    events.CallRejected: _wired("reason", "by"),
+    events.CallEnded: _wired("reason", "by"),
+    events.PeerMediaState: _wired("leg", "audio", "video", "hold"),
+    events.PeerQuality: _wired("leg", "quality"),
+    events.WalletUpdated: _wired("reason", "earnings"),
 }
-_EFFECTS: dict[type[made.Effect], tuple[str, ...]] = {
-    made.Charge: ("target_minor", "cover_minor", "billable_ms", "units"),
-    made.Settle: ("target_minor", "earned_minor", "billable_ms", "units", "reason", "by"),
-    made.WakeCallee: (),
+_EFFECTS: dict[type[made.Effect], Fields] = {
+    made.Charge: _wired("target_minor", "cover_minor", "billable_ms", "units"),
+    made.Settle: _wired("target_minor", "earned_minor", "billable_ms", "units", "reason", "by"),
+    made.WakeCallee: _wired(),
 }
 _TEXTS = frozenset({"party", "note", "data"})
 _LANES: dict[type[inputs.Input], str] = {
@@ -190,25 +207,20 @@ def _lane(given: inputs.Input) -> str:
     return _LANES.get(type(given), SERVER) if party is None else party.value
 
 
-def _details(noted: msgspec.Struct, fields: Sequence[str]) -> dict[str, Value]:
-    found = {_wire(name): getattr(noted, name) for name in fields}
+def _details(noted: msgspec.Struct, fields: Fields) -> dict[str, Value]:
     return {
-        name: value for name, value in found.items() if value is not None and value is not UNSET
+        wire: value
+        for name, wire in fields
+        if (value := getattr(noted, name)) is not None and value is not UNSET
     }
 
 
 @cache
-def _fields_of(kind: type[inputs.Input]) -> tuple[str, ...]:
-    return tuple(name for name in kind.__struct_fields__ if name not in _TEXTS)
+def _fields_of(kind: type[inputs.Input]) -> Fields:
+    return _wired(*[name for name in kind.__struct_fields__ if name not in _TEXTS])
 
 
 @cache
 def _name_of(kind: type[Any]) -> str:
     """A class's name in wire words."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-
-
-@cache
-def _wire(name: str) -> str:
-    first, *rest = name.removesuffix("_minor").split("_")
-    return first + "".join(word.capitalize() for word in rest)
