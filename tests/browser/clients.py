@@ -59,7 +59,12 @@ async ({ email, password, device, timing, login, url }) => {
     const remote = call?.remote ?? null;
     if (speaker.srcObject !== remote) speaker.srcObject = remote;
   });
-  Object.assign(window, { Api, Client, api, client, events, until, more, heard });
+  const topUp = async (amount) => {
+    const wish = { amount, method: "sandbox", purpose: "topup" };
+    const { payment } = await api.post("/payments", wish);
+    await api.post(new URL(payment.checkoutUrl).pathname, { outcome: "pay" });
+  };
+  Object.assign(window, { Api, Client, api, client, events, until, more, heard, topUp });
   client.start();
 }
 """.replace("STEP_MS", str(STEP_MS))

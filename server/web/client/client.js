@@ -91,21 +91,24 @@ export class Client extends Line {
   }
 
   /** Answer the call that rings. @param {{video?: boolean}} [wish] */
-  accept({ video = false } = {}) {
+  async accept({ video = false } = {}) {
     const { id, media: own } = this._current();
-    return this._enter(video, () => {
+    const call = await this._enter(video, () => {
       const media = { audio: own.audio, video: this._capture.track("video") !== null };
       return this.command("call_accept", { call: id, data: { media } });
     });
+    // What was answered with is not told to the caller.
+    this._do(this._tellMedia(true));
+    return call;
   }
 
   /** @param {"declined" | "busy" | "away"} reason @param {string} [note] */
-  reject(reason = "declined", note) {
+  async reject(reason = "declined", note) {
     return this.command("call_reject", { call: this._current().id, data: { reason, note } });
   }
 
   /** Out, in any state; the terminal event says what it came to. */
-  hangUp() {
+  async hangUp() {
     return this.command("call_end", { call: this._current().id });
   }
 
@@ -199,7 +202,7 @@ export class Client extends Line {
     return message;
   }
 
-  readChat(messageId) {
+  async readChat(messageId) {
     const data = { conversation: this._current().id, message: messageId };
     return this.command("chat_read", { data });
   }

@@ -298,12 +298,12 @@ export class Line extends Store {
   }
 
   /** Tell how our media is, if the server and the other leg do not know. */
-  async _tellMedia() {
+  async _tellMedia(isNews = false) {
     const { call } = this.state;
     if (!isLeg(call) || !isAnswered(call)) return;
     const { role, legs, media } = call;
     const told = legs[role].media;
-    if (Object.keys(media).every((key) => media[key] === told[key])) return;
+    if (!isNews && Object.keys(media).every((key) => media[key] === told[key])) return;
     this._patch({ legs: { ...legs, [role]: { ...legs[role], media } } });
     await this._socket.command("media_state", { call: call.id, data: media });
   }
