@@ -81,7 +81,7 @@ async def test_what_one_does_in_a_call_the_other_sees(people: Visitors) -> None:
         "cameras": True,
         "speakers": True,
     }
-    await mia.run("client.listDevices().then((d) => client.useMicrophone(d.microphones[1].deviceId))")
+    await mia.run("client.useMicrophone(it.microphones[1].deviceId)", devices)
     await kai.hears()
     assert await mia.faults() == await kai.faults() == []
 
@@ -104,7 +104,8 @@ async def test_a_call_is_refused_by_who_is_rung_or_is_in_another(people: Visitor
         "client.request(it).then((c) => [c.state, c.reason])", await kai.user_id()
     )
     assert busy == ["ended", "busy"]
-    code = await noah.refusal(f"client.request('{await kai.user_id()}', {{ maxPricePerMinute: 1 }})")
+    too_little = f"client.request('{await kai.user_id()}', {{ maxPricePerMinute: 1 }})"
+    code = await noah.refusal(too_little)
     assert code == "price_changed"
     assert await kai.run("client.state.call.state") == "connected"
     assert await noah.run("client._capture.stream") is None

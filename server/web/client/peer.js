@@ -187,6 +187,7 @@ export class Peer {
 
   /** Connected means little yet: media flows when packets arrive. */
   async _arrive(pc) {
+    if (this.flowing) return;
     const isNew = !this._last;
     const before = isNew ? 0 : (await this.figures()).inPackets;
     while (pc === this._pc && pc.connectionState === "connected" && !this._closed) {
@@ -298,6 +299,8 @@ export class Peer {
     for (const signal of waiting) {
       if (signal.gen === this.gen) await this._takeCandidates(signal);
     }
+    // A restart may be done without the connection ever having been down.
+    if (this._pc.connectionState === "connected") this._arrive(this._pc).catch(this._onFault);
   }
 
   async _takeCandidates({ kind, candidates }) {
