@@ -17,7 +17,7 @@ from tests.faults.proxy import Proxy
 
 MIA, NOAH, KAI, LEA = (f"{name}@demo.talktime" for name in ("mia", "noah", "kai", "lea"))
 # Reports and back-offs come soon, so that a test does not wait for them.
-TIMING = {"backoffMs": 20, "backoffMaxMs": 60, "statsMs": 300, "qualityMs": 300}
+TIMING = {"beatMs": 20, "backoffMs": 20, "backoffMaxMs": 60, "statsMs": 300, "qualityMs": 300}
 
 _HANDSET = """
 async ({ email, password, device, timing, login, url }) => {

@@ -139,6 +139,25 @@ async def test_a_call_that_is_answered_elsewhere_stops_ringing_here(people: Visi
     assert await tablet.run("client.state.elsewhere.canTake") is False
     assert await tablet.refusal("client.accept()") == "wrong_state", "there is nothing to answer"
 
-    # Cancelled, missed: nothing of it stays behind.
-    await mia.run("client.hangUp()")
+    # Who goes hangs up.
+    assert len(mia.page.workers) == 1
+    await mia.run("client.stop()")
     await tablet.until("s.elsewhere === null")
+    await desk.until("s.call.reason === 'hangup' && s.call.by === 'caller'")
+    assert await mia.run("[client.state.link, client._capture.stream]") == ["off", None]
+    assert len(mia.page.workers) == 0
+    await mia.run("client.start()")
+    await mia.until("s.link === 'online' && s.recent.length === 1")
+
+
+async def test_a_call_that_was_answered_without_a_socket_may_be_taken(people: Visitors) -> None:
+    mia, kai = await handset(people, MIA), await handset(people, KAI)
+    call_id = await mia.run("client.request(it).then((c) => c.id)", await kai.user_id())
+    await kai.until("s.call?.you === 'ringing'")
+    await kai.run("api.patch(`/calls/${it}/answer`)", call_id)
+    await kai.until("s.call === null && s.elsewhere?.canTake")
+    await kai.run("client.take().then((c) => c.you)")
+    for each in (mia, kai):
+        await each.until_call("connected")
+        await each.hears()
+        assert await each.faults() == []

@@ -109,3 +109,9 @@ async def test_without_a_camera_there_is_sound_and_without_a_microphone_no_call(
         await each.hears()
     await mia.sees()
     await kai.until("!s.call.peerMedia.video")
+
+    # A microphone is unplugged: there is another one.
+    old = "client._capture.track('audio')"
+    await kai.run(f"void ({old}.stop(), {old}.dispatchEvent(new Event('ended')))")
+    await kai.until("s.call.local.getAudioTracks()[0].readyState === 'live'")
+    await mia.hears()

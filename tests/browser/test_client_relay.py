@@ -42,7 +42,17 @@ async def test_a_call_shows_no_address_and_goes_through_the_relay(
         candidates = re.findall(r"candidate:[^\"\r\n\\]* typ (\w+)", " ".join(shown))
         assert candidates
         assert set(candidates) == {"relay"}
+    # New credentials, as they come before the old ones end, are for the next connection.
     call_id = (await mia.call())["id"]
+    await mia.run(
+        "client.command('ice_servers', { call: it })"
+        ".then((data) => client._receive({ type: 'ice_servers', call: it, data }))",
+        call_id,
+    )
+    await mia.run("client._media._peer._lose(client._media._peer._pc)")
+    await mia.until_event("call_connected", 2)
+    await kai.hears()
+    await mia.until("s.call.quality?.relay")
     assert len(relay.said(rf": new, .*:{call_id}>")) >= 2
     await mia.run("client.hangUp()")
     await kai.until_call("ended")

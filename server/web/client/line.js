@@ -9,6 +9,7 @@ import { Media } from "./media.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
 
+const OTHERS = ["elsewhere", "canTake"];
 const TERMINAL = ["call_rejected", "call_ended"];
 
 /**
@@ -48,7 +49,10 @@ export class Line extends Store {
       onEvent: (event) => this._receive(event),
       onLink: (change) => this._linked(change),
     });
-    this._capture = new Capture(() => this._patch({ local: this._capture.stream }));
+    this._capture = new Capture({
+      onChange: (local) => this._patch({ local }),
+      onEnded: (kind) => this._do(this._replace(kind)),
+    });
     /** @type {Media | null} of the call, from its first sign to its end */
     this._media = null;
     // The call that was asked for and is not answered yet, with what has come about it.
@@ -223,8 +227,8 @@ export class Line extends Store {
     if (TERMINAL.includes(type)) {
       this._end(next, {});
       if (data.elsewhere) this._set({ call: null });
-    } else if (next.you === "elsewhere" || this._isTaken(next, event)) {
-      this._leave(next, false);
+    } else if (OTHERS.includes(next.you) || this._isTaken(next, event)) {
+      this._leave(next, next.you === "canTake");
     } else {
       this._show(next);
       this._follow(next, event);
@@ -280,6 +284,16 @@ export class Line extends Store {
     } catch (error) {
       await this._capture.open("audio");
       return error;
+    }
+  }
+
+  /** A device was unplugged: go on with another, or say that there is none. */
+  async _replace(kind) {
+    try {
+      await this._capture.use(kind, null);
+      await this._media?.send(kind);
+    } catch (error) {
+      this._patch({ error: shown(error) });
     }
   }
 

@@ -31,7 +31,7 @@ export class Peer {
     this.flowing = false;
     this.gen = gen;
     this._rtc = rtc;
-    this._config = config;
+    this._config = { ...config, bundlePolicy: "max-bundle" };
     this._polite = polite;
     this._stream = stream;
     this._timing = timing;
@@ -140,7 +140,7 @@ export class Peer {
 
   _build(offers) {
     this._drop();
-    const pc = new this._rtc({ ...this._config, bundlePolicy: "max-bundle" });
+    const pc = new this._rtc(this._config);
     this._pc = pc;
     this.flowing = this._lost = this._retried = false;
     this._mayOffer = offers;
