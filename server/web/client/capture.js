@@ -14,11 +14,16 @@ export async function listDevices() {
 }
 
 export class Capture {
-  /** @param {() => void} onChange  `stream` is another one */
-  constructor(onChange) {
+  /**
+   * @param {object} options
+   * @param {(stream: MediaStream) => void} options.onChange  `stream` is another one
+   * @param {(kind: "audio" | "video") => void} options.onEnded  a device has gone
+   */
+  constructor({ onChange, onEnded }) {
     /** @type {MediaStream | null} */
     this.stream = null;
     this._onChange = onChange;
+    this._onEnded = onEnded;
     this._ids = {};
     this._enabled = { audio: true, video: true };
   }
@@ -68,7 +73,10 @@ export class Capture {
     const given = await navigator.mediaDevices.getUserMedia(wishes);
     for (const kind of kinds) {
       const tracks = given.getTracks().filter((track) => track.kind === kind);
-      for (const track of tracks) track.enabled = this._enabled[kind];
+      for (const track of tracks) {
+        track.enabled = this._enabled[kind];
+        track.onended = () => this._onEnded(kind);
+      }
       this._replace(kind, tracks);
     }
   }
@@ -82,6 +90,6 @@ export class Capture {
     const old = this.stream?.getTracks() ?? [];
     for (const track of old) if (track.kind === kind) track.stop();
     this.stream = new MediaStream([...old.filter((track) => track.kind !== kind), ...tracks]);
-    this._onChange();
+    this._onChange(this.stream);
   }
 }

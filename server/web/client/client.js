@@ -8,6 +8,7 @@
 import { fromSnapshot, isLeg, isLive, withMessage } from "./call.js";
 import { listDevices } from "./capture.js";
 import { CommandError } from "./errors.js";
+import { newId } from "./ids.js";
 import { Line } from "./line.js";
 import { TIMING } from "./timing.js";
 
@@ -83,7 +84,7 @@ export class Client extends Line {
    * @throws {DOMException}  there is no microphone, or we may not use it
    */
   request(toUserId, { kind = "audio", maxPricePerMinute } = {}) {
-    const data = { toUserId, kind, maxPricePerMinute, callId: crypto.randomUUID() };
+    const data = { toUserId, kind, maxPricePerMinute, callId: newId() };
     return this._enter(kind === "video", () => {
       this._asking = { id: data.callId, events: [] };
       return this.command("call_request", { data });
@@ -91,21 +92,24 @@ export class Client extends Line {
   }
 
   /** Answer the call that rings. @param {{video?: boolean}} [wish] */
-  accept({ video = false } = {}) {
+  async accept({ video = false } = {}) {
     const { id, media: own } = this._current();
-    return this._enter(video, () => {
+    const call = await this._enter(video, () => {
       const media = { audio: own.audio, video: this._capture.track("video") !== null };
       return this.command("call_accept", { call: id, data: { media } });
     });
+    // What was answered with is not told to the caller.
+    this._do(this._tellMedia(true));
+    return call;
   }
 
   /** @param {"declined" | "busy" | "away"} reason @param {string} [note] */
-  reject(reason = "declined", note) {
+  async reject(reason = "declined", note) {
     return this.command("call_reject", { call: this._current().id, data: { reason, note } });
   }
 
   /** Out, in any state; the terminal event says what it came to. */
-  hangUp() {
+  async hangUp() {
     return this.command("call_end", { call: this._current().id });
   }
 
@@ -160,16 +164,14 @@ export class Client extends Line {
 
   /** @param {{audio?: boolean, video?: boolean, hold?: boolean}} change */
   async setMedia(change) {
-    const { id, state, media: before } = this._current();
-    if (state === "ended") return;
-    const media = { ...before, ...change };
-    const isOther = media.video !== before.video;
-    if (isOther && media.video) await this._capture.open("video");
-    if (this.state.call?.id !== id) return this._letGo();
-    if (isOther && !media.video) this._capture.release("video");
-    this._patch({ media });
+    const { id } = this._current();
+    if (change.video) await this._capture.open("video");
+    const { call } = this.state;
+    if (call?.id !== id || !isLive(call)) return this._letGo();
+    if (change.video === false) this._capture.release("video");
+    this._patch({ media: { ...call.media, ...change } });
     this._media.apply();
-    if (isOther) await this._media.send("video");
+    if (change.video !== undefined) await this._media.send("video");
     await this._tellMedia();
   }
 
@@ -199,7 +201,7 @@ export class Client extends Line {
     return message;
   }
 
-  readChat(messageId) {
+  async readChat(messageId) {
     const data = { conversation: this._current().id, message: messageId };
     return this.command("chat_read", { data });
   }

@@ -9,6 +9,7 @@ import { Media } from "./media.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
 
+const OTHERS = ["elsewhere", "canTake"];
 const TERMINAL = ["call_rejected", "call_ended"];
 
 /**
@@ -48,7 +49,10 @@ export class Line extends Store {
       onEvent: (event) => this._receive(event),
       onLink: (change) => this._linked(change),
     });
-    this._capture = new Capture(() => this._patch({ local: this._capture.stream }));
+    this._capture = new Capture({
+      onChange: (local) => this._patch({ local }),
+      onEnded: (kind) => this._do(this._replace(kind)),
+    });
     /** @type {Media | null} of the call, from its first sign to its end */
     this._media = null;
     // The call that was asked for and is not answered yet, with what has come about it.
@@ -223,8 +227,8 @@ export class Line extends Store {
     if (TERMINAL.includes(type)) {
       this._end(next, {});
       if (data.elsewhere) this._set({ call: null });
-    } else if (next.you === "elsewhere" || this._isTaken(next, event)) {
-      this._leave(next, false);
+    } else if (OTHERS.includes(next.you) || this._isTaken(next, event)) {
+      this._leave(next, next.you === "canTake");
     } else {
       this._show(next);
       this._follow(next, event);
@@ -283,6 +287,16 @@ export class Line extends Store {
     }
   }
 
+  /** A device was unplugged: go on with another, or say that there is none. */
+  async _replace(kind) {
+    try {
+      await this._capture.use(kind, null);
+      await this._media?.send(kind);
+    } catch (error) {
+      this._patch({ error: shown(error) });
+    }
+  }
+
   /** Let go of what was opened for a call that did not come to be. */
   _letGo() {
     if (!this._media?.isStarted) this._capture.close();
@@ -298,12 +312,12 @@ export class Line extends Store {
   }
 
   /** Tell how our media is, if the server and the other leg do not know. */
-  async _tellMedia() {
+  async _tellMedia(isNews = false) {
     const { call } = this.state;
     if (!isLeg(call) || !isAnswered(call)) return;
     const { role, legs, media } = call;
     const told = legs[role].media;
-    if (Object.keys(media).every((key) => media[key] === told[key])) return;
+    if (!isNews && Object.keys(media).every((key) => media[key] === told[key])) return;
     this._patch({ legs: { ...legs, [role]: { ...legs[role], media } } });
     await this._socket.command("media_state", { call: call.id, data: media });
   }

@@ -31,7 +31,7 @@ export class Peer {
     this.flowing = false;
     this.gen = gen;
     this._rtc = rtc;
-    this._config = config;
+    this._config = { ...config, bundlePolicy: "max-bundle" };
     this._polite = polite;
     this._stream = stream;
     this._timing = timing;
@@ -140,7 +140,7 @@ export class Peer {
 
   _build(offers) {
     this._drop();
-    const pc = new this._rtc({ ...this._config, bundlePolicy: "max-bundle" });
+    const pc = new this._rtc(this._config);
     this._pc = pc;
     this.flowing = this._lost = this._retried = false;
     this._mayOffer = offers;
@@ -187,6 +187,7 @@ export class Peer {
 
   /** Connected means little yet: media flows when packets arrive. */
   async _arrive(pc) {
+    if (this.flowing) return;
     const isNew = !this._last;
     const before = isNew ? 0 : (await this.figures()).inPackets;
     while (pc === this._pc && pc.connectionState === "connected" && !this._closed) {
@@ -298,6 +299,8 @@ export class Peer {
     for (const signal of waiting) {
       if (signal.gen === this.gen) await this._takeCandidates(signal);
     }
+    // A restart may be done without the connection ever having been down.
+    if (this._pc.connectionState === "connected") this._arrive(this._pc).catch(this._onFault);
   }
 
   async _takeCandidates({ kind, candidates }) {
