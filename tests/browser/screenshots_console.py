@@ -56,9 +56,17 @@ async def take_console_pictures(people: Visitors, dsn: str, out: Path, only: str
                     await page.goto(f"/console{place}")
                     await page.locator("main h1").wait_for()
                     await page.wait_for_load_state("networkidle")
+                    if name.startswith("call-time"):
+                        await page.get_by_role("button", name="Time", exact=True).click()
                     if name == "call":
                         await page.locator(".entries button").nth(12).click()
+                    if name == "webhooks-delivery":
+                        await page.get_by_role("button", name="Attempts").first.click()
+                        await page.get_by_role("heading", name="Attempts").wait_for()
                     await _shoot(page, out / f"console-{name}-{scheme}-{width}.png")
+                if width == "390" and only in ("", "menu"):
+                    await page.get_by_role("button", name="Menu").click()
+                    await _shoot(page, out / f"console-menu-{scheme}-{width}.png")
                 if not only or only == "dialog":
                     await page.goto("/console#/calls")
                     await page.get_by_role("button", name="End", exact=True).first.click()
@@ -86,7 +94,7 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
     await ended.callee.ok("call_end", ended.id)
     await ended.caller.event("call_ended")
     await _close(ended)
-    await talk(there)
+    live = await talk(there)
     await talk(there, OTHER_MAIL, "lea@demo.talktime")
     for name in ("send_sms", "webhook", "send_sms"):
         await fail_job(dsn, name)
@@ -105,6 +113,8 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
         "calls": "#/calls",
         "calls-ended": "#/calls?tab=ended",
         "call": f"#/calls/{ended.id}",
+        "call-time": f"#/calls/{ended.id}",
+        "call-live": f"#/calls/{live.id}",
         "users": "#/users",
         "user": f"#/users/{kai}",
         "user-logins": f"#/users/{kai}?tab=logins",
@@ -113,6 +123,7 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
         "payments": "#/money?tab=payments",
         "jobs": "#/jobs?tab=failed",
         "webhooks": "#/webhooks",
+        "webhooks-delivery": "#/webhooks",
         "nodes": "#/nodes",
         "audit": "#/audit",
     }

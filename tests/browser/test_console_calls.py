@@ -110,9 +110,9 @@ async def test_an_ended_call_is_refunded_once(people: Visitors) -> None:
         page = await people.visit("/console")
         await enter(page)
         await page.goto(f"/console#/calls/{call.id}")
-        await page.get_by_role("button", name="Refund").click()
+        await page.get_by_role("button", name="Refund", exact=True).click()
         await confirm(page, "Refund", "The line was bad.")
         await expect(page.get_by_role("status").get_by_text("went back")).to_be_visible()
-        await expect(page.get_by_role("button", name="Refund")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Refund", exact=True)).to_have_count(0)
         me = await there.get(await there.login("mia@demo.talktime"), "/users/me")
         assert me["user"]["balance"] == 1_000

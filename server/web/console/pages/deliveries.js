@@ -176,7 +176,7 @@ function Attempts({ attempts }) {
       key: "said",
       label: "What it said",
       look: "wide",
-      cell: (row) => row.error ?? row.answer ?? "",
+      cell: (row) => [row.error, row.answer].filter(Boolean).join(": "),
     },
   ];
   return html`<${Table}
