@@ -60,7 +60,8 @@ from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
 from server.documents import Documents
-from server.health import HealthRoutes
+from server.graphql_wiring import graphql_table
+from server.health import HealthRoutes, seems_ready
 from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.pages import Pages
@@ -86,7 +87,7 @@ TAGS = {
     "media hooks": "What an operator's media server tells of calls.",
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
-    "operators": "For operators: calls, people, money and how all nodes are doing.",
+    "operators": "What operators see of people, money and calls, and what they may do.",
     "payments": "Money in: payments, plans, gateways and refunds.",
     "payouts": "For operators: what providers want to be paid out.",
     "providers": "Companions, technicians, coaches: the directory and profiles.",
@@ -132,7 +133,7 @@ class Parts:
 
 def all_routes(parts: Parts) -> list[Route]:
     pool, config, clock = parts.pool, parts.config, parts.clock
-    idempotency = Idempotency(pool, passed=parts.passed)
+    idempotency = Idempotency(pool, epoch=parts.records.epoch, passed=parts.passed)
     desk = SessionDesk(
         parts.keys,
         parts.sessions,
@@ -273,6 +274,12 @@ def mount_all(
     site = site_of(parts.config, parts.version, [each.name for each in parts.gateways])
     app.add_routes(Pages(site, has_console=lambda: _has_admin(parts.pool)).table())
     app.router.add_get("/metrics", metrics.handle)
+    metrics.watch(
+        "talktime_ready",
+        "1 while this node takes calls, as far as it knows.",
+        lambda: seems_ready(parts.combiner.healthy, parts.draining(), parts.bus),
+    )
+    app.add_routes(graphql_table(parts.pool, parts.config, metrics, access.guard))
     for gateway in parts.gateways:
         if isinstance(gateway, SandboxGateway):
             pages = SandboxPages(gateway, currency_exponent=parts.config.currency_exponent)

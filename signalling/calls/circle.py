@@ -166,6 +166,13 @@ class Circle:
         self._over.append((self._clock(), nodes, host.users(), over))
         self.forget(host)
 
+    def unheard(self, host: Host) -> None:
+        """The call goes on here as its last owner has left it, but what that has told in the end
+        may have been lost with it: the devices ask anew."""
+        if not self.alone:
+            self._exchange.bus.post_all(encode(missed(host)))
+            self._hub.renew_all(host.users())
+
     def over_unheard(self, call_id: UUID, users: tuple[UUID, UUID], claim: int) -> None:
         """A call that nobody ran is over. Its devices were not told: they connect anew."""
         for parcel in (Missed(call_id, users, claim), Over(call_id, claim)):

@@ -44,7 +44,8 @@ class InCall(Parcel, frozen=True):
 
 
 class Replaced(Parcel, frozen=True):
-    """The device has a socket on the sending node, welcomed at `at_ms`: older ones are to go."""
+    """The device has a socket on the sending node, whose hello came at `at_ms` by the database's
+    clock: older ones are to go."""
 
     user_id: UUID
     device: str
