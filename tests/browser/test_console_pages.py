@@ -10,12 +10,6 @@ from tests.browser.operating import enter, fail_job, id_of, talk, want_payout
 from tests.end_to_end.driver import PASSWORD, site
 
 pytestmark = pytest.mark.chromium
-LOOKS: list[tuple[Scheme, tuple[int, int]]] = [
-    ("light", WIDE),
-    ("dark", WIDE),
-    ("light", NARROW),
-    ("dark", NARROW),
-]
 PLACES = {
     "#/": "Overview",
     "#/calls": "Calls",
@@ -36,11 +30,9 @@ async def settled(page: Page) -> None:
     await expect(page.locator(".failed")).to_have_count(0)
 
 
-async def check_all_looks(people: Visitors, page: Page) -> None:
-    for scheme, (width, height) in LOOKS:
-        await page.emulate_media(color_scheme=scheme)
+async def check_sizes(people: Visitors, page: Page) -> None:
+    for width, height in (WIDE, NARROW):
         await page.set_viewport_size({"width": width, "height": height})
-        await expect(page.locator(f"html[data-theme={scheme}]")).to_be_attached()
         await people.check_access(page)
         too_much = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert too_much <= 0, f"{page.url} is wider than its window of {width} px"
@@ -69,21 +61,24 @@ async def test_an_admin_comes_in_by_password_stays_in_and_leaves(people: Visitor
     await expect(page.get_by_role("button", name="Log in")).to_be_visible()
 
 
-async def test_every_page_can_be_used_by_everybody(people: Visitors, dsn: str) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_page_can_be_used_by_everybody(
+    people: Visitors, dsn: str, scheme: Scheme
+) -> None:
     async with site(people.url) as there:
         live = await talk(there)
         await fail_job(dsn)
         await want_payout(there, dsn, 2_500)
         user = f"#/users/{await id_of(dsn, 'kai@demo.talktime')}"
         more = {f"#/calls/{live.id}": "Mia calls Kai", user: "Kai", f"{user}?tab=logins": "Kai"}
-        page = await people.visit("/console")
-        await check_all_looks(people, page)
+        page = await people.visit("/console", scheme=scheme)
+        await check_sizes(people, page)
         await enter(page)
         for place, heading in {**PLACES, **more}.items():
             await page.goto(f"/console{place}")
             await expect(page.locator("h1")).to_have_text(heading)
             await settled(page)
-            await check_all_looks(people, page)
+            await check_sizes(people, page)
 
 
 async def test_a_narrow_window_has_a_menu_that_escape_closes(people: Visitors) -> None:
@@ -125,3 +120,18 @@ async def test_a_list_that_cannot_be_loaded_says_what_to_do_and_does_it(people: 
     await page.get_by_role("button", name="Try again").click()
     await expect(page.get_by_role("cell", name="alive")).to_be_visible()
     people.faults[:] = [fault for fault in people.faults if "ERR_FAILED" not in fault]
+
+
+async def test_dark_and_light_are_changed_and_kept_with_the_charts(people: Visitors) -> None:
+    page = await people.visit("/console")
+    await enter(page)
+    await expect(page.locator(".plot canvas")).to_have_count(6)
+    await page.get_by_role("button", name="Dark or light").click()
+    await expect(page.locator("html[data-theme=dark]")).to_be_attached()
+    await expect(page.locator(".plot canvas")).to_have_count(6)
+    await page.get_by_role("button", name="15 min").click()
+    await page.reload()
+    await expect(page.locator("html[data-theme=dark]")).to_be_attached()
+    await expect(page.get_by_role("button", name="15 min")).to_have_attribute(
+        "aria-pressed", "true"
+    )

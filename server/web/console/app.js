@@ -1,6 +1,6 @@
 /** The operator's console: logged in or not, and which page. */
 
-import { html, render, useEffect, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import { html, render, useEffect, useRef, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 
 import { Login } from "./login.js";
 import { Audit } from "./pages/audit.js";
@@ -49,6 +49,7 @@ function App() {
   const [state, setState] = useState({ ready: false, error: null });
   const route = useRoute();
   const where = route.path.join("/");
+  const arrived = useRef(false);
 
   async function boot() {
     setState({ ready: false, error: null });
@@ -66,8 +67,9 @@ function App() {
   }, []);
 
   useEffect(() => {
-    const title = document.querySelector("main h1");
-    document.title = `${title?.textContent ?? "Log in"} · Talktime console`;
+    // Who goes to another page by keyboard or ear is at its beginning.
+    if (arrived.current) document.querySelector("main h1")?.focus({ preventScroll: true });
+    arrived.current = state.ready;
     scrollTo(0, 0);
   }, [where, state.ready, Boolean(session)]);
 

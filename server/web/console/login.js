@@ -1,6 +1,6 @@
 /** Who comes in: e-mail and password of an admin. */
 
-import { html, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import { html, useEffect, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 
 import { api, explain, isOperator, site } from "./store.js";
 
@@ -13,6 +13,9 @@ export function Login() {
   const [password, setPassword] = useState("");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    document.title = "Log in · Talktime console";
+  }, []);
   const demo = site.accounts.find((each) => each.role === "admin");
 
   async function enter(who) {

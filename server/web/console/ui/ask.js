@@ -81,7 +81,10 @@ function Question({ question }) {
 
   useEffect(() => {
     box.current.showModal();
-    box.current.querySelector("input, select, textarea, .button.main, .button.danger")?.focus();
+    // Nothing that cannot be undone is a slip of the Enter key away.
+    const first =
+      box.current.querySelector("input, select") ?? box.current.querySelector(".button");
+    first.focus();
   }, []);
 
   const leave = (answer) => {

@@ -1,6 +1,6 @@
 /** The small things that all pages are made of. */
 
-import { html, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import { html, useEffect, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 
 import { useTick } from "../hooks.js";
 import { link } from "../router.js";
@@ -101,6 +101,9 @@ export function Loaded({ of, children, rows = 3 }) {
 
 /** The head of a page. `back` is a way up: `[path, text]`. */
 export function Head({ title, back, note, children }) {
+  useEffect(() => {
+    document.title = `${title} · Talktime console`;
+  }, [title]);
   return html`<header class="head">
     <div>
       ${
