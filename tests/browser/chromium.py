@@ -7,6 +7,7 @@ and whom it asks besides the server. `Visitors.faults` must be empty at the end 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,6 +77,12 @@ class Visitors:
         for each in found.response["violations"]:
             where = "; ".join(" ".join(node["target"]) for node in each["nodes"][:4])
             self.faults.append(f"{page.url}: {each['id']} ({each['impact']}): {where}")
+
+    def expected(self, pattern: str) -> None:
+        """Takes the faults that match out: a test has provoked them, and fails if there are none."""
+        kept = [fault for fault in self.faults if not re.search(pattern, fault)]
+        assert len(kept) < len(self.faults), f"no fault like {pattern!r} in {self.faults}"
+        self.faults[:] = kept
 
     def _watch(self, page: Page) -> None:
         page.on("console", self._heard)

@@ -1,0 +1,87 @@
+/** Our own microphone and camera. */
+
+const VIDEO = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" };
+
+/** The microphones, cameras and speakers there are; unnamed before one was allowed. */
+export async function listDevices() {
+  const found = await navigator.mediaDevices.enumerateDevices();
+  const of = (kind) => found.filter((each) => each.kind === kind);
+  return {
+    microphones: of("audioinput"),
+    cameras: of("videoinput"),
+    speakers: of("audiooutput"),
+  };
+}
+
+export class Capture {
+  /** @param {() => void} onChange  `stream` is another one */
+  constructor(onChange) {
+    /** @type {MediaStream | null} */
+    this.stream = null;
+    this._onChange = onChange;
+    this._ids = {};
+    this._enabled = { audio: true, video: true };
+  }
+
+  track(kind) {
+    return this.stream?.getTracks().find((track) => track.kind === kind) ?? null;
+  }
+
+  /**
+   * Have tracks of these kinds ("audio", "video"), asking once for those that are missing.
+   *
+   * @throws {DOMException}  NotAllowedError: denied; NotFoundError: there is no such device…
+   */
+  async open(...kinds) {
+    await this._ask(kinds.filter((kind) => !this.track(kind)));
+  }
+
+  /** Another device, from now on; null means the system's choice. */
+  async use(kind, deviceId) {
+    this._ids[kind] = deviceId;
+    if (this.track(kind)) await this._ask([kind]);
+  }
+
+  /** Send silence, or nothing, and keep the device. */
+  enable(kind, enabled) {
+    this._enabled[kind] = enabled;
+    const track = this.track(kind);
+    if (track) track.enabled = enabled;
+  }
+
+  /** Let go of a device: its light goes out. */
+  release(kind) {
+    this._replace(kind, []);
+  }
+
+  close() {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = null;
+    this._enabled = { audio: true, video: true };
+  }
+
+  async _ask(kinds) {
+    if (!kinds.length) return;
+    // Plain HTTP has no media devices at all.
+    if (!navigator.mediaDevices) throw new DOMException("This page is not secure.", "SecurityError");
+    const wishes = Object.fromEntries(kinds.map((kind) => [kind, this._wish(kind)]));
+    const given = await navigator.mediaDevices.getUserMedia(wishes);
+    for (const kind of kinds) {
+      const tracks = given.getTracks().filter((track) => track.kind === kind);
+      for (const track of tracks) track.enabled = this._enabled[kind];
+      this._replace(kind, tracks);
+    }
+  }
+
+  _wish(kind) {
+    const id = this._ids[kind];
+    return { ...(kind === "video" && VIDEO), ...(id && { deviceId: { exact: id } }) };
+  }
+
+  _replace(kind, tracks) {
+    const old = this.stream?.getTracks() ?? [];
+    for (const track of old) if (track.kind === kind) track.stop();
+    this.stream = new MediaStream([...old.filter((track) => track.kind !== kind), ...tracks]);
+    this._onChange();
+  }
+}
