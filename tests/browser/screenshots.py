@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from playwright.async_api import Page
 
 from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD
@@ -188,6 +190,7 @@ async def attempt(each: Tour, open_house: House, camera: Camera) -> None:
 
 
 async def main(out: Path, only: str) -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
     async with studio() as (open_house, people):
         for size in SIZES:

@@ -98,9 +98,10 @@ export class Desk {
     client.on("wallet_updated", () => this.refreshBalance().catch(() => {}));
     client.on("notification", (event) => {
       store.set({ unread: store.state.unread + 1, inbox: store.state.inbox + 1 });
-      if (!client.state.call || client.state.call.state === "ended") {
-        this.toast(event.data.message);
-      }
+      // What a call came to is on the screen already, and nothing shall cover a call.
+      const { call } = client.state;
+      const isTold = event.data.type === "CALL_SUMMARY" || (call && call.state !== "ended");
+      if (!isTold) this.toast(event.data.message);
     });
     client.on("notifications_read", (event) => {
       store.set({ unread: event.data.unreadCount, inbox: store.state.inbox + 1 });

@@ -1,7 +1,7 @@
 /** The calls there have been, and the receipt of one beside them. */
 
 import { html, useState } from "/assets/vendor/preact-htm/preact-htm.js";
-import { duration, money, when } from "/assets/shared/format.js";
+import { duration, money } from "/assets/shared/format.js";
 import { Icon } from "./icons.js";
 import { Avatar, Choice, Empty, Failure, More, Skeleton, Title } from "./parts.js";
 import { Rate } from "./rate.js";
@@ -87,19 +87,26 @@ function Row({ call, chosen }) {
         <strong>${call.withUser.name}</strong>
         <span class=${`small row-sub ${missed ? "bad-text" : "soft"}`}>
           <${Icon} name=${icon} size=${16} />
-          ${outgoing ? "Outgoing" : "Incoming"} ${call.kind}${talked ? "" : ` · ${word}`}
+          <span>${outgoing ? "Outgoing" : "Incoming"} ${call.kind}${talked ? "" : ` · ${word}`}</span>
         </span>
       </span>
       <span class="row-figures">
-        <span class="number">${talked ? duration(call.durationSeconds * 1000) : "–"}</span>
-        <span class="soft small number">
-          ${outgoing && call.cost > 0
-            ? money(call.cost, call.currency, site.currencyExponent)
-            : when(call.createdAt)}
+        <span class="number">
+          ${talked ? duration(call.durationSeconds * 1000) : "–"}
+          ${outgoing && call.cost > 0 && html`<span class="soft"> · ${money(call.cost, call.currency, site.currencyExponent)}</span>`}
         </span>
+        <span class="soft small number">${shortly(call.createdAt)}</span>
       </span>
     </a>
   </li>`;
+}
+
+/** The time of today, the day of what is older. */
+function shortly(time) {
+  const then = new Date(time);
+  const today = then.toDateString() === new Date().toDateString();
+  const style = today ? { timeStyle: "short" } : { month: "short", day: "numeric" };
+  return new Intl.DateTimeFormat(undefined, style).format(then);
 }
 
 function One({ id }) {

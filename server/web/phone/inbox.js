@@ -77,8 +77,9 @@ function Note({ note, change }) {
       <span>
         ${!note.isRead && html`<span class="hushed">Unread: </span>`}${note.message}
       </span>
-      <span class="soft small">
-        ${when(note.createdAt)}${call && html` · <a href=${to("history", call)}>See the call</a>`}
+      <span class="soft small notice-foot">
+        <span>${when(note.createdAt)}</span>
+        ${call && html`<a href=${to("history", call)}>See the call</a>`}
       </span>
     </span>
     <span class="row-buttons">

@@ -8,7 +8,7 @@ import { useApp, useLoaded, useNow, useShared } from "./store.js";
 import { TopUp } from "./topup.js";
 
 const clock = (ms) =>
-  new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format(new Date(ms));
+  new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" }).format(new Date(ms));
 
 export function Meter({ call }) {
   const { site } = useApp();
@@ -24,7 +24,7 @@ export function Meter({ call }) {
     figures.push(["Spent", sum(meter?.charged)]);
     figures.push([
       "Paid until",
-      until === null ? "free" : html`${clock(until)}<small> ${duration(until - now)}</small>`,
+      until === null ? "free" : html`${clock(until)} <small>${duration(until - now)}</small>`,
     ]);
     figures.push(["Balance", sum(meter?.balance)]);
   } else {
@@ -44,7 +44,7 @@ export function Meter({ call }) {
     ${payer &&
     html`<button class=${`button small ${call.low ? "main" : ""}`} type="button"
       onClick=${() => setPaying(true)}>
-      <${Icon} name="plus" size=${18} /> Top up
+      <${Icon} name="plus" size=${18} /><span>Top up</span>
     </button>`}
     ${paying &&
     html`<${Dialog} title="Top up" onClose=${() => setPaying(false)}>

@@ -222,10 +222,10 @@ export const ENTRIES = {
   bonus_expiry: "Bonus expired",
   bonus: "Bonus",
   payout: "Payout",
-  release: "Earnings released",
+  earnings_release: "Earnings released",
   forfeit: "Given up",
   adjustment: "Adjustment",
-  demo: "Demo balance",
+  grant: "Gift of the house",
 };
 
 /** @param {string} kind  a word of the ledger, `call_charge` */

@@ -26,9 +26,22 @@ export function Work() {
             <${Terms} own=${null} />
           </section>
         </div>
+        <div class="column"><${Steps} /></div>
       </div>`;
   }
   return html`<${Provider} user=${user} />`;
+}
+
+function Steps() {
+  return html`<section class="card">
+    <h2>How it works</h2>
+    <ol class="steps">
+      <li>You choose when: online, on a break or offline, at a press.</li>
+      <li>While this page is open your phone rings here, with who calls and what they pay.</li>
+      <li>Callers pay by the minute they talk. Your share is yours as soon as the call is over.</li>
+      <li>Afterwards callers may rate the call, and others see it.</li>
+    </ol>
+  </section>`;
 }
 
 function Provider({ user }) {
