@@ -8,7 +8,7 @@ from typing import Unpack
 
 import pytest
 
-from signalling.core import tariff
+from signalling.core import admission, tariff, views
 from tests.browser.chromium import Visitors, visitors
 from tests.served import served
 
@@ -31,6 +31,9 @@ async def people(
 ) -> AsyncIterator[Visitors]:
     """Browsers at a server of its own with the demo accounts; minutes last `UNIT_MS`."""
     monkeypatch.setattr(tariff, "minute", _brief)
+    # What such a minute costs is what the directory says.
+    for module in (admission, views):
+        monkeypatch.setattr(module, "price_per_minute", lambda each: each.rate_minor)
     async with served(dsn, tmp_path, monkeypatch) as url, visitors(url) as there:
         yield there
         assert there.faults == []

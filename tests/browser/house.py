@@ -32,6 +32,7 @@ BEGAN_MS = -48 * HOUR_MS
 # Time that is let go on in such steps finds the books kept up to date at each.
 JUMP_MS = 20_000
 SETTLE_S = 0.02
+HEARTBEAT_S = 20
 
 
 class Talk(NamedTuple):
@@ -128,7 +129,13 @@ class House:
         ws = await http.ws_connect(self.url.replace("http", "ws") + "/ws")
         data = {"token": api.token, "protocol": 1, "device": {"id": device}}
         await ws.send_str(json.dumps({"type": "hello", "data": data}))
-        await ws.receive()
+        self._stack.callback(asyncio.create_task(_keep(ws)).cancel)
+
+
+async def _keep(ws: aiohttp.ClientWebSocketResponse) -> None:
+    while not ws.closed:
+        await ws.send_str('{"type": "ping"}')
+        await asyncio.sleep(HEARTBEAT_S)
 
 
 @asynccontextmanager
@@ -199,9 +206,12 @@ async def _fill(house: House, time: Time) -> None:
         await _talk(house, noah if number == 2 else mia, apis[talk.provider], talk, time)
     await mia.request("POST", f"/user/block/{house.ids['Dimitri Volkov']}")
     await time.jump(-time.shift_ms)
-    for name, api in apis.items():
+    for name in apis:
         if name not in ("Dimitri Volkov", "Amara Okafor"):
-            await house.is_there(api, f"{name.split()[0]}-phone")
+            # What was logged in two days ago is not any more.
+            await house.is_there(await house.api(mail(name)), f"{name.split()[0]}-phone")
+    away = {"status": "break", "statusMessage": "Back at eight"}
+    await (await house.api(mail("Ben"))).request("PUT", "/otomo/status", away)
 
 
 def _week() -> list[Json]:

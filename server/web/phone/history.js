@@ -92,10 +92,11 @@ function Row({ call, chosen }) {
       </span>
       <span class="row-figures">
         <span class="number">
-          ${talked ? duration(call.durationSeconds * 1000) : "–"}
-          ${outgoing && call.cost > 0 && html`<span class="soft"> · ${money(call.cost, call.currency, site.currencyExponent)}</span>`}
+          ${outgoing && talked ? money(call.cost, call.currency, site.currencyExponent) : talked ? "" : "–"}
         </span>
-        <span class="soft small number">${shortly(call.createdAt)}</span>
+        <span class="soft small number">
+          ${talked && `${duration(call.durationSeconds * 1000)} · `}${shortly(call.createdAt)}
+        </span>
       </span>
     </a>
   </li>`;

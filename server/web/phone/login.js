@@ -17,7 +17,7 @@ export function LogIn() {
   const [way, setWay] = useState("password");
   const Form = { password: ByPassword, signup: SignUp, phone: ByPhone }[way];
   return html`<div class="welcome">
-    <div class="welcome-pitch">
+    <header class="welcome-pitch">
       <div class="brand">
         <img src="/assets/shared/icon.svg" alt="" width="44" height="44" />
         <span>Talktime</span>
@@ -28,7 +28,7 @@ export function LogIn() {
         <li><${Icon} name="wallet" /> You see what you spend while you talk</li>
         <li><${Icon} name="receipt" /> A receipt after every call</li>
       </ul>
-    </div>
+    </header>
     <main class="welcome-forms">
       <div class="card">
         <${Title} aside=${html`<${ThemeButton} />`}>Welcome<//>

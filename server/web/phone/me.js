@@ -10,16 +10,15 @@ import { ThemeButton } from "./theme-button.js";
 import { sayError } from "./words.js";
 
 export function Me() {
-  const { api, desk } = useApp();
+  const { desk } = useApp();
   const { user } = useShared();
-  const leave = () => api.logout().catch(() => desk.toast("You are logged out on this device only."));
   return html`
     <${Title} aside=${html`<${ThemeButton} />`}>Me<//>
     <div class="columns">
       <div class="column">
         ${user && html`<${Profile} user=${user} />`}
         ${user && user.status === undefined && html`<${Invitation} />`}
-        <button class="button wide" type="button" onClick=${leave}>
+        <button class="button wide" type="button" onClick=${() => desk.leave()}>
           <${Icon} name="out" size=${20} /> Log out
         </button>
       </div>

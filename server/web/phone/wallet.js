@@ -82,12 +82,24 @@ function Entries() {
     html`<${Empty} icon="wallet" title="Nothing moved yet"
       text="Top up, and every movement of your money will be listed here." />`}
     <ul class="rows">
-      ${data?.items.map((each) => html`<${Entry} key=${each.id + each.amount} entry=${each} site=${site} />`)}
+      ${data && together(data.items).map((each) => html`<${Entry} key=${each.id} entry=${each} site=${site} />`)}
     </ul>
     ${data &&
     html`<${More} shown=${data.items.length} total=${data.total}
       onMore=${() => setLimit(Math.min(limit + PAGE, 100))} />`}
   </section>`;
+}
+
+/** What one call cost, slice by slice, is one movement to people. */
+function together(entries) {
+  const found = [];
+  for (const entry of entries) {
+    const last = found.at(-1);
+    const same = last?.kind === entry.kind && last.ref === entry.ref && entry.ref !== null;
+    if (same) found[found.length - 1] = { ...last, amount: last.amount + entry.amount };
+    else found.push(entry);
+  }
+  return found;
 }
 
 function Entry({ entry, site }) {
