@@ -82,7 +82,6 @@ function Navigation({ names, now }) {
 
 /** Nothing while the line is up; else what is wrong with it, and since a moment only. */
 function Line() {
-  const { client } = useApp();
   const { link, retryAt, stopCode } = useClient();
   const [late, setLate] = useState(false);
   const [, tick] = useState(0);
@@ -98,10 +97,7 @@ function Line() {
   return html`<div class="line" role="status">
     <div class=${`note ${link === "stopped" ? "bad" : "warn"}`}>
       ${link === "stopped" && html`<span>${sayClosed(stopCode)}</span>`}
-      ${link === "stopped" &&
-      html`<button class="button small" type="button" onClick=${() => client.start()}>
-        Use this one
-      </button>`}
+      ${link === "stopped" && html`<${WayOut} code=${stopCode} />`}
       ${link === "waiting" &&
       html`<span>
         No connection to the server. <span aria-hidden="true">Trying again in ${left} s.</span>
@@ -109,6 +105,17 @@ function Line() {
       ${link === "connecting" && html`<span>Connecting…</span>`}
     </div>
   </div>`;
+}
+
+/** What helps after a line was closed for good. */
+function WayOut({ code }) {
+  const { client, desk } = useApp();
+  const [word, press] = [4401, 4502, 4504].includes(code)
+    ? ["Log in again", () => desk.leave()]
+    : [1000, 4503].includes(code)
+      ? ["Use this one", () => client.start()]
+      : ["Reload", () => location.reload()];
+  return html`<button class="button small" type="button" onClick=${press}>${word}</button>`;
 }
 
 /** A call of this person that runs on another device, or has lost it. */
