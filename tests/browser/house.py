@@ -1,4 +1,4 @@
-"""A server with some life in it: people, calls, money and words of theirs, for pictures of pages."""
+"""A server with some life in it: people, calls, money and words, for pictures of the pages."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ TALKS = (
 
 
 class Time:
-    """The server's, which can be let go on in a moment: what is due meanwhile is done on the way."""
+    """The server's, which can be let go on in a moment; what is due meanwhile is done then."""
 
     def __init__(self, shift_ms: int) -> None:
         self.shift_ms = shift_ms

@@ -99,16 +99,6 @@ async def api(page: Page, path: str) -> Any:
     )
 
 
-def forgive(people: Visitors, *parts: str) -> None:
-    """A browser reports an answer that says no as an error of the page. Take such out of the
-    faults; there must be one for each of `parts`."""
-    for part in parts:
-        found = [fault for fault in people.faults if part in fault]
-        assert found, f"nobody complained of {part}: {people.faults}"
-        for fault in found:
-            people.faults.remove(fault)
-
-
 class Wire:
     """The sockets of a browser, which can be cut and kept cut."""
 

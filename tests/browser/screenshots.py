@@ -1,7 +1,7 @@
 """`python -m tests.browser.screenshots [--out DIR] [--only WORD]`: a picture of every screen.
 
 Each in light and dark, on a desk and on a phone. The console's are taken too when
-`tests/browser/screenshots_console.py` is there: its `tour(house, visit)` is called like `tour` here.
+`tests/browser/screenshots_console.py` is there: its `tour(house, camera)` is called as the one here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
-from playwright.async_api import Page
+from playwright.async_api import BrowserContext, Page
 
 from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD
 from tests.browser.chromium import NARROW, WIDE, Scheme, Visitors, visitors
 from tests.browser.house import House, house
+from tests.browser.phones import Wire
 
 SIZES = {"wide": WIDE, "narrow": NARROW}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -38,9 +39,14 @@ class Camera:
         self._scheme = scheme
         self._only = only
 
+    async def person(self) -> BrowserContext:
+        return await self.people.visitor(size=SIZES[self._size], scheme=self._scheme)
+
     async def open(self, path: str = "/") -> Page:
         """The first tab of somebody new."""
-        return await self.people.visit(path, size=SIZES[self._size], scheme=self._scheme)
+        page = await (await self.person()).new_page()
+        await page.goto(path)
+        return page
 
     async def take(self, page: Page, name: str) -> None:
         if self._only not in name:
@@ -92,6 +98,7 @@ async def tour(house: House, camera: Camera) -> None:
     await work(camera)
     await call(camera, page)
     await page.context.close()
+    await trouble(house, camera)
 
 
 async def work(camera: Camera) -> None:
@@ -144,6 +151,41 @@ async def call(camera: Camera, mia: Page) -> None:
     await mia.get_by_text("4 stars").first.wait_for(state="attached")
     await camera.take(mia, "after")
     await lea.context.close()
+
+
+async def trouble(house: House, camera: Camera) -> None:
+    """Too little money, and a line that goes."""
+    wire = Wire()
+    context = await camera.person()
+    await wire.attach(context)
+    noah, lea = await context.new_page(), await camera.open()
+    await noah.goto("/")
+    await log_in(noah, "noah@demo.talktime", where=f"#/people/{house.ids['Lea']}")
+    await log_in(lea, "lea@demo.talktime")
+    await noah.get_by_role("button", name="Call", exact=True).click()
+    await lea.get_by_role("button", name="Accept", exact=True).click()
+    await noah.get_by_role("region", name="Meter").wait_for()
+    second = await camera.open()
+    await log_in(second, "noah@demo.talktime")
+    await second.get_by_text("is on another device").wait_for()
+    await wire.cut()
+    await lea.get_by_text("connection was lost").wait_for()
+    await second.get_by_role("button", name="Continue on this device").wait_for()
+    for page, name in ((lea, "reconnecting"), (noah, "no-line"), (second, "continue")):
+        await camera.take(page, name)
+    wire.mend()
+    await lea.get_by_role("button", name="Hang up").click()
+    await lea.get_by_role("heading", name="Call ended").wait_for()
+    await camera.take(lea, "after-callee")
+    await second.context.close()
+    await lea.context.close()
+    await noah.context.close()
+    poor = await camera.open()
+    await log_in(poor, "ada@demo.talktime", where=f"#/people/{house.ids['Chiara Moretti']}")
+    await poor.get_by_role("button", name="Call", exact=True).click()
+    await poor.get_by_role("dialog").wait_for()
+    await camera.take(poor, "too-little")
+    await poor.context.close()
 
 
 async def chat(camera: Camera, mia: Page, lea: Page) -> None:
@@ -201,7 +243,6 @@ async def main(out: Path, only: str) -> int:
                 print(f"{size} {scheme}: {len(camera.taken)} pictures")
         for fault in people.faults:
             print(fault)
-    print(out.resolve())
     return 1 if people.faults else 0
 
 

@@ -111,7 +111,8 @@ async def _settled(people: Visitors, mia: Page, kai: Page, before: int) -> None:
     call = (await api(mia, "/calls"))["items"][0]["id"]
     receipt = (await api(mia, f"/calls/{call}/receipt"))["receipt"]
     total = receipt["total"]
-    assert receipt["settled"] and total >= 240
+    assert receipt["settled"]
+    assert total >= 240
     assert await balance(mia) == before - total
     for page, word in ((mia, "Total"), (kai, "Paid by the caller")):
         row = page.get_by_role("region", name="Receipt").locator("div").filter(has_text=word)

@@ -23,6 +23,11 @@ pytestmark = pytest.mark.chromium
 
 async def test_both_sides_say_that_they_reconnect_and_go_on(people: Visitors) -> None:
     (mia, wire), kai = await wired(people, MIA), await come_as(people, KAI)
+    await wire.cut()
+    await mia.get_by_text("No connection to the server.").wait_for()
+    await people.check_access(mia)
+    wire.mend()
+    await mia.get_by_text("No connection to the server.").wait_for(state="hidden")
     await ring(mia, KAI)
     await answer(kai)
     await talk(mia, kai)
@@ -37,15 +42,6 @@ async def test_both_sides_say_that_they_reconnect_and_go_on(people: Visitors) ->
     await lost.wait_for(state="hidden")
     await hang_up(kai)
     await heading(mia, "Call ended")
-
-
-async def test_without_a_call_the_phone_says_that_the_line_is_down(people: Visitors) -> None:
-    mia, wire = await wired(people, MIA)
-    await wire.cut()
-    await mia.get_by_text("No connection to the server.").wait_for()
-    await people.check_access(mia)
-    wire.mend()
-    await mia.get_by_text("No connection to the server.").wait_for(state="hidden")
 
 
 async def test_a_call_on_another_device_is_shown_and_can_be_continued(people: Visitors) -> None:
@@ -85,3 +81,4 @@ async def test_a_log_in_that_is_ended_elsewhere_leads_to_the_way_in(people: Visi
     await mia.get_by_text("This log-in was ended. Log in again.").wait_for()
     await mia.get_by_role("button", name="Log in again").click()
     await heading(mia, "Welcome")
+    people.expected("/auth/logout")

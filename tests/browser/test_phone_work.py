@@ -10,7 +10,9 @@ from tests.browser.phones import KAI, LEA, MIA, NOAH, come_as, go, online, ring,
 pytestmark = pytest.mark.chromium
 
 
-async def test_presence_and_its_message_are_live_on_the_others_screens(people: Visitors) -> None:
+async def test_presence_is_live_and_a_price_that_rises_is_asked_about(
+    people: Visitors,
+) -> None:
     kai, mia = await come_as(people, KAI), await come_as(people, MIA)
     card = mia.get_by_role("main").get_by_role("link", name=KAI)
     await card.get_by_text("Online", exact=True).wait_for()
@@ -26,13 +28,6 @@ async def test_presence_and_its_message_are_live_on_the_others_screens(people: V
     await mia.get_by_role("button", name="Done").click()
     await kai.get_by_role("button", name="Online", exact=True).click()
     await online(mia)
-
-
-async def test_a_price_that_rises_is_asked_about_before_the_call(people: Visitors) -> None:
-    kai, mia = await come_as(people, KAI), await come_as(people, MIA)
-    await see_person(mia, KAI)
-    await online(mia)
-    await go(kai, "Work")
     await kai.get_by_label("Audio, PTS a minute").fill("150")
     await kai.get_by_label("Topics").fill("bread, ovens")
     await kai.get_by_label("Introduction").fill("Ask me about bread.")

@@ -4,6 +4,7 @@ import { html, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 import { when } from "/assets/shared/format.js";
 import { Icon } from "./icons.js";
 import { Avatar, Failure, Field, Skeleton, Title, Wrong } from "./parts.js";
+import { Picture } from "./picture.js";
 import { to } from "./router.js";
 import { useApp, useLoaded, useShared } from "./store.js";
 import { ThemeButton } from "./theme-button.js";
@@ -57,6 +58,7 @@ function Profile({ user }) {
       html`<button class="button small" type="button" onClick=${() => setEditing(true)}>Edit</button>`}
     </div>
     ${!editing && user.intro && html`<p class="prose">${user.intro}</p>`}
+    ${editing && html`<${Picture} user=${user} />`}
     ${editing &&
     html`<form class="form" onSubmit=${save}>
       <${Field} id="my-name" name="name" label="Name" defaultValue=${user.name} required maxlength="32" />
