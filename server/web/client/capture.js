@@ -16,7 +16,7 @@ export async function listDevices() {
 export class Capture {
   /**
    * @param {object} options
-   * @param {(stream: MediaStream) => void} options.onChange  `stream` is another one
+   * @param {(stream: MediaStream | null) => void} options.onChange  `stream` is another one
    * @param {(kind: "audio" | "video") => void} options.onEnded  a device has gone
    */
   constructor({ onChange, onEnded }) {
@@ -60,15 +60,17 @@ export class Capture {
   }
 
   close() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
-    this.stream = null;
     this._enabled = { audio: true, video: true };
+    if (!this.stream) return;
+    for (const track of this.stream.getTracks()) track.stop();
+    this.stream = null;
+    this._onChange(null);
   }
 
   async _ask(kinds) {
     if (!kinds.length) return;
-    // Plain HTTP has no media devices at all.
-    if (!navigator.mediaDevices) throw new DOMException("This page is not secure.", "SecurityError");
+    // Pages that came by plain HTTP have no media devices at all.
+    if (!navigator.mediaDevices) throw new DOMException("The page is not secure.", "SecurityError");
     const wishes = Object.fromEntries(kinds.map((kind) => [kind, this._wish(kind)]));
     const given = await navigator.mediaDevices.getUserMedia(wishes);
     for (const kind of kinds) {

@@ -1,8 +1,8 @@
 /**
  * The WebRTC connection of a leg: offers, answers and candidates in and out.
  *
- * A generation (`gen`) is one offer and its answer. A connection is kept over generations, also over
- * an ICE restart; it is built anew when the other end is another one, or when a restart has failed.
+ * A generation (`gen`) is one offer and its answer. A connection is kept over generations, also
+ * over an ICE restart; it is built anew when the other end is another, or when a restart failed.
  */
 
 import { figuresOf } from "./quality.js";
@@ -126,8 +126,9 @@ export class Peer {
     const pc = this._pc;
     const figures = figuresOf(await pc.getStats());
     if (pc === this._pc) this._last = figures;
-    const { inBytes, outBytes } = this._base;
-    return { ...figures, inBytes: inBytes + figures.inBytes, outBytes: outBytes + figures.outBytes };
+    const inBytes = this._base.inBytes + figures.inBytes;
+    const outBytes = this._base.outBytes + figures.outBytes;
+    return { ...figures, inBytes, outBytes };
   }
 
   close() {
