@@ -188,3 +188,17 @@ async def test_a_new_session_watches_who_was_watched_before(people: Visitors) ->
         assert (await mia.until_event("welcome", 2))["resumed"] is False
         await kai.run("client.setPresence('break', 'at lunch')")
         await mia.until(f"events.some((e) => {shown} && e.data.statusMessage === 'at lunch')")
+
+
+async def test_a_network_that_is_back_is_used_at_once(people: Visitors) -> None:
+    async with road(people) as way:
+        slow = {"backoffMs": 600_000, "backoffMaxMs": 600_000, "probeMs": 100}
+        mia = await handset(people, MIA, timing=slow)
+        back = "void dispatchEvent(new Event('online'))"
+        # Nothing passes, and nobody was told.
+        way.proxy.hang()
+        await mia.run(back)
+        await mia.until("s.link === 'waiting' && s.retryAt > Date.now() + 200_000")
+        await mia.run(back)
+        assert (await mia.until_event("welcome", 2))["resumed"] is True
+        await mia.until("s.link === 'online'")
