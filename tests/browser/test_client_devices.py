@@ -101,7 +101,8 @@ async def test_without_a_camera_there_is_sound_and_without_a_microphone_no_call(
     await kai.run(DENIED)
     answer = "client.accept({ video: true }).then((c) => c.state, (e) => e.name)"
     assert await kai.run(answer) == "NotAllowedError"
-    assert (await kai.call())["you"] == "ringing", "and may be answered still"
+    call = await kai.call()
+    assert (call["you"], call["error"]["code"]) == ("ringing", "NotAllowedError"), "it may be yet"
     await kai.run(ALL_THERE)
     assert await kai.run(answer) == "accepted"
     for each in (mia, kai):

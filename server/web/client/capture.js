@@ -41,7 +41,7 @@ export class Capture {
     await this._ask(kinds.filter((kind) => !this.track(kind)));
   }
 
-  /** Another device, from now on; null means the system's choice. */
+  /** Another device, from now on and as long as it is there; null means the system's choice. */
   async use(kind, deviceId) {
     this._ids[kind] = deviceId;
     if (this.track(kind)) await this._ask([kind]);
@@ -85,7 +85,7 @@ export class Capture {
 
   _wish(kind) {
     const id = this._ids[kind];
-    return { ...(kind === "video" && VIDEO), ...(id && { deviceId: { exact: id } }) };
+    return { ...(kind === "video" && VIDEO), ...(id && { deviceId: id }) };
   }
 
   _replace(kind, tracks) {

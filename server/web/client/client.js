@@ -99,7 +99,7 @@ export class Client extends Line {
     try {
       await entered;
     } finally {
-      this._asking = null;
+      if (this._asking === asking) this._asking = null;
     }
     for (const event of asking.events) this._about(event);
     return this.state.call;
@@ -177,11 +177,11 @@ export class Client extends Line {
   /** @param {{audio?: boolean, video?: boolean, hold?: boolean}} change */
   async setMedia(change) {
     const { id } = this._current();
-    if (change.video) await this._capture.open("video");
+    if (change.video) await this._wish(() => this._capture.open("video"));
     const { call } = this.state;
     if (call?.id !== id || !isLive(call)) return this._letGo();
     if (change.video === false) this._capture.release("video");
-    this._patch({ media: { ...call.media, ...change } });
+    this._patch({ media: { ...call.media, ...change }, error: null });
     this._media.apply();
     if (change.video !== undefined) await this._media.send("video");
     await this._tellMedia();

@@ -194,7 +194,6 @@ export class Line extends Store {
       this._letGo();
     } catch (error) {
       this._letGo();
-      if (this.state.call?.id === id) this._patch({ error: shown(error) });
       throw error;
     }
   }
@@ -286,27 +285,30 @@ export class Line extends Store {
    * Have a microphone, and a camera if `video`; and know by which ways media may go.
    *
    * @returns {Promise<Error | null>}  what is wrong with the camera: then there is sound only
+   * @throws {DOMException}  there is no sound either
    */
   async _open(video) {
     await this._learn();
-    if (!video) return this._capture.open("audio").then(() => null);
+    let wrong = null;
+    if (video) wrong = await this._capture.open("audio", "video").catch((error) => error);
+    await this._wish(() => this._capture.open("audio"));
+    return wrong ?? null;
+  }
+
+  /** Ask for a device; the call says what is wrong with it. */
+  async _wish(ask) {
     try {
-      await this._capture.open("audio", "video");
-      return null;
+      await ask();
     } catch (error) {
-      await this._capture.open("audio");
-      return error;
+      if (isLive(this.state.call)) this._patch({ error: shown(error) });
+      throw error;
     }
   }
 
-  /** A device was unplugged: go on with another, or say that there is none. */
+  /** A device was unplugged: go on with another, if there is one. */
   async _replace(kind) {
-    try {
-      await this._capture.use(kind, null);
-      await this._media?.send(kind);
-    } catch (error) {
-      this._patch({ error: shown(error) });
-    }
+    await this._wish(() => this._capture.use(kind, null));
+    await this._media?.send(kind);
   }
 
   /** Let go of what was opened for a call that did not come to be. */

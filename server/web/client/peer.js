@@ -118,7 +118,7 @@ export class Peer {
   /** Whether what arrives is played. */
   setAudible(audible) {
     this._audible = audible;
-    for (const { track } of this._pc.getReceivers()) track.enabled = audible;
+    for (const track of this._heardTracks) track.enabled = audible;
   }
 
   /** Figures of now; bytes of all connections so far. */
@@ -147,12 +147,13 @@ export class Peer {
     this._mayOffer = offers;
     this._remoteGen = 0;
     this._senders = {};
+    this._heardTracks = new Set();
     this._since = performance.now();
     pc.onnegotiationneeded = () => {
       if (this._mayOffer) this._do(() => this._offer(pc));
     };
     pc.onicecandidate = ({ candidate }) => this._gathered(candidate);
-    pc.ontrack = () => this._heard(pc);
+    pc.ontrack = ({ track }) => this._heard(track);
     pc.onconnectionstatechange = () => this._changed(pc);
     for (const track of this._stream.getTracks()) {
       this._senders[track.kind] = pc.addTrack(track, this._stream);
@@ -215,10 +216,10 @@ export class Peer {
     else this.restart();
   }
 
-  _heard(pc) {
-    const tracks = pc.getReceivers().map(({ track }) => track);
-    for (const track of tracks) track.enabled = this._audible;
-    this._onRemote(new MediaStream(tracks));
+  _heard(track) {
+    track.enabled = this._audible;
+    this._heardTracks.add(track);
+    this._onRemote(new MediaStream([...this._heardTracks]));
   }
 
   // -- signals
