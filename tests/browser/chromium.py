@@ -79,7 +79,7 @@ class Visitors:
             self.faults.append(f"{page.url}: {each['id']} ({each['impact']}): {where}")
 
     def expected(self, pattern: str) -> None:
-        """Takes the faults that match out: a test has provoked them, and fails if there are none."""
+        """Takes out the faults that match, which a test has provoked: there must be some."""
         kept = [fault for fault in self.faults if not re.search(pattern, fault)]
         assert len(kept) < len(self.faults), f"no fault like {pattern!r} in {self.faults}"
         self.faults[:] = kept

@@ -1,18 +1,23 @@
-"""People whose browsers run the client alone, on a page of the server whose own script is left out."""
+"""People whose browsers run the client alone, on the phone's page without the phone."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Page, Route
 
 from server.demo_accounts import DEMO_PASSWORD
 from tests.browser.chromium import STEP_MS, Visitors
+from tests.faults.proxy import Proxy
 
 MIA, NOAH, KAI, LEA = (f"{name}@demo.talktime" for name in ("mia", "noah", "kai", "lea"))
 # Reports and back-offs come soon, so that a test does not wait for them.
-TIMING = {"backoffMs": 20, "backoffMaxMs": 60, "statsMs": 300, "qualityMs": 300}
+TIMING = {"beatMs": 20, "backoffMs": 20, "backoffMaxMs": 60, "statsMs": 300, "qualityMs": 300}
 
 _HANDSET = """
 async ({ email, password, device, timing, login, url }) => {
@@ -157,7 +162,7 @@ async def handset(
             "url": url,
         },
     )
-    await there.until("s.link === 'online'")
+    await there.until("s.link === 'online' && client._relayOnly !== undefined")
     return there
 
 
@@ -170,3 +175,33 @@ async def connect(caller: Handset, callee: Handset, *, kind: str = "audio") -> N
     await callee.run(f"(await client.accept({{ video: {video} }})).state")
     for each in (caller, callee):
         await each.until_call("connected")
+
+
+class Road:
+    """What lies between the browsers and the server: it can be cut, and be closed for a while."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.is_open = True
+        self.proxy = Proxy(lambda: address if self.is_open else None, Random(1))
+
+    def cut(self) -> None:
+        self.proxy.cut()
+
+    def close(self) -> None:
+        self.is_open = False
+        self.proxy.cut()
+
+
+@asynccontextmanager
+async def road(people: Visitors) -> AsyncIterator[Road]:
+    """From now on people come by this road."""
+    parts = urlsplit(people.url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    there = Road((parts.hostname, parts.port))
+    await there.proxy.start()
+    people.url = there.proxy.url
+    try:
+        yield there
+    finally:
+        await there.proxy.close()

@@ -66,22 +66,44 @@ async def test_what_one_does_in_a_call_the_other_sees(people: Visitors) -> None:
     }
     assert (second["text"], second["mine"]) == ("loud and clear", False)
 
-    for each, other in ((mia, kai), (kai, mia)):
-        await each.run("client.setMedia({ video: true })")
-        await other.until("s.call.peerMedia.video && s.call.remote.getVideoTracks().length")
-        await other.sees()
-    await mia.run("client.setMedia({ video: false })")
-    await kai.until("!s.call.peerMedia.video")
-    assert await mia.run("client.state.call.local.getVideoTracks().length") == 0
-    await mia.run("client.setMedia({ video: true })")
-    await kai.sees()
     devices = await mia.run("client.listDevices()")
     assert {kind: len(found) > 0 for kind, found in devices.items()} == {
         "microphones": True,
         "cameras": True,
         "speakers": True,
     }
-    await mia.run("client.listDevices().then((d) => client.useMicrophone(d.microphones[1].deviceId))")
+    await mia.run("client.useMicrophone(it.microphones[1].deviceId)", devices)
+    await kai.hears()
+    assert await mia.faults() == await kai.faults() == []
+
+
+async def test_cameras_are_turned_on_and_off_in_a_call(people: Visitors) -> None:
+    mia, kai = await handset(people, MIA), await handset(people, KAI)
+    await connect(mia, kai)
+    # Both at once, so that their offers cross.
+    video_on = "client.setMedia({ video: true })"
+    for each in (mia, kai):
+        await each.run("(client._socket._send = (frame) => (window.kept ??= []).push(frame), 0)")
+        await each.run(f"void (window.done = {video_on})")
+        await each.until("window.kept?.some((frame) => JSON.parse(frame).data.kind === 'offer')")
+    for each in (mia, kai):
+        await each.run(
+            "delete client._socket._send && kept.forEach((f) => client._socket._send(f))"
+        )
+        await each.run("window.done")
+    for each in (mia, kai):
+        await each.until("s.call.peerMedia.video && s.call.remote.getVideoTracks().length === 1")
+        await each.sees()
+
+    # A camera that is off is let go of; to turn it on again needs no offer.
+    gen = await mia.run("client._media._peer.gen")
+    await mia.run("client.setMedia({ video: false })")
+    await kai.until("!s.call.peerMedia.video")
+    assert await mia.run("client.state.call.local.getVideoTracks().length") == 0
+    await mia.run(video_on)
+    await kai.until("s.call.peerMedia.video")
+    await kai.sees()
+    assert await mia.run("client._media._peer.gen") == gen
     await kai.hears()
     assert await mia.faults() == await kai.faults() == []
 
@@ -104,7 +126,8 @@ async def test_a_call_is_refused_by_who_is_rung_or_is_in_another(people: Visitor
         "client.request(it).then((c) => [c.state, c.reason])", await kai.user_id()
     )
     assert busy == ["ended", "busy"]
-    code = await noah.refusal(f"client.request('{await kai.user_id()}', {{ maxPricePerMinute: 1 }})")
+    too_little = f"client.request('{await kai.user_id()}', {{ maxPricePerMinute: 1 }})"
+    code = await noah.refusal(too_little)
     assert code == "price_changed"
     assert await kai.run("client.state.call.state") == "connected"
     assert await noah.run("client._capture.stream") is None
@@ -138,6 +161,25 @@ async def test_a_call_that_is_answered_elsewhere_stops_ringing_here(people: Visi
     assert await tablet.run("client.state.elsewhere.canTake") is False
     assert await tablet.refusal("client.accept()") == "wrong_state", "there is nothing to answer"
 
-    # Cancelled, missed: nothing of it stays behind.
-    await mia.run("client.hangUp()")
+    # Who goes hangs up.
+    assert len(mia.page.workers) == 1
+    await mia.run("client.stop()")
     await tablet.until("s.elsewhere === null")
+    await desk.until("s.call.reason === 'hangup' && s.call.by === 'caller'")
+    assert await mia.run("[client.state.link, client._capture.stream]") == ["off", None]
+    assert len(mia.page.workers) == 0
+    await mia.run("client.start()")
+    await mia.until("s.link === 'online' && s.recent.length === 1")
+
+
+async def test_a_call_that_was_answered_without_a_socket_may_be_taken(people: Visitors) -> None:
+    mia, kai = await handset(people, MIA), await handset(people, KAI)
+    call_id = await mia.run("client.request(it).then((c) => c.id)", await kai.user_id())
+    await kai.until("s.call?.you === 'ringing'")
+    await kai.run("api.patch(`/calls/${it}/answer`)", call_id)
+    await kai.until("s.call === null && s.elsewhere?.canTake")
+    await kai.run("client.take().then((c) => c.you)")
+    for each in (mia, kai):
+        await each.until_call("connected")
+        await each.hears()
+        assert await each.faults() == []

@@ -35,7 +35,7 @@ const ANSWERED = ["accepted", "connected", "reconnecting"];
  * @property {boolean} read
  */
 
-/** Whether this device takes part, or may still answer. */
+/** Whether there is a call that has not ended. */
 export function isLive(call) {
   return call !== null && call.state !== "ended";
 }
@@ -105,8 +105,7 @@ function step(call, { type, data }) {
       return { state: "ringing", expiresAt: data.expiresAt };
     case "call_accepted": {
       const callee = { ...call.legs.callee, device: data.device };
-      const mine = call.role === "callee" && !data.elsewhere;
-      const you = data.elsewhere ? "elsewhere" : mine ? "active" : call.you;
+      const you = call.role === "caller" ? call.you : answererOf(data);
       const { expiresAt } = data;
       return { state: "accepted", expiresAt, you, legs: { ...call.legs, callee } };
     }
@@ -140,6 +139,12 @@ function step(call, { type, data }) {
     default:
       return {};
   }
+}
+
+/** What this device of the callee is after an answer, which may have come without any device. */
+function answererOf({ device, elsewhere }) {
+  if (device === null) return "canTake";
+  return elsewhere ? "elsewhere" : "active";
 }
 
 /** Why a call is over, of a terminal event or an entry of `recent`. */
@@ -179,7 +184,8 @@ export function withMessage(call, message, me) {
 /** Who has read a message has read those before it. */
 function readUpTo(call, messageId) {
   const last = call.messages.findIndex(({ id }) => id === messageId);
-  return call.messages.map((each, at) => (at <= last && each.mine ? { ...each, read: true } : each));
+  const isRead = ({ mine, read }, at) => read || (mine && at <= last);
+  return call.messages.map((each, at) => ({ ...each, read: isRead(each, at) }));
 }
 
 function withLegs({ legs }, change) {

@@ -7,6 +7,8 @@
 
 import { Clock } from "./clock.js";
 import { CommandError } from "./errors.js";
+import { newId } from "./ids.js";
+import { every } from "./ticker.js";
 
 const PROTOCOL = 1;
 const SUBPROTOCOL = "talktime.v1";
@@ -46,8 +48,7 @@ export class Socket {
     this._onLink = onLink;
     this._link = "off";
     this._socket = null;
-    this._beat = null;
-    this._retry = null;
+    this._stopBeat = null;
     this._pending = new Map();
     this._forget();
   }
@@ -60,17 +61,18 @@ export class Socket {
     if (this._link !== "off" && this._link !== "stopped") return;
     this._attempt = 0;
     this._renewed = false;
-    this._beat = setInterval(() => this._look(), this._timing.beatMs);
+    this._stopBeat = every(this._timing.beatMs, () => this._look());
     this._connect();
   }
 
   /** Say bye, which ends the session and hangs up. */
   stop() {
+    if (this._link === "off") return;
     if (this.online) this._socket.send('{"type":"bye"}');
     this._end(BYE, "off");
   }
 
-  /** The network has changed, or somebody looks again: be there now, or find out that we are not. */
+  /** The network has changed, or somebody looks again: be there now, or notice that we are not. */
   poke() {
     if (this._link === "waiting") this._connect();
     else if (this.online) {
@@ -85,7 +87,7 @@ export class Socket {
    * @returns {Promise<object>}  the `data` of the answer, however often the socket breaks before
    * @throws {CommandError}  refused, or stopped for good
    */
-  command(type, { call, data = {}, id = crypto.randomUUID() } = {}) {
+  command(type, { call, data = {}, id = newId() } = {}) {
     return new Promise((resolve, reject) => {
       if (this._link === "off" || this._link === "stopped") {
         reject(new CommandError({ code: "stopped", message: "There is no connection." }));
@@ -109,7 +111,6 @@ export class Socket {
   // -- connecting
 
   async _connect() {
-    clearTimeout(this._retry);
     this._tell("connecting");
     const attempt = (this._connecting = {});
     let token;
@@ -149,7 +150,7 @@ export class Socket {
       const waitMs = this._drainingMs + middleMs * (0.5 + Math.random());
       this._attempt += 1;
       this._drainingMs = 0;
-      this._retry = setTimeout(() => this._connect(), waitMs);
+      this._retryAt = performance.now() + waitMs;
       this._tell("waiting", { retryAt: Date.now() + waitMs });
     }
   }
@@ -157,8 +158,7 @@ export class Socket {
   _end(code, link) {
     this._drop();
     this._connecting = null;
-    clearInterval(this._beat);
-    clearTimeout(this._retry);
+    this._stopBeat();
     this._forget();
     const waiting = [...this._pending.values()];
     this._pending.clear();
@@ -192,9 +192,10 @@ export class Socket {
   // -- heartbeat
 
   _look() {
-    if (!this._socket) return;
     const now = performance.now();
-    if (now > this._deadAt) {
+    if (this._link === "waiting") {
+      if (now >= this._retryAt) this._connect();
+    } else if (this._socket && now > this._deadAt) {
       this._closed(LOST);
     } else if (this.online) {
       const { pingMs, pingCallMs } = this._limits;
