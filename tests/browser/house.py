@@ -188,6 +188,7 @@ async def _fill(house: House, time: Time) -> None:
     mia, noah = await house.api(CALLER_MAIL), await house.api("noah@demo.talktime")
     apis = {name: await house.api(mail(name)) for name, *_ in PROVIDERS}
     apis["Kai"] = await house.api(PROVIDER_MAIL)
+    await house.api(mail("Lea"))
     await apis["Kai"].request(
         "PUT",
         "/otomo/profile",

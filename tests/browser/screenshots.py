@@ -1,7 +1,7 @@
 """`python -m tests.browser.screenshots [--out DIR] [--only WORD]`: a picture of every screen.
 
 Each in light and dark, on a desk and on a phone. The console's are taken too when
-`tests/browser/screenshots_console.py` is there: its `tour(house, camera)` is called as the one here.
+`tests/browser/screenshots_console.py` is there: its `tour(house, camera)` is called like this one.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Camera:
         self.taken: list[Path] = []
         self.is_narrow = size == "narrow"
         self._out = out
-        self._size = size
-        self._scheme = scheme
+        self.size = size
+        self.scheme = scheme
         self._only = only
 
     async def person(self) -> BrowserContext:
-        return await self.people.visitor(size=SIZES[self._size], scheme=self._scheme)
+        return await self.people.visitor(size=SIZES[self.size], scheme=self.scheme)
 
     async def open(self, path: str = "/") -> Page:
         """The first tab of somebody new."""
@@ -49,10 +49,10 @@ class Camera:
         return page
 
     async def take(self, page: Page, name: str) -> None:
-        if self._only not in name:
+        if self._only not in name and "failed" not in name:
             return
         await page.wait_for_timeout(250)
-        path = self._out / f"{name}-{self._size}-{self._scheme}.png"
+        path = self._out / f"{name}-{self.size}-{self.scheme}.png"
         await page.screenshot(path=path)
         self.taken.append(path)
 
@@ -136,9 +136,11 @@ async def call(camera: Camera, mia: Page) -> None:
     await lea.get_by_role("button", name="Camera off").click()
     await camera.take(mia, "call-audio")
     await mia.get_by_role("button", name="Connection").click()
+    await mia.get_by_role("dialog").wait_for()
     await camera.take(mia, "quality")
     await mia.keyboard.press("Escape")
     await mia.get_by_role("button", name="Devices").click()
+    await mia.get_by_role("dialog").wait_for()
     await camera.take(mia, "devices")
     await mia.keyboard.press("Escape")
     await mia.get_by_role("button", name="Top up").click()
@@ -177,14 +179,36 @@ async def trouble(house: House, camera: Camera) -> None:
     await lea.get_by_role("button", name="Hang up").click()
     await lea.get_by_role("heading", name="Call ended").wait_for()
     await camera.take(lea, "after-callee")
+    await lea.get_by_role("button", name="Done").click()
     await second.context.close()
-    await lea.context.close()
     await noah.context.close()
+    await poverty(house, camera, lea)
+    await lea.context.close()
+
+
+async def poverty(house: House, camera: Camera, lea: Page) -> None:
+    """Each time somebody new, with money for less than two minutes."""
     poor = await camera.open()
-    await log_in(poor, "ada@demo.talktime", where=f"#/people/{house.ids['Chiara Moretti']}")
+    await poor.get_by_role("button", name="Sign up").click()
+    await poor.get_by_label("Your name").fill("Zoe Quinn")
+    await poor.get_by_label("E-mail").fill(f"zoe-{camera.size}-{camera.scheme}@example.org")
+    await poor.get_by_label("Password").fill(DEMO_PASSWORD)
+    await camera.take(poor, "sign-up")
+    await poor.get_by_role("button", name="Create account").click()
+    await poor.get_by_role("heading", name="People", level=1).wait_for()
+    await show(poor, f"#/people/{house.ids['Lea']}")
     await poor.get_by_role("button", name="Call", exact=True).click()
-    await poor.get_by_role("dialog").wait_for()
+    dialog = poor.get_by_role("dialog")
+    await dialog.wait_for()
     await camera.take(poor, "too-little")
+    await dialog.get_by_role("radio", name="Another amount").check()
+    await dialog.get_by_label("Amount in PTS").fill("90")
+    await dialog.get_by_role("button", name="Top up", exact=True).click()
+    await dialog.get_by_role("button", name="Pay").click()
+    await dialog.get_by_role("button", name="Call Lea").click()
+    await lea.get_by_role("button", name="Accept", exact=True).click()
+    await poor.get_by_text("almost used up").wait_for()
+    await camera.take(poor, "low-balance")
     await poor.context.close()
 
 
@@ -225,8 +249,8 @@ async def attempt(each: Tour, open_house: House, camera: Camera) -> None:
     try:
         await each(open_house, camera)
     except Exception:
-        for page in camera.people.pages:
-            await camera.take(page, "failed")
+        for number, page in enumerate(camera.people.pages):
+            await camera.take(page, f"failed-{number}")
         print(*camera.people.faults, sep="\n")
         raise
 

@@ -125,7 +125,7 @@ function Trouble({ call }) {
       <p>
         ${mine ? "Your connection was lost." : `${call.peer.name}'s connection was lost.`}
         ${" "}Reconnecting; nothing is charged meanwhile.
-        ${" "}<strong class="number" aria-hidden="true">${duration(leftMs + 999)} left</strong>
+        ${" "}<strong class="number" aria-hidden="true">${duration(leftMs + 500)} left</strong>
       </p>
     </div>`}
     ${!reconnecting &&

@@ -190,6 +190,6 @@ export function Toasts() {
 export function More({ shown, total, onMore }) {
   if (shown >= total) return null;
   return html`<button class="button wide" type="button" onClick=${onMore}>
-    Show more (${total - shown} left)
+    Show more
   </button>`;
 }

@@ -9,7 +9,7 @@ import { useApp, useLoaded, useShared } from "./store.js";
 import { TopUp } from "./topup.js";
 import { sayEntry } from "./words.js";
 
-const PAGE = 20;
+const PAGE = 50;
 const WAYS = [
   ["all", "All"],
   ["credit", "Money in"],
@@ -82,7 +82,7 @@ function Entries() {
     html`<${Empty} icon="wallet" title="Nothing moved yet"
       text="Top up, and every movement of your money will be listed here." />`}
     <ul class="rows">
-      ${data && together(data.items).map((each) => html`<${Entry} key=${each.id} entry=${each} site=${site} />`)}
+      ${data && together(data).map((each) => html`<${Entry} key=${each.id} entry=${each} site=${site} />`)}
     </ul>
     ${data &&
     html`<${More} shown=${data.items.length} total=${data.total}
@@ -90,16 +90,18 @@ function Entries() {
   </section>`;
 }
 
-/** What one call cost, slice by slice, is one movement to people. */
-function together(entries) {
+/** What one call cost, slice by slice, is one movement to people; the last waits to be whole. */
+function together({ items, total }) {
   const found = [];
-  for (const entry of entries) {
+  for (const entry of items) {
     const last = found.at(-1);
     const same = last?.kind === entry.kind && last.ref === entry.ref && entry.ref !== null;
     if (same) found[found.length - 1] = { ...last, amount: last.amount + entry.amount };
     else found.push(entry);
   }
-  return found;
+  const { kind } = found.at(-1) ?? {};
+  const isCut = items.length < total && kind === "call_charge" && found.length > 1;
+  return isCut ? found.slice(0, -1) : found;
 }
 
 function Entry({ entry, site }) {
