@@ -162,7 +162,7 @@ async def handset(
             "url": url,
         },
     )
-    await there.until("s.link === 'online'")
+    await there.until("s.link === 'online' && client._relayOnly !== undefined")
     return there
 
 

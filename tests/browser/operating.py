@@ -13,7 +13,6 @@ from playwright.async_api import Page
 
 from server.demo_accounts import CALLER_MAIL, PROVIDER_MAIL
 from storage import earnings, jobs, ledger, users
-from storage import pool as pools
 from storage.pool import Connection
 from tests.end_to_end.driver import Device, Json, Site, connect_call
 from tests.storage.world import give
@@ -38,39 +37,28 @@ async def enter(page: Page) -> None:
     await page.get_by_role("heading", name="Overview").wait_for()
 
 
-async def talk(site: Site, caller: str = CALLER_MAIL, callee: str = PROVIDER_MAIL) -> Talk:
-    ringing, ringed = [await site.login(mail) for mail in (caller, callee)]
+async def talk(there: Site, caller: str = CALLER_MAIL, callee: str = PROVIDER_MAIL) -> Talk:
+    ringing, ringed = [await there.login(mail) for mail in (caller, callee)]
     # Ids of commands are used once, so each call has devices of its own.
     number = next(_numbers)
-    one = await site.device(ringing, f"{ringing['user']['name']}-phone-{number}".lower())
-    other = await site.device(ringed, f"{ringed['user']['name']}-tab-{number}".lower())
+    one = await there.device(ringing, f"{ringing['user']['name']}-phone-{number}".lower())
+    other = await there.device(ringed, f"{ringed['user']['name']}-tab-{number}".lower())
     call = await connect_call(one, other)
     return Talk(call, one, other)
 
 
-@asynccontextmanager
-async def database(dsn: str) -> AsyncIterator[Connection]:
-    conn = await pools.connect(dsn, application_name="tests")
-    try:
-        yield conn
-    finally:
-        await conn.close()
-
-
-async def id_of(dsn: str, mail: str) -> UUID:
-    async with database(dsn) as conn:
-        found: UUID = await conn.fetchval("select id from users where email = $1", mail)
+async def id_of(conn: Connection, mail: str) -> UUID:
+    found: UUID = await conn.fetchval("select id from users where email = $1", mail)
     return found
 
 
-async def make_admin(dsn: str, mail: str) -> None:
-    async with database(dsn) as conn:
-        await users.add_role(conn, await id_of(dsn, mail), "admin")
+async def make_admin(conn: Connection, mail: str) -> None:
+    await users.add_role(conn, await id_of(conn, mail), "admin")
 
 
-async def fail_job(dsn: str, name: str = "send_sms") -> int:
+async def fail_job(conn: Connection, name: str = "send_sms") -> int:
     """A job that was given up; its number."""
-    async with database(dsn) as conn, conn.transaction():
+    async with conn.transaction():
         # Far from now, or the server would take it.
         assert await jobs.enqueue(conn, name, {"secret": "hush"}, delay_s=3_600)
         number: int = await conn.fetchval("select max(id) from pgqueuer")
@@ -80,22 +68,23 @@ async def fail_job(dsn: str, name: str = "send_sms") -> int:
     return number
 
 
-async def earn(dsn: str, mail: str, amount_minor: int) -> None:
-    """Money that a provider can take out."""
-    user_id = await id_of(dsn, mail)
-    async with database(dsn) as conn, conn.transaction():
-        accounts = await ledger.open_accounts(conn, user_id, CURRENCY)
+async def want_payout(
+    there: Site, conn: Connection, amount_minor: int, mail: str = PROVIDER_MAIL
+) -> None:
+    """Somebody has earned that much and asks for it."""
+    async with conn.transaction():
+        accounts = await ledger.open_accounts(conn, await id_of(conn, mail), CURRENCY)
         await give(conn, accounts[earnings.PENDING], amount_minor)
         await earnings.release_due(conn, delay_s=0)
-
-
-async def want_payout(site: Site, dsn: str, amount_minor: int, mail: str = PROVIDER_MAIL) -> Json:
-    await earn(dsn, mail, amount_minor)
     body = {"amount": amount_minor, "destination": "IBAN XX00 0000 0000", "note": "November"}
-    status, answer = await site.ask(await site.login(mail), "POST", "/wallet/payouts", body)
-    assert status == 201, answer
-    payout: Json = answer["payout"]
-    return payout
+    await must(there, await there.login(mail), "POST", "/wallet/payouts", body)
+
+
+async def must(there: Site, session: Json, method: str, path: str, body: Json) -> Json:
+    """The answer to what has to succeed."""
+    status, answer = await there.ask(session, method, path, body)
+    assert status < 300, answer
+    return answer
 
 
 class Receiver:

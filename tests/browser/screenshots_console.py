@@ -1,119 +1,115 @@
-"""Pictures of every page of the operator's console with something to see in it.
+"""`python -m tests.browser.screenshots_console [--out DIR] [--only WORD]`: the operator's console.
 
-`python -m tests.browser.screenshots_console --out DIR`; `--only NAME` takes some of them.
+A picture of every page with something to see in it, in light and dark, on a desk and on a phone.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import math
-import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
+import structlog
 from playwright.async_api import Page, expect
 
-from server.embedded import EmbeddedPostgres
-from signalling.core import tariff
-from tests.browser.chromium import NARROW, WIDE, Scheme, Visitors, visitors
-from tests.browser.conftest import brief
+from server.demo_accounts import CALLER_MAIL
+from storage.pool import Connection
+from tests.browser.conftest import brief_minutes
+from tests.browser.house import House
 from tests.browser.operating import (
     ADMIN_MAIL,
     OTHER_MAIL,
-    Talk,
-    database,
     enter,
     fail_job,
-    id_of,
+    must,
     receiver,
     talk,
     want_payout,
 )
+from tests.browser.screenshots import SCHEMES, SIZES, Camera, studio
 from tests.end_to_end.driver import Json, Site, site
-from tests.served import served
 
-SIZES = {"1280": WIDE, "390": NARROW}
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 TICKS = 4
+ENTRY = 12
+
+_places: WeakKeyDictionary[House, dict[str, str]] = WeakKeyDictionary()
+# What was begun for a house, and is to last for all pictures.
+_begun: WeakKeyDictionary[House, AsyncExitStack] = WeakKeyDictionary()
 
 
-async def take_console_pictures(people: Visitors, dsn: str, out: Path, only: str = "") -> None:
-    """All pages, light and dark, wide and narrow, as `console-<page>-<scheme>-<width>.png`."""
-    async with site(people.url) as there, receiver() as endpoint:
-        places = await _furnish(there, dsn, endpoint.url)
-        for scheme in SCHEMES:
-            for width, size in SIZES.items():
-                page = await people.visit("/console", size=size, scheme=scheme)
-                await page.get_by_role("heading", name="Talktime console").wait_for()
-                if not only or only == "login":
-                    await _shoot(page, out / f"console-login-{scheme}-{width}.png")
-                await enter(page)
-                for name, place in places.items():
-                    if only and only != name:
-                        continue
-                    await page.goto(f"/console{place}")
-                    await page.locator("main h1").wait_for()
-                    await page.wait_for_load_state("networkidle")
-                    if name.startswith("call-time"):
-                        await page.get_by_role("button", name="Time", exact=True).click()
-                    if name == "call":
-                        await page.locator(".entries button").nth(12).click()
-                    if name == "webhooks-delivery":
-                        await page.get_by_role("button", name="Attempts").first.click()
-                        await page.get_by_role("heading", name="Attempts").wait_for()
-                    await _shoot(page, out / f"console-{name}-{scheme}-{width}.png")
-                if width == "390" and only in ("", "menu"):
-                    await page.get_by_role("button", name="Menu").click()
-                    await _shoot(page, out / f"console-menu-{scheme}-{width}.png")
-                if not only or only == "dialog":
-                    await page.goto("/console#/calls")
-                    await page.get_by_role("button", name="End", exact=True).first.click()
-                    await _shoot(page, out / f"console-dialog-{scheme}-{width}.png")
-                await page.context.close()
+async def tour(house: House, camera: Camera) -> None:
+    """The console."""
+    if house not in _places:
+        _places[house] = await _furnish(house)
+    page = await camera.open("/console")
+    await page.get_by_role("heading", name="Talktime console").wait_for()
+    await camera.take(page, "console-login")
+    await enter(page)
+    for name, place in _places[house].items():
+        await page.goto(f"/console{place}")
+        await page.locator("main h1").wait_for()
+        await page.wait_for_load_state("networkidle")
+        await expect(page.locator(".waiting")).to_have_count(0)
+        if name == "call":
+            await page.locator(".entries button").nth(ENTRY).click()
+        await _take(camera, page, name)
+    await _details(camera, page, _places[house])
+    await page.context.close()
 
 
-async def _shoot(page: Page, path: Path) -> None:
-    await expect(page.locator(".waiting")).to_have_count(0)
+async def _details(camera: Camera, page: Page, places: dict[str, str]) -> None:
+    await page.goto(f"/console{places['call']}")
+    await page.get_by_role("button", name="Time", exact=True).click()
+    await _take(camera, page, "call-time")
+    await page.goto(f"/console{places['webhooks']}")
+    await page.get_by_role("button", name="Attempts").first.click()
+    await page.get_by_role("heading", name="Attempts").wait_for()
+    await _take(camera, page, "delivery")
+    await page.goto(f"/console{places['calls']}")
+    await page.get_by_role("button", name="End", exact=True).first.click()
+    await camera.take(page, "console-dialog")
+    await page.keyboard.press("Escape")
+    if camera.is_narrow:
+        await page.get_by_role("button", name="Menu").click()
+        await camera.take(page, "console-menu")
+
+
+async def _take(camera: Camera, page: Page, name: str) -> None:
     await page.evaluate("scrollTo(0, 0)")
     await page.mouse.move(0, 0)
-    await page.screenshot(path=path, full_page=True)
+    await camera.take(page, f"console-{name}", whole=True)
 
 
-async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
-    """Something of everything; the pages' places."""
-    await _remember(dsn)
+async def _furnish(house: House) -> dict[str, str]:
+    """Something of everything, as long as the house stands; the pages' places."""
+    stack = _begun[house] = AsyncExitStack()
+    there = await stack.enter_async_context(site(house.url))
+    endpoint = await stack.enter_async_context(receiver())
     ada = await there.login(ADMIN_MAIL)
-    mia = await there.login("mia@demo.talktime")
-    body = {"url": hook, "events": []}
-    await _must(there, ada, "POST", "/webhooks/endpoints", body)
-    await _must(there, ada, "POST", "/webhooks/endpoints", {**body, "url": f"{hook}/gone"})
-    ended = await talk(there)
-    await ended.caller.event("call_tick", TICKS)
-    await ended.callee.ok("call_end", ended.id)
-    await ended.caller.event("call_ended")
-    await _close(ended)
+    for path in ("", "/gone"):
+        hook = {"url": endpoint.url + path, "events": []}
+        await must(there, ada, "POST", "/webhooks/endpoints", hook)
+    ended = await _short_talk(there)
     live = await talk(there)
     await talk(there, OTHER_MAIL, "lea@demo.talktime")
-    for name in ("send_sms", "webhook", "send_sms"):
-        await fail_job(dsn, name)
-    await want_payout(there, dsn, 2_500)
-    await want_payout(there, dsn, 1_200, "lea@demo.talktime")
-    kai = await id_of(dsn, "kai@demo.talktime")
-    for amount, why in ((500, "The call of yesterday was bad."), (50_000, "A bonus for the year.")):
-        adjustment = {"userId": str(kai), "wallet": "call_credits", "amount": amount, "reason": why}
-        await _must(there, ada, "POST", "/operators/adjustments", adjustment)
-    for sum_minor in (1_000, 2_500):
-        bought = {"amount": sum_minor, "method": "sandbox"}
-        answer = await _must(there, mia, "POST", "/payments", bought)
-    await _pay(there, answer["payment"]["checkoutUrl"])
+    async with house.server.pool.acquire() as conn:
+        for name in ("send_sms", "webhook", "send_sms"):
+            await fail_job(conn, name)
+        await want_payout(there, conn, 2_500)
+        await want_payout(there, conn, 1_200, "lea@demo.talktime")
+        await _remember(conn)
+    kai = live.callee.user_id
+    await _spend(there, ada, kai)
     return {
-        "overview": "#/?minutes=60",
+        "overview": "#/",
         "calls": "#/calls",
         "calls-ended": "#/calls?tab=ended",
-        "call": f"#/calls/{ended.id}",
-        "call-time": f"#/calls/{ended.id}",
+        "call": f"#/calls/{ended}",
         "call-live": f"#/calls/{live.id}",
         "users": "#/users",
         "user": f"#/users/{kai}",
@@ -123,24 +119,46 @@ async def _furnish(there: Site, dsn: str, hook: str) -> dict[str, str]:
         "payments": "#/money?tab=payments",
         "jobs": "#/jobs?tab=failed",
         "webhooks": "#/webhooks",
-        "webhooks-delivery": "#/webhooks",
         "nodes": "#/nodes",
         "audit": "#/audit",
     }
 
 
-async def _remember(dsn: str) -> None:
+async def _short_talk(there: Site) -> str:
+    """A call that has ended after some units, which nobody had to wait for long."""
+    with pytest.MonkeyPatch.context() as patch:
+        brief_minutes(patch)
+        call = await talk(there)
+        await call.caller.event("call_tick", TICKS)
+        await call.callee.ok("call_end", call.id)
+        await call.caller.event("call_ended")
+    for device in (call.caller, call.callee):
+        await device.close()
+    return call.id
+
+
+async def _spend(there: Site, ada: Json, kai: str) -> None:
+    for amount, why in ((500, "The call of yesterday was bad."), (50_000, "A bonus for the year.")):
+        wish = {"userId": kai, "wallet": "call_credits", "amount": amount, "reason": why}
+        await must(there, ada, "POST", "/operators/adjustments", wish)
+    mia = await there.login(CALLER_MAIL)
+    for amount in (1_000, 2_500):
+        bought = {"amount": amount, "method": "sandbox"}
+        payment = (await must(there, mia, "POST", "/payments", bought))["payment"]
+    async with there.http.post(payment["checkoutUrl"], data={"outcome": "pay"}) as answer:
+        assert answer.status < 400, await answer.text()
+
+
+async def _remember(conn: Connection) -> None:
     """An hour of figures for the charts, as if there had been a day's business."""
-    async with database(dsn) as conn:
-        epoch = await conn.fetchval("select max(epoch) from node")
-        rows = [_sample(n, epoch) for n in range(4, 360)]
-        await conn.executemany(
-            "insert into node_sample (at, epoch, span_s, requested, connected, ended, charged,"
-            " requests, errors, live, ringing, sockets, users)"
-            " values (now() - $1::int * interval '10 s', $2, 10, $3, $4, $5, $6, $7, $8, $9, $10,"
-            " $11, $12)",
-            rows,
-        )
+    epoch = await conn.fetchval("select max(epoch) from node")
+    await conn.executemany(
+        "insert into node_sample (at, epoch, span_s, requested, connected, ended, charged,"
+        " requests, errors, live, ringing, sockets, users)"
+        " values (now() - $1::int * interval '10 s', $2, 10, $3, $4, $5, $6, $7, $8, $9, $10,"
+        " $11, $12)",
+        [_sample(ago, epoch) for ago in range(4, 360)],
+    )
 
 
 def _sample(ago: int, epoch: int) -> tuple[int, ...]:
@@ -154,49 +172,25 @@ def _sample(ago: int, epoch: int) -> tuple[int, ...]:
     return (ago, epoch, *counts, live * 20, requests, errors, live, ago % 3, users + 6, users)
 
 
-async def _must(there: Site, session: Json, method: str, path: str, body: Json) -> Json:
-    status, answer = await there.ask(session, method, path, body)
-    assert status < 300, answer
-    return answer
-
-
-async def _pay(there: Site, checkout: str) -> None:
-    async with there.http.post(checkout, data={"outcome": "pay"}) as answer:
-        assert answer.status < 400, await answer.text()
-
-
-async def _close(ended: Talk) -> None:
-    await ended.caller.close()
-    await ended.callee.close()
-
-
-def _entered(folder: str) -> Path:
-    """The folder, so that the database's user can go through it."""
-    home = Path(folder)
-    home.chmod(0o711)
-    return home
-
-
-async def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--out", type=Path, required=True)
-    options.add_argument("--only", default="")
-    given = options.parse_args()
-    out: Path = given.out
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        home = _entered(folder)
-        patch.setattr(tariff, "minute", brief)
-        postgres = EmbeddedPostgres(home / "database", durable=False)
-        dsn = await asyncio.to_thread(postgres.start)
+async def main(out: Path, only: str) -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+    async with studio() as (house, people):
         try:
-            async with AsyncExitStack() as stack:
-                url = await stack.enter_async_context(served(dsn, home, patch))
-                people = await stack.enter_async_context(visitors(url))
-                await take_console_pictures(people, dsn, out, given.only)
-                print("\n".join(people.faults) or "no faults")
+            for size in SIZES:
+                for scheme in SCHEMES:
+                    camera = Camera(people, out, size, scheme, only)
+                    await tour(house, camera)
+                    print(f"{size} {scheme}: {len(camera.taken)} pictures")
         finally:
-            await asyncio.to_thread(postgres.stop)
+            await _begun[house].aclose()
+        print(*people.faults, sep="\n")
+    return 1 if people.faults else 0
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("screenshots"))
+    parser.add_argument("--only", default="", help="those with this in their name")
+    arguments = parser.parse_args()
+    raise SystemExit(asyncio.run(main(arguments.out, arguments.only)))

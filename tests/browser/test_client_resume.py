@@ -132,3 +132,73 @@ async def test_a_client_that_is_not_wanted_stops_and_says_why(people: Visitors) 
     await first.until("api.session === null")
     await second.run("client.start()")
     await second.until("s.link === 'stopped' && s.stopCode === 4401")
+
+
+async def test_who_hangs_up_before_the_server_has_heard_of_the_call_rings_nobody_for_long(
+    people: Visitors,
+) -> None:
+    async with road(people) as way:
+        mia, kai = await handset(people, MIA), await handset(people, KAI)
+        to = await kai.user_id()
+        way.close()
+        await mia.until("s.link === 'waiting'")
+        await mia.run("void (window.asked = client.request(it).then((c) => c.id))", to)
+        await mia.run("void (window.out = client.hangUp())")
+        way.is_open = True
+        assert (await mia.run("window.out"))["call"] == await mia.run("window.asked")
+        await mia.until("s.call.state === 'ended' && s.call.reason === 'cancelled'")
+        await kai.until("s.link === 'online' && s.call?.state !== 'ringing'")
+        people.expected("WebSocket connection to .* failed")
+
+
+async def test_a_ring_outlives_its_sockets_and_is_answered_when_the_road_opens(
+    people: Visitors,
+) -> None:
+    async with road(people) as way:
+        mia, kai = await handset(people, MIA), await handset(people, KAI)
+        await mia.run("client.request(it).then((c) => c.state)", await kai.user_id())
+        await mia.until_call("ringing")
+        for each in (mia, kai):
+            await each.run("client._socket._session = null")
+        way.cut()
+        for each in (mia, kai):
+            assert (await each.until_event("welcome", 2))["resumed"] is False
+        assert (await kai.call())["you"] == "ringing"
+        way.close()
+        for each in (mia, kai):
+            await each.until("s.link === 'waiting'")
+        await kai.run("void (window.answered = client.accept())")
+        way.is_open = True
+        await kai.run("window.answered.then((c) => c.state)")
+        for each in (mia, kai):
+            await each.until_call("connected")
+            await each.hears()
+            assert await each.faults() == []
+        people.expected("WebSocket connection to .* failed")
+
+
+async def test_a_new_session_watches_who_was_watched_before(people: Visitors) -> None:
+    async with road(people) as way:
+        mia, kai = await handset(people, MIA), await handset(people, KAI)
+        shown = f"e.type === 'presence_updated' && e.data.userId === '{await kai.user_id()}'"
+        await mia.run("client.watch({ directory: true })")
+        await mia.until(f"events.some((e) => {shown} && e.data.presence === 'online')")
+        await mia.run("client._socket._session = null")
+        way.cut()
+        assert (await mia.until_event("welcome", 2))["resumed"] is False
+        await kai.run("client.setPresence('break', 'at lunch')")
+        await mia.until(f"events.some((e) => {shown} && e.data.statusMessage === 'at lunch')")
+
+
+async def test_a_network_that_is_back_is_used_at_once(people: Visitors) -> None:
+    async with road(people) as way:
+        slow = {"backoffMs": 600_000, "backoffMaxMs": 600_000, "probeMs": 100}
+        mia = await handset(people, MIA, timing=slow)
+        back = "void dispatchEvent(new Event('online'))"
+        # Nothing passes, and nobody was told.
+        way.proxy.hang()
+        await mia.run(back)
+        await mia.until("s.link === 'waiting' && s.retryAt > Date.now() + 200_000")
+        await mia.run(back)
+        assert (await mia.until_event("welcome", 2))["resumed"] is True
+        await mia.until("s.link === 'online'")

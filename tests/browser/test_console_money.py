@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
+from storage.pool import Connection
 from tests.browser.chromium import Visitors
 from tests.browser.operating import OTHER_MAIL, enter, make_admin, want_payout
 from tests.browser.test_console_calls import confirm
@@ -27,9 +28,9 @@ async def adjust(page: Page, amount: str, reason: str) -> None:
 
 
 async def test_a_small_adjustment_is_posted_and_a_large_one_waits_for_a_second_operator(
-    people: Visitors, dsn: str
+    people: Visitors, books: Connection
 ) -> None:
-    await make_admin(dsn, OTHER_MAIL)
+    await make_admin(books, OTHER_MAIL)
     page = await people.visit("/console")
     await enter(page)
     await page.get_by_role("link", name="Users", exact=True).click()
@@ -72,9 +73,9 @@ async def test_nobody_approves_what_they_asked_for(people: Visitors) -> None:
     people.faults[:] = [fault for fault in people.faults if "status of 403" not in fault]
 
 
-async def test_a_payout_is_approved_and_then_paid(people: Visitors, dsn: str) -> None:
+async def test_a_payout_is_approved_and_then_paid(people: Visitors, books: Connection) -> None:
     async with site(people.url) as there:
-        await want_payout(there, dsn, 2_500)
+        await want_payout(there, books, 2_500)
         page = await people.visit("/console")
         await enter(page)
         await page.get_by_role("link", name="Money", exact=True).click()

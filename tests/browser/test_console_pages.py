@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
+from storage.pool import Connection
 from tests.browser.chromium import NARROW, WIDE, Scheme, Visitors
 from tests.browser.operating import enter, fail_job, id_of, talk, want_payout
 from tests.end_to_end.driver import PASSWORD, site
@@ -63,13 +64,13 @@ async def test_an_admin_comes_in_by_password_stays_in_and_leaves(people: Visitor
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_can_be_used_by_everybody(
-    people: Visitors, dsn: str, scheme: Scheme
+    people: Visitors, books: Connection, scheme: Scheme
 ) -> None:
     async with site(people.url) as there:
         live = await talk(there)
-        await fail_job(dsn)
-        await want_payout(there, dsn, 2_500)
-        user = f"#/users/{await id_of(dsn, 'kai@demo.talktime')}"
+        await fail_job(books)
+        await want_payout(there, books, 2_500)
+        user = f"#/users/{await id_of(books, 'kai@demo.talktime')}"
         more = {f"#/calls/{live.id}": "Mia calls Kai", user: "Kai", f"{user}?tab=logins": "Kai"}
         page = await people.visit("/console", scheme=scheme)
         await check_sizes(people, page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from storage.pool import Connection
 from tests.browser.chromium import Visitors
 from tests.browser.operating import enter, fail_job, receiver
 from tests.browser.test_console_calls import confirm
@@ -13,8 +14,10 @@ from tests.end_to_end.driver import site
 pytestmark = pytest.mark.chromium
 
 
-async def test_failed_jobs_are_tried_again_or_taken_off(people: Visitors, dsn: str) -> None:
-    first, second = await fail_job(dsn), await fail_job(dsn)
+async def test_failed_jobs_are_tried_again_or_taken_off(
+    people: Visitors, books: Connection
+) -> None:
+    first, second = await fail_job(books), await fail_job(books)
     page = await people.visit("/console")
     await enter(page)
     await page.get_by_role("link", name="Jobs", exact=True).click()

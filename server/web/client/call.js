@@ -184,7 +184,8 @@ export function withMessage(call, message, me) {
 /** Who has read a message has read those before it. */
 function readUpTo(call, messageId) {
   const last = call.messages.findIndex(({ id }) => id === messageId);
-  return call.messages.map((each, at) => (at <= last && each.mine ? { ...each, read: true } : each));
+  const isRead = ({ mine, read }, at) => read || (mine && at <= last);
+  return call.messages.map((each, at) => ({ ...each, read: isRead(each, at) }));
 }
 
 function withLegs({ legs }, change) {

@@ -16,7 +16,7 @@ export async function listDevices() {
 export class Capture {
   /**
    * @param {object} options
-   * @param {(stream: MediaStream) => void} options.onChange  `stream` is another one
+   * @param {(stream: MediaStream | null) => void} options.onChange  `stream` is another one
    * @param {(kind: "audio" | "video") => void} options.onEnded  a device has gone
    */
   constructor({ onChange, onEnded }) {
@@ -41,7 +41,7 @@ export class Capture {
     await this._ask(kinds.filter((kind) => !this.track(kind)));
   }
 
-  /** Another device, from now on; null means the system's choice. */
+  /** Another device, from now on and as long as it is there; null means the system's choice. */
   async use(kind, deviceId) {
     this._ids[kind] = deviceId;
     if (this.track(kind)) await this._ask([kind]);
@@ -60,15 +60,17 @@ export class Capture {
   }
 
   close() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
-    this.stream = null;
     this._enabled = { audio: true, video: true };
+    if (!this.stream) return;
+    for (const track of this.stream.getTracks()) track.stop();
+    this.stream = null;
+    this._onChange(null);
   }
 
   async _ask(kinds) {
     if (!kinds.length) return;
-    // Plain HTTP has no media devices at all.
-    if (!navigator.mediaDevices) throw new DOMException("This page is not secure.", "SecurityError");
+    // Pages that came by plain HTTP have no media devices at all.
+    if (!navigator.mediaDevices) throw new DOMException("The page is not secure.", "SecurityError");
     const wishes = Object.fromEntries(kinds.map((kind) => [kind, this._wish(kind)]));
     const given = await navigator.mediaDevices.getUserMedia(wishes);
     for (const kind of kinds) {
@@ -83,7 +85,7 @@ export class Capture {
 
   _wish(kind) {
     const id = this._ids[kind];
-    return { ...(kind === "video" && VIDEO), ...(id && { deviceId: { exact: id } }) };
+    return { ...(kind === "video" && VIDEO), ...(id && { deviceId: id }) };
   }
 
   _replace(kind, tracks) {

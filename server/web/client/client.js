@@ -1,6 +1,12 @@
 /**
- * A phone for one user in a browser: `new Client({api, device}).start()`. Its `state` says what there
- * is, and its methods are the buttons.
+ * A phone for one user in a browser. Its `state` says what there is, its methods are the buttons:
+ *
+ *     const api = new Api();
+ *     await api.login({ email, password });
+ *     const client = new Client({ api, device: { id: deviceId, platform: "web" } });
+ *     client.subscribe(({ link, call }) => show(link, call));
+ *     client.start();
+ *     await client.request(userId, { kind: "video", maxPricePerMinute: 120 });
  *
  * State comes from snapshots and events; a command's answer only brings the first snapshot.
  */
@@ -46,6 +52,8 @@ export class Client extends Line {
     addEventListener("online", this._onNetwork);
     document.addEventListener("visibilitychange", this._onVisible);
     this._socket.start();
+    // Known before there is a call, which may be asked for or answered while we are offline.
+    this._do(this._learn());
   }
 
   /** Hang up and be gone. */
@@ -83,24 +91,30 @@ export class Client extends Line {
    * @throws {CommandError}  insufficient_funds, price_changed…
    * @throws {DOMException}  there is no microphone, or we may not use it
    */
-  request(toUserId, { kind = "audio", maxPricePerMinute } = {}) {
+  async request(toUserId, { kind = "audio", maxPricePerMinute } = {}) {
     const data = { toUserId, kind, maxPricePerMinute, callId: newId() };
-    return this._enter(kind === "video", () => {
-      this._asking = { id: data.callId, events: [] };
-      return this.command("call_request", { data });
-    });
+    const entered = this._enter(kind === "video", () => this.command("call_request", { data }));
+    const asking = { id: data.callId, events: [], entered };
+    this._asking = asking;
+    try {
+      await entered;
+    } finally {
+      if (this._asking === asking) this._asking = null;
+    }
+    for (const event of asking.events) this._about(event);
+    return this.state.call;
   }
 
   /** Answer the call that rings. @param {{video?: boolean}} [wish] */
   async accept({ video = false } = {}) {
     const { id, media: own } = this._current();
-    const call = await this._enter(video, () => {
+    await this._enter(video, () => {
       const media = { audio: own.audio, video: this._capture.track("video") !== null };
       return this.command("call_accept", { call: id, data: { media } });
     });
     // What was answered with is not told to the caller.
     this._do(this._tellMedia(true));
-    return call;
+    return this.state.call;
   }
 
   /** @param {"declined" | "busy" | "away"} reason @param {string} [note] */
@@ -110,6 +124,8 @@ export class Client extends Line {
 
   /** Out, in any state; the terminal event says what it came to. */
   async hangUp() {
+    // Nothing may be said about a call before its request is answered.
+    await this._asking?.entered;
     return this.command("call_end", { call: this._current().id });
   }
 
@@ -117,9 +133,9 @@ export class Client extends Line {
    * Go on here with a call that another device of this user has lost (`elsewhere.canTake`), or with
    * ours, when there was no microphone for it at first.
    */
-  take({ video = false } = {}) {
+  async take({ video = false } = {}) {
     const { call, elsewhere } = this.state;
-    return this._enter(video, async () => {
+    await this._enter(video, async () => {
       const isOurs = isLeg(call) && !this._media.isStarted;
       const { id } = isOurs ? call : (elsewhere ?? this._current());
       const answer = await this.command(isOurs ? "ice_servers" : "call_take", { call: id });
@@ -127,6 +143,7 @@ export class Client extends Line {
       const snapshot = answer.call ?? this.state.call;
       return { ...answer, call: snapshot, gen: snapshot.gen };
     });
+    return this.state.call;
   }
 
   /** Open microphone and camera, ask for the call, and start its media. */
@@ -134,7 +151,6 @@ export class Client extends Line {
     const wrong = await this._open(video);
     this._starting += 1;
     let answer;
-    let events = [];
     try {
       answer = await ask();
     } catch (error) {
@@ -142,17 +158,13 @@ export class Client extends Line {
       throw error;
     } finally {
       this._starting -= 1;
-      events = this._asking?.events ?? events;
-      this._asking = null;
     }
     const { call: snapshot, iceServers, gen = 0 } = answer;
-    const { call: known } = this.state;
-    this._show(fromSnapshot(snapshot, known?.id === snapshot.id ? known : null));
-    const { call } = this.state;
-    if (!isLive(call)) this._end(call, {});
-    else if (!this._media.isStarted) this._begin(iceServers, gen, wrong);
-    for (const event of events) this._about(event);
-    return this.state.call;
+    const known = this.state.call?.id === snapshot.id ? this.state.call : null;
+    const call = fromSnapshot(snapshot, known);
+    if (!isLive(call)) return this._end(call);
+    this._show(call);
+    if (!this._media.isStarted) this._begin(iceServers, gen, wrong);
   }
 
   /** Forget a call that has ended. */
@@ -165,11 +177,11 @@ export class Client extends Line {
   /** @param {{audio?: boolean, video?: boolean, hold?: boolean}} change */
   async setMedia(change) {
     const { id } = this._current();
-    if (change.video) await this._capture.open("video");
+    if (change.video) await this._wish(() => this._capture.open("video"));
     const { call } = this.state;
     if (call?.id !== id || !isLive(call)) return this._letGo();
     if (change.video === false) this._capture.release("video");
-    this._patch({ media: { ...call.media, ...change } });
+    this._patch({ media: { ...call.media, ...change }, error: null });
     this._media.apply();
     if (change.video !== undefined) await this._media.send("video");
     await this._tellMedia();

@@ -1,6 +1,6 @@
 /**
- * What comes in on a line: snapshots and events, and what they do to the one call of this device and
- * to its media.
+ * What comes in on a line: snapshots and events, and what they do to the one call of this device
+ * and to its media.
  */
 
 import { after, ended, fromSnapshot, isAnswered, isLeg, isLive } from "./call.js";
@@ -55,7 +55,7 @@ export class Line extends Store {
     });
     /** @type {Media | null} of the call, from its first sign to its end */
     this._media = null;
-    // The call that was asked for and is not answered yet, with what has come about it.
+    // The request that is not answered yet, with what has come about its call.
     this._asking = null;
     // Commands under way whose answer starts the media.
     this._starting = 0;
@@ -111,9 +111,9 @@ export class Line extends Store {
     this._set({ elsewhere: { id, role, rev, canTake } });
   }
 
-  _end(call, how) {
+  _end(call) {
     this._silence();
-    this._show({ ...call, ...how, local: null, remote: null });
+    this._show({ ...call, local: null, remote: null });
   }
 
   _silence() {
@@ -161,7 +161,7 @@ export class Line extends Store {
     if (snapshot?.id !== this.state.elsewhere?.id) this._set({ elsewhere: null });
     if (!isLive(call) || snapshot?.id === call.id) return;
     const unknown = { reason: null, by: null, final: null };
-    this._end(call, ended(recent.find(({ id }) => id === call.id) ?? unknown));
+    this._end({ ...call, ...ended(recent.find(({ id }) => id === call.id) ?? unknown) });
   }
 
   /** The call as it is now. In a resumed session, the events that follow lead up to it. */
@@ -191,8 +191,9 @@ export class Line extends Store {
       if (this._media?.callId === id && !this._media.isStarted) {
         this._begin(iceServers, gen, wrong);
       }
+      this._letGo();
     } catch (error) {
-      if (this.state.call?.id === id) this._patch({ error: shown(error) });
+      this._letGo();
       throw error;
     }
   }
@@ -225,7 +226,7 @@ export class Line extends Store {
     const next = after(call, event, this.state.user.userId);
     if (next === call) return;
     if (TERMINAL.includes(type)) {
-      this._end(next, {});
+      this._end(next);
       if (data.elsewhere) this._set({ call: null });
     } else if (OTHERS.includes(next.you) || this._isTaken(next, event)) {
       this._leave(next, next.you === "canTake");
@@ -259,42 +260,55 @@ export class Line extends Store {
   /** A call that this device has no part in. Of a callee's it has seen more than its events. */
   _elsewhere(id, { type, rev, data }) {
     const { elsewhere } = this.state;
-    const known = elsewhere?.id === id ? elsewhere : { id, role: "caller", rev: 0, canTake: false };
+    const isKnown = elsewhere?.id === id;
+    const known = isKnown ? elsewhere : { id, role: "caller", rev: 0, canTake: false };
     if (rev <= known.rev) return;
+    if (TERMINAL.includes(type)) {
+      if (isKnown) this._set({ elsewhere: null });
+      return;
+    }
     const isOurs = data.leg === known.role;
     let { canTake } = known;
     if (type === "call_reconnecting" && isOurs) canTake = true;
     if (type === "call_connected" || (type === "call_taken" && isOurs)) canTake = false;
-    this._set({ elsewhere: TERMINAL.includes(type) ? null : { ...known, rev, canTake } });
+    this._set({ elsewhere: { ...known, rev, canTake } });
   }
 
   // -- media
+
+  /** What the deployment wants of media. */
+  async _learn() {
+    this._relayOnly ??= (await this._api.get("/site.json")).relayOnly;
+  }
 
   /**
    * Have a microphone, and a camera if `video`; and know by which ways media may go.
    *
    * @returns {Promise<Error | null>}  what is wrong with the camera: then there is sound only
+   * @throws {DOMException}  there is no sound either
    */
   async _open(video) {
-    this._relayOnly ??= (await this._api.get("/site.json")).relayOnly;
-    if (!video) return this._capture.open("audio").then(() => null);
+    await this._learn();
+    let wrong = null;
+    if (video) wrong = await this._capture.open("audio", "video").catch((error) => error);
+    await this._wish(() => this._capture.open("audio"));
+    return wrong ?? null;
+  }
+
+  /** Ask for a device; the call says what is wrong with it. */
+  async _wish(ask) {
     try {
-      await this._capture.open("audio", "video");
-      return null;
+      await ask();
     } catch (error) {
-      await this._capture.open("audio");
-      return error;
+      if (isLive(this.state.call)) this._patch({ error: shown(error) });
+      throw error;
     }
   }
 
-  /** A device was unplugged: go on with another, or say that there is none. */
+  /** A device was unplugged: go on with another, if there is one. */
   async _replace(kind) {
-    try {
-      await this._capture.use(kind, null);
-      await this._media?.send(kind);
-    } catch (error) {
-      this._patch({ error: shown(error) });
-    }
+    await this._wish(() => this._capture.use(kind, null));
+    await this._media?.send(kind);
   }
 
   /** Let go of what was opened for a call that did not come to be. */

@@ -1,8 +1,8 @@
 /**
  * The WebRTC connection of a leg: offers, answers and candidates in and out.
  *
- * A generation (`gen`) is one offer and its answer. A connection is kept over generations, also over
- * an ICE restart; it is built anew when the other end is another one, or when a restart has failed.
+ * A generation (`gen`) is one offer and its answer. A connection is kept over generations, also
+ * over an ICE restart; it is built anew when the other end is another, or when a restart failed.
  */
 
 import { figuresOf } from "./quality.js";
@@ -118,7 +118,7 @@ export class Peer {
   /** Whether what arrives is played. */
   setAudible(audible) {
     this._audible = audible;
-    for (const { track } of this._pc.getReceivers()) track.enabled = audible;
+    for (const track of this._heardTracks) track.enabled = audible;
   }
 
   /** Figures of now; bytes of all connections so far. */
@@ -126,8 +126,9 @@ export class Peer {
     const pc = this._pc;
     const figures = figuresOf(await pc.getStats());
     if (pc === this._pc) this._last = figures;
-    const { inBytes, outBytes } = this._base;
-    return { ...figures, inBytes: inBytes + figures.inBytes, outBytes: outBytes + figures.outBytes };
+    const inBytes = this._base.inBytes + figures.inBytes;
+    const outBytes = this._base.outBytes + figures.outBytes;
+    return { ...figures, inBytes, outBytes };
   }
 
   close() {
@@ -146,12 +147,13 @@ export class Peer {
     this._mayOffer = offers;
     this._remoteGen = 0;
     this._senders = {};
+    this._heardTracks = new Set();
     this._since = performance.now();
     pc.onnegotiationneeded = () => {
       if (this._mayOffer) this._do(() => this._offer(pc));
     };
     pc.onicecandidate = ({ candidate }) => this._gathered(candidate);
-    pc.ontrack = () => this._heard(pc);
+    pc.ontrack = ({ track }) => this._heard(track);
     pc.onconnectionstatechange = () => this._changed(pc);
     for (const track of this._stream.getTracks()) {
       this._senders[track.kind] = pc.addTrack(track, this._stream);
@@ -214,10 +216,10 @@ export class Peer {
     else this.restart();
   }
 
-  _heard(pc) {
-    const tracks = pc.getReceivers().map(({ track }) => track);
-    for (const track of tracks) track.enabled = this._audible;
-    this._onRemote(new MediaStream(tracks));
+  _heard(track) {
+    track.enabled = this._audible;
+    this._heardTracks.add(track);
+    this._onRemote(new MediaStream([...this._heardTracks]));
   }
 
   // -- signals

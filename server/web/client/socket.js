@@ -72,7 +72,7 @@ export class Socket {
     this._end(BYE, "off");
   }
 
-  /** The network has changed, or somebody looks again: be there now, or find out that we are not. */
+  /** The network has changed, or somebody looks again: be there now, or notice that we are not. */
   poke() {
     if (this._link === "waiting") this._connect();
     else if (this.online) {

@@ -13,7 +13,10 @@ export class Store {
     return () => this._subscribers.delete(fn);
   }
 
-  /** `fn(event)` with events as they come, by type, or "*" for all. Returns how to stop it. */
+  /**
+   * `fn(event)` with the server's events as they come, by type, or "*" for all of them; and with
+   * "fault", for what went wrong in the background. Returns how to stop it.
+   */
   on(type, fn) {
     if (!this._listeners.has(type)) this._listeners.set(type, new Set());
     this._listeners.get(type).add(fn);
@@ -26,13 +29,22 @@ export class Store {
     this._isTelling = true;
     queueMicrotask(() => {
       this._isTelling = false;
-      for (const fn of [...this._subscribers]) fn(this.state);
+      for (const fn of [...this._subscribers]) careful(fn, this.state);
     });
   }
 
   _emit(event) {
     for (const type of [event.type, "*"]) {
-      for (const fn of [...(this._listeners.get(type) ?? [])]) fn(event);
+      for (const fn of [...(this._listeners.get(type) ?? [])]) careful(fn, event);
     }
+  }
+}
+
+/** A mistake of the app must not keep the others from hearing. */
+function careful(fn, value) {
+  try {
+    fn(value);
+  } catch (error) {
+    reportError(error);
   }
 }
