@@ -7,6 +7,7 @@ and whom it asks besides the server. `Visitors.faults` must be empty at the end 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,6 +41,11 @@ class Visitors:
         self._browser = browser
         self._axe = Axe()
 
+    @property
+    def pages(self) -> list[Page]:
+        """All that are open."""
+        return [page for context in self._browser.contexts for page in context.pages]
+
     async def visitor(
         self, *, size: tuple[int, int] = WIDE, scheme: Scheme = "light"
     ) -> BrowserContext:
@@ -71,6 +77,12 @@ class Visitors:
         for each in found.response["violations"]:
             where = "; ".join(" ".join(node["target"]) for node in each["nodes"][:4])
             self.faults.append(f"{page.url}: {each['id']} ({each['impact']}): {where}")
+
+    def expected(self, pattern: str) -> None:
+        """Takes out the faults that match, which a test has provoked: there must be some."""
+        kept = [fault for fault in self.faults if not re.search(pattern, fault)]
+        assert len(kept) < len(self.faults), f"no fault like {pattern!r} in {self.faults}"
+        self.faults[:] = kept
 
     def _watch(self, page: Page) -> None:
         page.on("console", self._heard)

@@ -18,12 +18,12 @@ const form = find("login");
 let root = null;
 
 function show(trouble = "") {
-  const session = current();
-  form.hidden = session !== null;
-  find("bar").hidden = find("graphiql").hidden = session === null;
+  const account = current();
+  form.hidden = account !== null;
+  find("bar").hidden = find("graphiql").hidden = account === null;
   find("trouble").textContent = trouble;
-  find("who").textContent = session?.name ?? "";
-  if (session === null) {
+  find("who").textContent = account?.email ?? account?.name ?? "";
+  if (account === null) {
     root?.unmount();
     root = null;
     find("email").focus();
@@ -48,7 +48,8 @@ async function ask(question) {
       operationName: question.operationName ?? null,
     });
   } catch (refusal) {
-    if (refusal.status === 401) {
+    // Whose log-in cannot be renewed is logged out already.
+    if (refusal.status === 401 || current() === null) {
       await logOut();
       show("Your session has ended. Log in again.");
     }
