@@ -7,10 +7,10 @@ UV := $(shell command -v uv 2>/dev/null)
 PIP := $(if $(UV),$(UV) pip install --quiet --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo cluster migrate test fuzz faults check format bench lock clean
+.PHONY: help run demo cluster migrate test fuzz faults check format bench screenshots lock clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # `exec`: Ctrl-C reaches the server itself, once, and make has nothing to report.
 run: $(VENV)/.installed ## Start the server in development mode, with its own PostgreSQL.
@@ -46,6 +46,9 @@ format: $(VENV)/.installed-dev ## Format, and mend what ruff can mend.
 
 bench: $(VENV)/.installed-dev ## Measure; prints a table and writes JSON.
 	@exec $(PY) -m tests.bench $(ARGS)
+
+screenshots: $(VENV)/.installed-dev ## A picture of every screen, in ./screenshots; needs Chromium.
+	@exec $(PY) -m tests.browser.screenshots --readme .github/pictures $(ARGS)
 
 lock: ## Refresh uv.lock.
 	@$(or $(UV),$(VENV)/bin/uv) lock

@@ -1,20 +1,20 @@
 """`python -m tests.browser.screenshots [--out DIR] [--only WORD]`: a picture of every screen.
 
-Each in light and dark, on a desk and on a phone. The console's are taken too when
-`tests/browser/screenshots_console.py` is there: its `tour(house, camera)` is called like this one.
+Each in light and dark, on a desk and on a phone: the phone's, then the console's. With
+`--readme DIR` the few that the README shows are put there, made small.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
+from PIL import Image
 from playwright.async_api import BrowserContext, Page
 
 from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD
@@ -24,7 +24,15 @@ from tests.browser.phones import Wire
 
 SIZES = {"wide": WIDE, "narrow": NARROW}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-CONSOLE = "tests.browser.screenshots_console"
+# What the README shows, and under which name.
+README = {
+    "people-narrow-light": "phone-people.png",
+    "call-audio-narrow-dark": "phone-call.png",
+    "receipt-narrow-light": "phone-receipt.png",
+    "console-overview-wide-light": "console-overview.png",
+    "console-call-wide-light": "console-timeline.png",
+}
+COLOURS = 128
 
 
 class Camera:
@@ -233,10 +241,17 @@ Tour = Callable[[House, Camera], Awaitable[None]]
 
 
 def tours() -> list[Tour]:
-    found: list[Tour] = [tour]
-    if importlib.util.find_spec(CONSOLE) is not None:
-        found.append(importlib.import_module(CONSOLE).tour)
-    return found
+    # It takes its pictures with what is defined here.
+    from tests.browser import screenshots_console
+
+    return [tour, screenshots_console.tour]
+
+
+def put_into_readme(taken: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, shown in README.items():
+        with Image.open(taken / f"{name}.png") as picture:
+            picture.convert("RGB").quantize(COLOURS).save(folder / shown, optimize=True)
 
 
 @asynccontextmanager
@@ -275,5 +290,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("screenshots"))
     parser.add_argument("--only", default="", help="those with this in their name")
+    parser.add_argument("--readme", type=Path, help="where to put those of the README")
     arguments = parser.parse_args()
-    raise SystemExit(asyncio.run(main(arguments.out, arguments.only)))
+    status = asyncio.run(main(arguments.out, arguments.only))
+    if arguments.readme is not None and not arguments.only:
+        put_into_readme(arguments.out, arguments.readme)
+    raise SystemExit(status)
