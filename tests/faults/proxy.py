@@ -157,7 +157,7 @@ class Proxy:
                     await writer.drain()
                 link.abort()
                 return
-            if not link.hung:
+            if not (link.hung or writer.is_closing()):  # uvloop refuses to write to what is closed.
                 writer.write(piece)
                 await writer.drain()
 
