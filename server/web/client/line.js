@@ -57,7 +57,7 @@ export class Line extends Store {
     this._media = null;
     // The request that is not answered yet, with what has come about its call.
     this._asking = null;
-    // Commands under way whose answer starts the media.
+    // Calls that are being entered, whose media starts with the answer to a command.
     this._starting = 0;
     this._watched = null;
     this._fault = (error) => {
@@ -121,7 +121,8 @@ export class Line extends Store {
     this._socket.inCall = false;
     this._media?.close();
     this._media = null;
-    this._capture.close();
+    // What was opened for the next call is for that one to let go of.
+    if (!this._starting) this._capture.close();
   }
 
   _do(work) {
