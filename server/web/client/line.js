@@ -189,10 +189,10 @@ export class Line extends Store {
     try {
       const wrong = await this._open(legs[role].media.video);
       const { iceServers } = await this._socket.command("ice_servers", { call: id });
-      if (this._media?.callId === id && !this._media.isStarted) {
-        this._begin(iceServers, gen, wrong);
-      }
-      this._letGo();
+      if (this._media?.callId !== id) this._letGo();
+      else if (!this._media.isStarted) this._begin(iceServers, gen, wrong);
+      // An answer has started it meanwhile, but what came with that was for the session before.
+      else await this._media.rejoin(snapshot, resumed);
     } catch (error) {
       this._letGo();
       throw error;
