@@ -41,6 +41,11 @@ class Visitors:
         self._browser = browser
         self._axe = Axe()
 
+    @property
+    def pages(self) -> list[Page]:
+        """All that are open."""
+        return [page for context in self._browser.contexts for page in context.pages]
+
     async def visitor(
         self, *, size: tuple[int, int] = WIDE, scheme: Scheme = "light"
     ) -> BrowserContext:

@@ -1,0 +1,82 @@
+/** Writing to each other in the call, with who types and what was read. */
+
+import { html, useEffect, useRef, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import { Icon } from "./icons.js";
+import { useApp } from "./store.js";
+import { sayError } from "./words.js";
+
+const STILL_MS = 3000;
+const time = (ms) =>
+  new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(ms));
+
+export function Chat({ call, onClose }) {
+  const { client } = useApp();
+  const list = useRef(null);
+  const last = call.messages.at(-1);
+  useEffect(() => {
+    list.current.scrollTop = list.current.scrollHeight;
+    const theirs = call.messages.findLast((each) => !each.mine);
+    if (theirs && document.visibilityState === "visible") client.readChat(theirs.id).catch?.(() => {});
+  }, [last?.id, call.peerTyping]);
+  const lastRead = call.messages.findLast((each) => each.mine && each.read);
+  return html`<aside class="chat" aria-label="Chat">
+    <header class="chat-head">
+      <h2>Chat</h2>
+      <button class="button round plain small-round" type="button" aria-label="Hide chat" onClick=${onClose}>
+        <${Icon} name="close" />
+      </button>
+    </header>
+    <div class="chat-list" ref=${list} tabindex="0" role="log" aria-label="Messages" aria-live="polite">
+      ${call.messages.length === 0 &&
+      html`<p class="soft small chat-empty">
+        Only the two of you can read this. It is kept with the call.
+      </p>`}
+      ${call.messages.map(
+        (each) => html`<div class=${`message ${each.mine ? "mine" : ""}`} key=${each.id}>
+          <p><span class="hushed">${each.mine ? "You" : call.peer.name}: </span>${each.text}</p>
+          <span class="small">
+            ${time(each.createdAt)}${each === lastRead ? " · Read" : ""}
+          </span>
+        </div>`,
+      )}
+      ${call.peerTyping && html`<p class="soft small typing">${call.peer.name} is typing…</p>`}
+    </div>
+    <${Write} name=${call.peer.name} />
+  </aside>`;
+}
+
+function Write({ name }) {
+  const { client, desk, site } = useApp();
+  const [text, setText] = useState("");
+  const typing = useRef({ on: false, timer: 0 });
+  const say = (on) => {
+    clearTimeout(typing.current.timer);
+    if (on) typing.current.timer = setTimeout(() => say(false), STILL_MS);
+    if (typing.current.on === on) return;
+    typing.current.on = on;
+    client.typing(on)?.catch?.(() => {});
+  };
+  useEffect(() => () => clearTimeout(typing.current.timer), []);
+  const submit = async (event) => {
+    event.preventDefault();
+    const said = text.trim();
+    if (!said) return;
+    setText("");
+    say(false);
+    try {
+      await client.sendChat(said);
+    } catch (error) {
+      setText(said);
+      desk.toast(sayError(error, site), "bad");
+    }
+  };
+  return html`<form class="chat-write" onSubmit=${submit}>
+    <input class="input" aria-label=${`Message to ${name}`} placeholder="Message" maxlength="4000"
+      autocomplete="off" value=${text}
+      onInput=${(event) => {
+        setText(event.target.value);
+        say(event.target.value !== "");
+      }} />
+    <button class="control lit" type="submit" aria-label="Send"><${Icon} name="send" /></button>
+  </form>`;
+}
