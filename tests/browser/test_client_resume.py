@@ -202,3 +202,21 @@ async def test_a_network_that_is_back_is_used_at_once(people: Visitors) -> None:
         await mia.run(back)
         assert (await mia.until_event("welcome", 2))["resumed"] is True
         await mia.until("s.link === 'online'")
+
+
+async def test_an_answer_that_nobody_heard_of_is_still_one(people: Visitors) -> None:
+    async with road(people) as way:
+        mia, kai = await handset(people, MIA), await handset(people, KAI)
+        await mia.run("client.request(it).then((c) => c.state)", await kai.user_id())
+        await kai.until("s.call?.you === 'ringing'")
+        # The server takes it, and all that follows gets lost with the session.
+        await kai.run("void (client._socket._receive = () => {})")
+        await kai.run("void (window.answered = client.accept())")
+        await mia.until_call("accepted")
+        await kai.run("delete client._socket._receive && (client._socket._session = null)")
+        way.cut()
+        await kai.run("window.answered.then((c) => c.you)")
+        for each in (mia, kai):
+            await each.until_call("connected")
+            await each.hears()
+            assert await each.faults() == []

@@ -2,6 +2,7 @@
 
 // How long before its end a token is renewed; of short-lived ones, a fifth of their life.
 const RENEW_MS = 30_000;
+const ANSWER_MS_MAX = 30_000;
 
 /**
  * The server said no, or could not be reached (`status` 0, `code` "OFFLINE").
@@ -170,6 +171,7 @@ export class Api {
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
         credentials: "omit",
+        signal: AbortSignal.timeout(ANSWER_MS_MAX),
       });
       text = await answer.text();
     } catch {
