@@ -218,6 +218,8 @@ async def poverty(house: House, camera: Camera, lea: Page) -> None:
     await lea.get_by_role("button", name="Accept", exact=True).click()
     await poor.get_by_text("almost used up").wait_for()
     await camera.take(poor, "low-balance")
+    await poor.get_by_role("button", name="Hang up").click()
+    await lea.get_by_role("heading", name="Call ended").wait_for()
     await poor.context.close()
 
 

@@ -92,7 +92,8 @@ async def test_the_inbox_is_counted_live_and_read(people: Visitors) -> None:
     await kai.get_by_role("button", name="Delete").click()
     await kai.get_by_role("heading", name="All quiet").wait_for()
     switch = kai.get_by_role("switch", name="News of the house")
-    await switch.check()
+    async with kai.expect_response("**/settings/notifications"):
+        await switch.check()
     await kai.reload()
     await heading(kai, "Inbox")
     await kai.wait_for_function("document.querySelectorAll('[role=switch]:checked').length === 4")

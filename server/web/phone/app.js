@@ -20,7 +20,7 @@ function App({ parts }) {
   const { client } = desk;
   const value = { api, store, site, desk, client };
   return html`<${AppContext.Provider} value=${value}>
-    ${client ? html`<${Inside} key=${client.id} />` : html`<${LogIn} />`}
+    ${client ? html`<${Inside} key=${desk.turn} />` : html`<${LogIn} />`}
     <${Toasts} />
   <//>`;
 }

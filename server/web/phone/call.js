@@ -33,7 +33,13 @@ export function CallView({ call }) {
 function Live({ call }) {
   const { peer, state } = call;
   const [chatOpen, setChatOpen] = useState(() => matchMedia(WIDE).matches);
+  const [pressed, setPressed] = useState(false);
   const [speaker, setSpeaker] = useState("");
+  const toggleChat = () => {
+    setPressed(true);
+    setChatOpen(!chatOpen);
+    if (chatOpen) document.getElementById("chat-button")?.focus();
+  };
   const seen = useSeen(call, chatOpen);
   const talking = state === "connected" || state === "reconnecting";
   useRing(call.role === "caller" && state === "ringing" ? "outgoing" : null);
@@ -58,12 +64,12 @@ function Live({ call }) {
         call=${call}
         chatOpen=${chatOpen}
         unseen=${answered ? seen : null}
-        onChat=${() => setChatOpen(!chatOpen)}
+        onChat=${toggleChat}
         speaker=${speaker}
         onSpeaker=${setSpeaker}
       />
     </main>
-    ${answered && chatOpen && html`<${Chat} call=${call} onClose=${() => setChatOpen(false)} />`}
+    ${answered && chatOpen && html`<${Chat} call=${call} grab=${pressed} onClose=${toggleChat} />`}
   </div>`;
 }
 

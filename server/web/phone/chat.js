@@ -9,7 +9,7 @@ const STILL_MS = 3000;
 const time = (ms) =>
   new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(ms));
 
-export function Chat({ call, onClose }) {
+export function Chat({ call, grab, onClose }) {
   const { client } = useApp();
   const list = useRef(null);
   const last = call.messages.at(-1);
@@ -19,7 +19,8 @@ export function Chat({ call, onClose }) {
     if (theirs && document.visibilityState === "visible") client.readChat(theirs.id).catch?.(() => {});
   }, [last?.id, call.peerTyping]);
   const lastRead = call.messages.findLast((each) => each.mine && each.read);
-  return html`<aside class="chat" aria-label="Chat">
+  const escape = (event) => event.key === "Escape" && onClose();
+  return html`<aside class="chat" aria-label="Chat" onKeyDown=${escape}>
     <header class="chat-head">
       <h2>Chat</h2>
       <button class="button round plain small-round" type="button" aria-label="Hide chat" onClick=${onClose}>
@@ -29,7 +30,7 @@ export function Chat({ call, onClose }) {
     <div class="chat-list" ref=${list} tabindex="0" role="log" aria-label="Messages" aria-live="polite">
       ${call.messages.length === 0 &&
       html`<p class="soft small chat-empty">
-        Only the two of you can read this. It is kept with the call.
+        Write to each other while you talk.
       </p>`}
       ${call.messages.map(
         (each) => html`<div class=${`message ${each.mine ? "mine" : ""}`} key=${each.id}>
@@ -41,11 +42,11 @@ export function Chat({ call, onClose }) {
       )}
       ${call.peerTyping && html`<p class="soft small typing">${call.peer.name} is typing…</p>`}
     </div>
-    <${Write} name=${call.peer.name} />
+    <${Write} name=${call.peer.name} grab=${grab} />
   </aside>`;
 }
 
-function Write({ name }) {
+function Write({ name, grab }) {
   const { client, desk, site } = useApp();
   const [text, setText] = useState("");
   const typing = useRef({ on: false, timer: 0 });
@@ -56,7 +57,11 @@ function Write({ name }) {
     typing.current.on = on;
     client.typing(on)?.catch?.(() => {});
   };
-  useEffect(() => () => clearTimeout(typing.current.timer), []);
+  const field = useRef(null);
+  useEffect(() => {
+    if (grab) field.current.focus();
+    return () => clearTimeout(typing.current.timer);
+  }, []);
   const submit = async (event) => {
     event.preventDefault();
     const said = text.trim();
@@ -71,7 +76,7 @@ function Write({ name }) {
     }
   };
   return html`<form class="chat-write" onSubmit=${submit}>
-    <input class="input" aria-label=${`Message to ${name}`} placeholder="Message" maxlength="4000"
+    <input class="input" ref=${field} aria-label=${`Message to ${name}`} placeholder="Message" maxlength="4000"
       autocomplete="off" value=${text}
       onInput=${(event) => {
         setText(event.target.value);

@@ -34,7 +34,7 @@ export function Controls({ call, chatOpen, unseen, onChat, speaker, onSpeaker })
     html`<${Round} label=${hold ? "Resume" : "Hold"} icon=${hold ? "play" : "pause"} off=${hold}
       onClick=${() => set({ hold: !hold })} />`}
     ${answered &&
-    html`<${Round} label=${chatOpen ? "Close chat" : "Open chat"} icon="chat" lit=${chatOpen}
+    html`<${Round} label=${chatOpen ? "Close chat" : "Open chat"} icon="chat" lit=${chatOpen} id="chat-button"
       count=${unseen} onClick=${onChat} />`}
     <${Round} label="Devices" icon="sliders" onClick=${() => setChoosing(true)} />
     <button class="control hangup" type="button" disabled=${leaving} onClick=${leave}
@@ -46,10 +46,11 @@ export function Controls({ call, chatOpen, unseen, onChat, speaker, onSpeaker })
   </div>`;
 }
 
-function Round({ label, icon, onClick, off = false, lit = false, count = 0 }) {
+function Round({ label, icon, onClick, off = false, lit = false, count = 0, id }) {
   return html`<button
     class=${`control ${off ? "off" : ""} ${lit ? "lit" : ""}`}
     type="button"
+    id=${id}
     aria-label=${count > 0 ? `${label}, ${count} new` : label}
     onClick=${onClick}
   >

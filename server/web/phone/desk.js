@@ -32,6 +32,10 @@ export class Desk {
    */
   constructor({ api, store, site, changed }) {
     this.client = null;
+    /** Another one with each log-in. */
+    this.turn = 0;
+    this._user = null;
+    this._told = new Set();
     this._api = api;
     this._store = store;
     this._site = site;
@@ -76,14 +80,19 @@ export class Desk {
   }
 
   _session(session) {
-    if (!session) {
-      this.client?.stop();
-      this.client = null;
-      this._store.set({ ...nothing(), toasts: this._store.state.toasts });
-      this._changed();
-      return;
-    }
-    if (this.client) return;
+    const user = session?.user.id ?? null;
+    if (user === this._user) return;
+    // Another tab may have logged in as somebody else.
+    this._user = user;
+    this.turn += 1;
+    this.client?.stop();
+    this.client = null;
+    this._store.set({ ...nothing(), toasts: this._store.state.toasts });
+    if (session) this._enter(session);
+    this._changed();
+  }
+
+  _enter(session) {
     this._store.set({ user: session.user });
     this.client = new Client({
       api: this._api,
@@ -92,21 +101,28 @@ export class Desk {
     });
     this._listen(this.client);
     this.client.start();
+    this.client.watch({ directory: true }).catch(() => {}); // Kept until there is a line.
     for (const refresh of ["refreshUser", "refreshBalance", "refreshUnread"]) {
       this[refresh]().catch(() => {}); // The screens ask for themselves, and say what is wrong.
     }
-    this._changed();
   }
 
   _listen(client) {
     const store = this._store;
     const grow = (key) => store.set({ [key]: store.state[key] + 1 });
+    // Who went while this session was away is not told of any more.
+    client.on("welcome", ({ data }) => data.resumed || store.set({ presence: new Map() }));
     client.on("wallet_updated", () => this.refreshBalance().catch(() => {}));
     client.on("notification", (event) => {
+      // After a crash of the server the same one may come twice.
+      if (this._told.has(event.data.id)) return;
+      this._told.add(event.data.id);
       store.set({ unread: store.state.unread + 1, inbox: store.state.inbox + 1 });
-      // What a call came to is on the screen already, and nothing shall cover a call.
+      // What a call or a payment came to is on the screen already, and nothing shall cover a call.
       const { call } = client.state;
-      const isTold = event.data.type === "CALL_SUMMARY" || (call && call.state !== "ended");
+      const { type, relatedEntityType } = event.data;
+      const isShown = type === "CALL_SUMMARY" || relatedEntityType === "payment";
+      const isTold = isShown || (call && call.state !== "ended");
       if (!isTold) this.toast(event.data.message);
     });
     client.on("notifications_read", (event) => {

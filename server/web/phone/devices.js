@@ -35,7 +35,7 @@ export function Devices({ speaker, onSpeaker, onClose }) {
       ${data &&
       KINDS.map(
         ([kind, name, method]) => html`<${Field} key=${kind} id=${kind} label=${name}>
-          <select class="input" id=${kind} disabled=${data[kind].length === 0}
+          ${(id) => html`<select class="input" id=${id} disabled=${data[kind].length === 0}
             onChange=${(event) => use(kind, method, event.target.value)}>
             ${data[kind].length === 0 && html`<option>None found</option>`}
             ${data[kind].map(
@@ -44,7 +44,7 @@ export function Devices({ speaker, onSpeaker, onClose }) {
                 ${each.label || `${name} ${at + 1}`}
               </option>`,
             )}
-          </select>
+          </select>`}
         <//>`,
       )}
       <${Wrong} error=${wrong} />

@@ -55,7 +55,7 @@ function Calls({ chosen }) {
     [kind, limit, calls],
   );
   return html`
-    <${Title} level=${chosen ? 2 : 1}>History<//>
+    <${Title} key=${chosen ? 2 : 1} level=${chosen ? 2 : 1}>History<//>
     <${Choice} label="Which calls" options=${KINDS} value=${kind} onChange=${setKind} />
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${!data && loading && html`<${Skeleton} rows=${6} />`}

@@ -95,14 +95,17 @@ function Note({ note, change }) {
 function Wanted() {
   const { api, desk, site } = useApp();
   const { data, error, again } = useLoaded(() => api.get("/settings"), []);
-  const wanted = data?.settings.notifications;
+  // What was pressed shows at once, and goes back if the server does not take it.
+  const [pressed, setPressed] = useState({});
+  const wanted = data && { ...data.settings.notifications, ...pressed };
   const flip = async (key, value) => {
+    setPressed((before) => ({ ...before, [key]: value }));
     try {
       await api.put("/settings/notifications", { [key]: value });
     } catch (caught) {
+      setPressed((before) => ({ ...before, [key]: !value }));
       desk.toast(sayError(caught, site), "bad");
     }
-    again();
   };
   return html`<section class="card">
     <h2>Tell me about</h2>

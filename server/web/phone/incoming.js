@@ -3,13 +3,13 @@
 import { html, useEffect, useRef, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 import { money } from "/assets/shared/format.js";
 import { Icon } from "./icons.js";
-import { Avatar } from "./parts.js";
+import { Avatar, Wrong } from "./parts.js";
 import { useRing } from "./ring.js";
 import { useApp } from "./store.js";
-import { sayError } from "./words.js";
 
 export function Incoming({ call }) {
-  const { client, desk, site } = useApp();
+  const { client, site } = useApp();
+  const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
   const heading = useRef(null);
   const video = call.kind === "video";
@@ -17,10 +17,11 @@ export function Incoming({ call }) {
   useEffect(() => heading.current?.focus(), []);
   const act = async (work) => {
     setBusy(true);
+    setError(null);
     try {
       await work();
-    } catch (error) {
-      desk.toast(sayError(error, site), "bad");
+    } catch (caught) {
+      setError(caught);
     }
     setBusy(false);
   };
@@ -39,6 +40,7 @@ export function Incoming({ call }) {
           : "Free of charge"}
       </p>
     </div>
+    <${Wrong} error=${error} />
     <div class="incoming-buttons">
       <${Big} kind="decline" icon="hangup" label="Decline" disabled=${busy}
         onClick=${() => act(() => client.reject("declined"))} />

@@ -63,7 +63,9 @@ function Profile({ user }) {
     html`<form class="form" onSubmit=${save}>
       <${Field} id="my-name" name="name" label="Name" defaultValue=${user.name} required maxlength="32" />
       <${Field} id="my-bio" label="About you">
-        <textarea class="input" id="my-bio" name="bio" rows="3" maxlength="500">${user.intro ?? ""}</textarea>
+        ${(id) => html`<textarea class="input" id=${id} name="bio" rows="3" maxlength="500">
+${user.intro ?? ""}</textarea
+        >`}
       <//>
       <${Wrong} error=${error} />
       <div class="buttons">

@@ -1,9 +1,11 @@
 /** Small pieces that all screens are made of. */
 
-import { html, useEffect, useRef } from "/assets/vendor/preact-htm/preact-htm.js";
+import { html, useEffect, useMemo, useRef } from "/assets/vendor/preact-htm/preact-htm.js";
 import { Icon } from "./icons.js";
 import { useApp, useShared } from "./store.js";
 import { PRESENCE, sayError } from "./words.js";
+
+let fields = 0;
 
 /** The picture of a person, or the first letters of the name on a colour of its own. */
 export function Avatar({ name, url = null, size = "" }) {
@@ -73,19 +75,21 @@ export function Wrong({ error }) {
 }
 
 /**
- * A labelled input. `wrong`: this field is the one that was refused.
+ * A labelled input, or what `children(id)` draws. `wrong`: this field was refused.
  *
  * @param {{label: string, hint?: string, wrong?: boolean, id: string}} props  the rest goes to the
  *   input itself
  */
 export function Field({ label, hint, wrong = false, id, children, ...rest }) {
-  const said = hint ? `${id}-hint` : undefined;
+  // The same form may be on the page twice: in a call, and on the screen behind it.
+  const own = useMemo(() => `${id}-${(fields += 1)}`, []);
+  const said = hint ? `${own}-hint` : undefined;
   return html`<div class="field">
-    <label for=${id}>${label}</label>
-    ${children ??
+    <label for=${own}>${label}</label>
+    ${children?.(own) ??
     html`<input
       class="input"
-      id=${id}
+      id=${own}
       aria-describedby=${said}
       aria-invalid=${wrong ? "true" : undefined}
       ...${rest}

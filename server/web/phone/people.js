@@ -36,20 +36,15 @@ function useSettled(value) {
 }
 
 function Directory({ chosen }) {
-  const { api, client } = useApp();
   const [wanted, setWanted] = useState({ q: "", sort: "recommended", online: false, max: "" });
   const [limit, setLimit] = useState(PAGE);
   const q = useSettled(wanted.q.trim());
   const max = useSettled(wanted.max);
   const { exponent, loaded } = useDirectory({ ...wanted, q, max }, limit);
   const set = (change) => setWanted((before) => ({ ...before, ...change }));
-  useEffect(() => {
-    // What comes of it are events; without the line it is sent when that is back.
-    client.watch({ directory: true }).catch(() => {});
-  }, [client, api]);
   const { data, error, loading, again } = loaded;
   return html`
-    <${Title} level=${chosen ? 2 : 1}>People<//>
+    <${Title} key=${chosen ? 2 : 1} level=${chosen ? 2 : 1}>People<//>
     <search>
       <form class="filters" aria-label="Find people" onSubmit=${(event) => event.preventDefault()}>
         <div class="search-field">
@@ -97,7 +92,6 @@ function Directory({ chosen }) {
 
 function useDirectory({ q, sort, online, max }, limit) {
   const { api, site } = useApp();
-  const { money: moved } = useShared();
   const exponent = site.currencyExponent;
   const query = { sort, limit: Math.min(limit, 50) };
   if (q) query.q = q;
@@ -105,7 +99,7 @@ function useDirectory({ q, sort, online, max }, limit) {
   const maxPrice = Math.round(Number(max) * 10 ** exponent);
   if (max !== "" && maxPrice >= 0) query.maxPrice = maxPrice;
   const loaded = useLoaded(() => api.get("/otomo/list", query), [q, sort, online, max, limit]);
-  return { exponent, loaded, moved };
+  return { exponent, loaded };
 }
 
 function Card({ person, chosen }) {

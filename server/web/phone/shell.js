@@ -6,7 +6,7 @@ import { Icon } from "./icons.js";
 import { Inbox } from "./inbox.js";
 import { Me } from "./me.js";
 import { People } from "./people.js";
-import { go, to, useRoute } from "./router.js";
+import { to, useRoute } from "./router.js";
 import { useApp, useClient, useLoaded, useShared } from "./store.js";
 import { Wallet } from "./wallet.js";
 import { sayClosed, sayError } from "./words.js";
@@ -28,7 +28,7 @@ export function Shell() {
   const isProvider = user?.status !== undefined;
   const known = SCREENS[first] ? first : "people";
   useEffect(() => {
-    if (first !== known) go("people");
+    if (first !== known) location.replace(to("people"));
     const name = NAMES.find(([key]) => key === known)[1];
     document.title = `${name} · Talktime`;
   }, [first]);

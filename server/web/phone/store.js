@@ -60,7 +60,10 @@ export const useApp = () => useContext(AppContext);
 export function useShared() {
   const { store } = useApp();
   const [, draw] = useReducer((n) => n + 1, 0);
-  useEffect(() => store.subscribe(draw), [store]);
+  useEffect(() => {
+    draw(); // It may have changed before this was drawn.
+    return store.subscribe(draw);
+  }, [store]);
   return store.state;
 }
 
@@ -68,7 +71,10 @@ export function useShared() {
 export function useClient() {
   const { client } = useApp();
   const [, draw] = useReducer((n) => n + 1, 0);
-  useEffect(() => client.subscribe(draw), [client]);
+  useEffect(() => {
+    draw();
+    return client.subscribe(draw);
+  }, [client]);
   return client.state;
 }
 

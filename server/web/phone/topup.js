@@ -1,6 +1,6 @@
 /** Putting money into the wallet: a plan or an amount, a way to pay, and the payment itself. */
 
-import { html, useEffect, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import { html, useEffect, useRef, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 import { money } from "/assets/shared/format.js";
 import { Icon } from "./icons.js";
 import { Failure, Field, Skeleton, Wrong } from "./parts.js";
@@ -16,6 +16,7 @@ const WAYS = { sandbox: "Sandbox (no real money)", stripe: "Card", monnify: "Ban
 export function TopUp({ least = 0, onDone, done = "Done" }) {
   const { api, desk, site } = useApp();
   const [opened, setOpened] = useState(null);
+  const sent = useRef({});
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
   const attempt = async (work) => {
@@ -30,8 +31,11 @@ export function TopUp({ least = 0, onDone, done = "Done" }) {
   };
   const open = (order) =>
     attempt(async () => {
-      const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-      const { payment } = await api.post("/payments", order, { key });
+      // The same wish, sent again after a failure, is the same payment.
+      const wish = JSON.stringify(order);
+      if (sent.current.wish !== wish) sent.current = { wish, key: crypto.randomUUID() };
+      const { payment } = await api.post("/payments", order, { key: sent.current.key });
+      sent.current = {};
       setOpened(payment);
       if (payment.method !== "sandbox" && payment.checkoutUrl) {
         window.open(payment.checkoutUrl, "_blank", "noopener,width=480,height=720");
@@ -109,10 +113,10 @@ function Order({ least, busy, error, open }) {
       required min=${1 / scale} step=${1 / scale} defaultValue=${Math.max(least, 500 * scale) / scale} />`}
     ${site.gateways.length > 1 &&
     html`<${Field} id="method" label="Pay by">
-      <select class="input" id="method" value=${method}
+      ${(id) => html`<select class="input" id=${id} value=${method}
         onChange=${(event) => setMethod(event.target.value)}>
         ${site.gateways.map((name) => html`<option value=${name}>${WAYS[name] ?? name}</option>`)}
-      </select>
+      </select>`}
     <//>`}
     <${Wrong} error=${error} />
     <button class="button main wide" type="submit" disabled=${busy}>Top up</button>

@@ -1,6 +1,6 @@
 /** A provider's side: whether one takes calls, what one has earned, and what others see. */
 
-import { html, useEffect, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import { html, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 import { money, when } from "/assets/shared/format.js";
 import { Choice, Failure, Field, Skeleton, Stars, Title, Wrong } from "./parts.js";
 import { to } from "./router.js";
@@ -73,17 +73,14 @@ function Provider({ user }) {
 }
 
 function Standing({ user, own }) {
-  const { client, desk, site } = useApp();
+  const { client, desk, site, store } = useApp();
   const { presence } = useShared();
-  const [set, setSet] = useState(null);
-  const now = set ?? presence.get(user.id)?.presence ?? user.status;
-  useEffect(() => {
-    client.watch({ directory: true, users: [user.id] }).catch(() => {});
-  }, [client, user.id]);
+  const now = presence.get(user.id)?.presence ?? user.status;
   const change = async (wanted, message) => {
     try {
       await client.setPresence(wanted, message);
-      setSet(wanted);
+      const own = { presence: wanted, statusMessage: message ?? null };
+      store.set({ presence: new Map(store.state.presence).set(user.id, own) });
       if (message !== undefined) desk.toast("Your status message is set.", "good");
     } catch (error) {
       desk.toast(sayError(error, site), "bad");
@@ -191,7 +188,9 @@ function Terms({ own }) {
         defaultValue=${price(own?.priceVideo)} ...${number} />
     </div>
     <${Field} id="introduction" label="Introduction">
-      <textarea class="input" id="introduction" name="introduction" rows="4" maxlength="1000">${own?.introduction ?? ""}</textarea>
+      ${(id) => html`<textarea class="input" id=${id} name="introduction" rows="4" maxlength="1000">
+${own?.introduction ?? ""}</textarea
+      >`}
     <//>
     <${Field} id="genres" name="genres" label="Topics" defaultValue=${(own?.genres ?? []).join(", ")}
       hint="With commas between them." />
