@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import aiohttp
 import pytest
@@ -24,6 +29,8 @@ from server.people import make_provider, make_user
 from signalling.client.envelope import Json
 from signalling.client.rest import Api
 from storage.migrate import migrate
+
+Kept = TypeVar("Kept")
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -123,6 +130,10 @@ class House:
         user = await api.login(email, DEMO_PASSWORD)
         self.ids[user.name] = user.id
         return api
+
+    async def keep(self, context: AbstractAsyncContextManager[Kept]) -> Kept:
+        """Enter something that lasts as long as the house."""
+        return await self._stack.enter_async_context(context)
 
     async def is_there(self, api: Api, device: str) -> None:
         http = await self._stack.enter_async_context(aiohttp.ClientSession())

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import logging
 import math
-from contextlib import AsyncExitStack
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -38,8 +37,6 @@ TICKS = 4
 ENTRY = 12
 
 _places: WeakKeyDictionary[House, dict[str, str]] = WeakKeyDictionary()
-# What was begun for a house, and is to last for all pictures.
-_begun: WeakKeyDictionary[House, AsyncExitStack] = WeakKeyDictionary()
 
 
 async def tour(house: House, camera: Camera) -> None:
@@ -87,9 +84,7 @@ async def _take(camera: Camera, page: Page, name: str) -> None:
 
 async def _furnish(house: House) -> dict[str, str]:
     """Something of everything, as long as the house stands; the pages' places."""
-    stack = _begun[house] = AsyncExitStack()
-    there = await stack.enter_async_context(site(house.url))
-    endpoint = await stack.enter_async_context(receiver())
+    there, endpoint = await house.keep(site(house.url)), await house.keep(receiver())
     ada = await there.login(ADMIN_MAIL)
     for path in ("", "/gone"):
         hook = {"url": endpoint.url + path, "events": []}
@@ -176,14 +171,11 @@ async def main(out: Path, only: str) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
     async with studio() as (house, people):
-        try:
-            for size in SIZES:
-                for scheme in SCHEMES:
-                    camera = Camera(people, out, size, scheme, only)
-                    await tour(house, camera)
-                    print(f"{size} {scheme}: {len(camera.taken)} pictures")
-        finally:
-            await _begun[house].aclose()
+        for size in SIZES:
+            for scheme in SCHEMES:
+                camera = Camera(people, out, size, scheme, only)
+                await tour(house, camera)
+                print(f"{size} {scheme}: {len(camera.taken)} pictures")
         print(*people.faults, sep="\n")
     return 1 if people.faults else 0
 
