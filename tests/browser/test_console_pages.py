@@ -62,6 +62,7 @@ async def test_an_admin_comes_in_by_password_stays_in_and_leaves(people: Visitor
     await expect(page.get_by_role("button", name="Log in")).to_be_visible()
 
 
+@pytest.mark.timeout(300)  # Thirty looks at pages, each by every rule.
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_can_be_used_by_everybody(
     people: Visitors, books: Connection, scheme: Scheme
