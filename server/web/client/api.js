@@ -127,7 +127,10 @@ export class Api {
     return this.session.accessToken;
   }
 
-  /** A refresh token is good once, so only one tab may use it. */
+  /**
+   * A refresh token is good once, so one tab uses it. The browser may be slow to show the others
+   * what that one has stored; for some seconds the server answers a second use with the same next.
+   */
   _renew(session) {
     return locked(this._key, async () => {
       const kept = this._kept();
