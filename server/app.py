@@ -49,6 +49,7 @@ from server.people import ensure_demo
 from server.poller import Poller
 from server.presence import PresenceReader
 from server.push_settings import make_push
+from server.records import Records
 from server.revocations import Revocations
 from server.routes import Parts, all_routes
 from server.sms_settings import make_sms
@@ -135,6 +136,8 @@ class Server:
         claim = await keeper.claim(self.clock(), config.currency)
         started.push_async_callback(keeper.stop, claim.epoch)
         await ledger.ensure_partitions(keeper.conn)
+        self.records = Records(self.pool, claim.epoch, self.metrics, clock=self.clock)
+        started.push_async_callback(self.records.stop)
         self.combiner = queue_class(self._passed)(
             self.pool,
             epoch=claim.epoch,
@@ -156,6 +159,7 @@ class Server:
         self.cluster = make_cluster(config, self._dsn, claim.address, self.metrics)
         self.live = self._make_node(claim)
         started.push_async_callback(self.live.stop)
+        await self.records.start(self.live)
         app = await self._make_app(started)
         await self.cluster.start()
         started.push_async_callback(self.cluster.stop)
@@ -224,9 +228,10 @@ class Server:
                 socket_limits=config.socket_limits(),
                 push=self.push,
                 turn=make_turn(config),
-                watcher=self.webhooks.beside(CallWatch(self.metrics)),
+                watcher=self.records.beside(self.webhooks.beside(CallWatch(self.metrics))),
                 proved_s=lambda: self.combiner.proof.at_s,
                 closed=self._closed,
+                parted=self.records.put,
                 adopted=self.metrics.call_adopted,
                 fenced=self.metrics.nodes_fenced,
                 session_ended=self.sessions.revoke,
@@ -249,6 +254,7 @@ class Server:
         chores = [
             *CHORES,
             *self.webhooks.chores(),
+            *self.records.chores(),
             expired_sessions(self.clock),
             earnings_chore(config.release_after_s),
             old_notifications(config.notification_days),
@@ -299,6 +305,8 @@ class Server:
             draining=lambda: self.draining,
             bus=self.cluster.bus,
             webhooks_changed=self.webhooks.changed,
+            overseer=self.live.oversight,
+            records=self.records,
         )
         asker = Asker(self.pool, gateways, parts.settler)
         self.sweep = Poller("orphans", self.live.adopter.sweep, poll_s=self.cluster.sweep_s)
@@ -354,7 +362,8 @@ class Server:
         counts = self.live.hub.resumes
         return {"resumed": counts.resumed, "fresh": counts.fresh, "refused": counts.refused}
 
-    def _closed(self, _: Host) -> None:
+    def _closed(self, host: Host) -> None:
+        self.records.put(host)
         self.turn_sessions.kick()
         self.after_calls.kick()
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from server.config import Config
 from server.metrics import Metrics
-from signalling.nodes.bus import Bus, Presence
+from signalling.nodes.bus import Bus, Misconfigured, Presence
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
+from storage.errors import Unavailable
 
 if TYPE_CHECKING:
     from signalling.nodes.redis import RedisBus
@@ -63,6 +64,26 @@ def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cl
     both = SpareBus(bus, dsn)
     _watch(metrics, bus, both)
     return Cluster(both, RedisPresence(bus), both)
+
+
+async def ping(url: str) -> str:
+    """What Redis answers to PING on a connection of its own; without a `url`, that there is none.
+
+    Raises:
+        Unavailable: no answer; the message says what stood in the way.
+    """
+    if not url:
+        return "There is no Redis: REDIS_URL is not set, and this node is alone."
+    from signalling.nodes.line import Line, Server  # Slow to import.
+
+    line = Line(Server(url))
+    try:
+        answer: bytes = await line.call("PING")
+    except Misconfigured as error:
+        raise Unavailable(str(error)) from None
+    finally:
+        await line.close()
+    return answer.decode()
 
 
 def _watch(metrics: Metrics, bus: RedisBus, both: SpareBus) -> None:

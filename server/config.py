@@ -206,6 +206,8 @@ class Config(BaseSettings):
     # Earnings can be taken out so long after they came. Not set: 7 days, in development at once.
     earnings_delay_s: int | None = Field(None, ge=0, le=90 * DAY_S)
     payout_min_minor: int = _number(1_000, 1, 1_000_000_000)
+    # What an operator may add to wallets and take from them alone within 24 hours.
+    adjustment_limit_minor: int = _number(10_000, 0, 1_000_000_000)
     sandbox_gateway: bool | None = None  # Not set: on in development only.
     sandbox_webhook_secret: Secret = None
     # A gateway is on when its keys are set. Webhook secrets: one, or two while they change.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rest.auth.sms.jobs import SmsJobs
 from rest.auth.sms.port import Sms
+from rest.graphql import hello
 from rest.notifications import announce
 from rest.payments import refunds
 from server.jobs import Handler
@@ -28,6 +29,7 @@ def job_handlers(
     pool, config = parts.pool, parts.config
     handlers: dict[str, Handler] = {
         objects.REMOVE_JOB: parts.objects.remove,
+        hello.JOB: hello.say_hello,
         announce.JOB: announce.Announcer(pool, kick=kick).announce,
         settlement.REFUND_JOB: refunds.RefundJobs(pool, parts.gateways).refund,
     }

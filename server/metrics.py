@@ -1,7 +1,7 @@
 """What Prometheus reads at /metrics. Routes are named by template, never by path or user."""
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from aiohttp import web
@@ -33,6 +33,9 @@ class Metrics:
 
     def __init__(self, token: str = "", *, version: str = "") -> None:
         self._token = token
+        # Requests, and those of them that were answered 5xx, of this process.
+        self.requests_seen = 0
+        self.errors_seen = 0
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         build = Gauge("talktime_build_info", "1, labelled.", ["version"], registry=registry)
@@ -89,6 +92,10 @@ class Metrics:
 
         self._codes = self._count("otp_sent", "One-time codes.", "outcome")
         self._pushes = self._count("pushes", "Pushes to sleeping phones.", "adapter", "outcome")
+        self._webhook_tries = self._count("webhook_tries", "Tries to tell a webhook.", "outcome")
+        for outcome in ("delivered", "retried", "failed"):
+            # There before the first, or that one would be no increase.
+            self._webhook_tries.labels(outcome)
         self._webhooks = self._count("webhooks", "News from gateways.", "gateway", "outcome")
         self._payments = self._count("payments_completed", "Payments that came in.", "gateway")
 
@@ -97,6 +104,8 @@ class Metrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route, status).observe(seconds)
+        self.requests_seen += 1
+        self.errors_seen += status >= 500
 
     def job_done(self, name: str, outcome: str, seconds: float) -> None:
         self._jobs_done.labels(name, outcome).inc()
@@ -113,6 +122,9 @@ class Metrics:
 
     def push_went(self, adapter: str, outcome: str) -> None:
         self._pushes.labels(adapter, outcome).inc()
+
+    def webhook_tried(self, outcome: str) -> None:
+        self._webhook_tries.labels(outcome).inc()
 
     def slice_written(self, seconds: float, works: int) -> None:
         """A transaction without work was a heartbeat."""
@@ -155,6 +167,12 @@ class Metrics:
         return Histogram(
             f"talktime_{name}_seconds", text, labels, buckets=buckets, registry=self.registry
         )
+
+    def samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
+        """Every figure now: name, labels, value."""
+        for family in self.registry.collect():
+            for sample in family.samples:
+                yield sample.name, sample.labels, sample.value
 
     async def handle(self, request: web.Request) -> web.Response:
         if not (is_from_here(request) or self._knows(request)):

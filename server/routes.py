@@ -31,6 +31,13 @@ from rest.http.openapi import build_openapi
 from rest.http.route import Route, mount
 from rest.media.routes import MediaRoutes
 from rest.notifications.routes import NotificationRoutes
+from rest.operators.adjustment_routes import AdjustmentRoutes
+from rest.operators.call_routes import OperatorCallRoutes, Overseer
+from rest.operators.login_routes import LoginRoutes
+from rest.operators.money_routes import MoneyRoutes
+from rest.operators.overview_routes import OverviewRoutes
+from rest.operators.people_routes import PeopleRoutes
+from rest.operators.record_routes import RecordRoutes
 from rest.operators.routes import OperatorRoutes
 from rest.operators.webhook_routes import WebhookRoutes
 from rest.payments.gateways.port import Gateway
@@ -53,11 +60,13 @@ from rest.wallet.routes import WalletRoutes
 from server.access import Access
 from server.config import Config
 from server.documents import Documents
-from server.health import HealthRoutes
+from server.graphql_wiring import graphql_table
+from server.health import HealthRoutes, seems_ready
 from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.pages import Pages
 from server.push_settings import push_terms
+from server.records import Records
 from server.site import site_of
 from server.sms_settings import otp_settings
 from signalling.asyncapi import build_asyncapi
@@ -78,6 +87,7 @@ TAGS = {
     "media hooks": "What an operator's media server tells of calls.",
     "notifications": "What one has been told besides the events of the socket.",
     "operations": "For operators and their balancers.",
+    "operators": "What operators see of people, money and calls, and what they may do.",
     "payments": "Money in: payments, plans, gateways and refunds.",
     "payouts": "For operators: what providers want to be paid out.",
     "providers": "Companions, technicians, coaches: the directory and profiles.",
@@ -117,11 +127,13 @@ class Parts:
     draining: Callable[[], bool]
     bus: Bus
     webhooks_changed: Callable[[], None]
+    overseer: Overseer
+    records: Records
 
 
 def all_routes(parts: Parts) -> list[Route]:
     pool, config, clock = parts.pool, parts.config, parts.clock
-    idempotency = Idempotency(pool, passed=parts.passed)
+    idempotency = Idempotency(pool, epoch=parts.records.epoch, passed=parts.passed)
     desk = SessionDesk(
         parts.keys,
         parts.sessions,
@@ -224,7 +236,22 @@ def all_routes(parts: Parts) -> list[Route]:
         ).table(),
         *(media if hook_secret else []),
         *OperatorRoutes(pool).table(),
+        *OperatorCallRoutes(pool, parts.overseer, stop=parts.actions.stop, clock=clock).table(),
+        *OverviewRoutes(
+            pool, epoch=parts.records.epoch, gauges=parts.records.gauges, currency=config.currency
+        ).table(),
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
+        *PeopleRoutes(pool, currency=config.currency, clock=clock, end_session=desk.end).table(),
+        *LoginRoutes(pool, clock=clock, end_session=desk.end).table(),
+        *MoneyRoutes(pool, sellers=parts.sellers).table(),
+        *RecordRoutes(pool, lease_ms=config.lease_ms).table(),
+        *AdjustmentRoutes(
+            pool,
+            idempotency=idempotency,
+            currency=config.currency,
+            alone_max=config.adjustment_limit_minor,
+            kick=parts.settler.kick,
+        ).table(),
         *HealthRoutes(
             pool,
             version=parts.version,
@@ -247,6 +274,12 @@ def mount_all(
     site = site_of(parts.config, parts.version, [each.name for each in parts.gateways])
     app.add_routes(Pages(site, has_console=lambda: _has_admin(parts.pool)).table())
     app.router.add_get("/metrics", metrics.handle)
+    metrics.watch(
+        "talktime_ready",
+        "1 while this node takes calls, as far as it knows.",
+        lambda: seems_ready(parts.combiner.healthy, parts.draining(), parts.bus),
+    )
+    app.add_routes(graphql_table(parts.pool, parts.config, metrics, access.guard))
     for gateway in parts.gateways:
         if isinstance(gateway, SandboxGateway):
             pages = SandboxPages(gateway, currency_exponent=parts.config.currency_exponent)

@@ -84,13 +84,16 @@ class WebhookJobs:
         pauses_s: Sequence[float] = PAUSES_S,
         now_s: Callable[[], float] = time.time,
         shut: Callable[[], None] = lambda: None,
+        tried: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`now_s` is Unix time, which is signed; `shut` hears of an endpoint that is gone."""
+        """`now_s` is Unix time, which is signed; `shut` hears of an endpoint that is gone, `tried`
+        of each try: delivered, retried or failed (it is given up)."""
         self._pool = pool
         self._sender = sender
         self._pauses_s = tuple(pauses_s)
         self._now_s = now_s
         self._shut = shut
+        self._tried = tried
         self._lanes: dict[UUID, Lane] = {}
 
     def handlers(self) -> dict[str, Handler]:
@@ -141,17 +144,20 @@ class WebhookJobs:
         if status is not None and 200 <= status < 300:
             async with self._transaction() as conn:
                 await webhook_deliveries.settle(conn, due, attempt, "delivered")
+            self._tried("delivered")
             return
         if status == GONE:
             async with self._transaction() as conn:
                 await webhook_deliveries.settle(conn, due, attempt, "failed")
                 await webhooks.shut(conn, due.endpoint_id)
             self._shut()
+            self._tried("failed")
             _log.warning("webhook_endpoint_gone", endpoint_id=str(due.endpoint_id))
             return
         if due.tries >= len(self._pauses_s):
             async with self._transaction() as conn:
                 await webhook_deliveries.settle(conn, due, attempt, "failed")
+            self._tried("failed")
             _log.warning(
                 "webhook_given_up",
                 endpoint_id=str(due.endpoint_id),
@@ -164,6 +170,7 @@ class WebhookJobs:
             await webhook_deliveries.put_off(
                 conn, due, attempt, max(pause_s, answer.retry_after_s or 0.0)
             )
+        self._tried("retried")
 
     @asynccontextmanager
     async def _lane(self, endpoint_id: UUID) -> AsyncIterator[Lane]:

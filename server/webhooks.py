@@ -33,7 +33,7 @@ class Webhooks:
         """`strict`: deliver to public addresses by TLS only."""
         self._pool = pool
         self._sender = Sender(strict=strict)
-        self._jobs = WebhookJobs(pool, self._sender, shut=self.changed)
+        self._jobs = WebhookJobs(pool, self._sender, shut=self.changed, tried=metrics.webhook_tried)
         self._wanted: frozenset[str] = frozenset()
         self._refreshing = Poller("webhook-endpoints", self._refresh, poll_s=REFRESH_S)
         self._watch = WebhookWatch(pool, lambda: self._wanted)

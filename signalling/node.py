@@ -21,6 +21,7 @@ from signalling.calls.guests import Guests
 from signalling.calls.handover import Handover, Ledger
 from signalling.calls.host import Host, Later
 from signalling.calls.opening import House, Opener, TermsSource
+from signalling.calls.oversight import Oversight
 from signalling.calls.performer import CallPerformer
 from signalling.calls.registry import Registry
 from signalling.calls.routed import RoutedActions
@@ -52,9 +53,9 @@ log = logging.getLogger(__name__)
 class Ground:
     """What a node stands on. `proved_s` is when, by the loop's time, its epoch was last proved to
     hold; without it the node is always sure of that. `closed` is
-    told of calls that are over, `adopted` of those taken over, `fenced` of nodes
-    that were found dead, `session_ended` of log-ins that were
-    revoked on another node."""
+    told of calls that are over, `parted` of those that go on elsewhere, `adopted` of those taken
+    over, `fenced` of nodes that were found dead, `session_ended` of log-ins that were revoked on
+    another node."""
 
     pool: Pool
     terms: TermsSource
@@ -73,6 +74,7 @@ class Ground:
     watcher: Watcher | None = None
     proved_s: Callable[[], float] | None = None
     closed: Callable[[Host], None] = lambda _host: None
+    parted: Callable[[Host], None] = lambda _host: None
     adopted: Callable[[str], None] = lambda _how: None
     fenced: Callable[[int], None] = lambda _nodes: None
     session_ended: Callable[[UUID], None] = lambda _session_id: None
@@ -179,10 +181,17 @@ class LiveNode:
                 ground.turn, user_id, call_id, clock()
             ),
         )
+        self.oversight = Oversight(
+            registry=self.registry,
+            exchange=self.exchange,
+            address=ground.claims.address,
+            clock=clock,
+        )
         self.answering = Answering(
             exchange=self.exchange,
             registry=self.registry,
             actions=self.actions,
+            oversight=self.oversight,
             arrived=self._arrived,
             clock=clock,
         )
@@ -211,6 +220,7 @@ class LiveNode:
             exchange=self.exchange,
             books=ground.books,
             clock=clock,
+            parted=ground.parted,
         )
         self.exchange.on(SessionEnded, self._session_ended)
         self.desk.connect(
@@ -260,6 +270,7 @@ class LiveNode:
         for host in self.registry.hosts():
             host.abandon()
             self.registry.release(host)
+            self.ground.parted(host)
 
     async def hand_over(self) -> int:
         """Leave every call to other nodes; how many there were. New ones are refused."""

@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 
 from storage.pool import Connection
 from storage.pool import Record as Row
-from storage.works import Note, Noted, Record, Recorded
+from storage.works import Note, Noted, NoteLegs, Record, Recorded
 
 RECENT_MAX = 10
 UNITS_MAX = 10_000
@@ -78,6 +78,14 @@ update call c
  where c.id = w.call_id and c.state <> 'ended'
 """
 
+NOTE_LEGS = """
+update call c
+   set caller_leg = nullif(w.caller_device, c.caller_device), callee_device = w.callee_device
+  from unnest($2::uuid[], $3::text[], $4::text[]) as w(call_id, caller_device, callee_device)
+  join meter m on m.call_id = w.call_id and m.owner_epoch = $1 and m.state = 'open'
+ where c.id = w.call_id and c.state <> 'ended'
+"""
+
 RECORD = """
 with recorded as (
     insert into call (id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
@@ -100,6 +108,12 @@ async def note(conn: Connection, epoch: int, works: Sequence[Note]) -> list[Note
     """Write states down, of this epoch's live calls; others are left alone. One call once."""
     columns = zip(*map(astuple, works), strict=True)
     await conn.execute(NOTE, epoch, *columns)
+    return [Noted()] * len(works)
+
+
+async def note_legs(conn: Connection, epoch: int, works: Sequence[NoteLegs]) -> list[Noted]:
+    """As `note`, for the devices that are the legs."""
+    await conn.execute(NOTE_LEGS, epoch, *zip(*map(astuple, works), strict=True))
     return [Noted()] * len(works)
 
 

@@ -11,7 +11,8 @@ from storage.errors import IdempotencyMismatch, Refusal
 from storage.pool import Connection
 
 KEPT_HOURS = 24
-# An attempt without an answer for this long has crashed: its key may be tried again.
+# An attempt without an answer for this long, or whose node was found dead, has crashed: its key may
+# be tried again.
 CRASHED_AFTER_S = 60
 
 
@@ -38,24 +39,33 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 async def claim(
-    conn: Connection, *, user_id: UUID, route: str, key: str, body_hash: bytes
+    conn: Connection,
+    *,
+    user_id: UUID,
+    route: str,
+    key: str,
+    body_hash: bytes,
+    epoch: int | None = None,
 ) -> Claim | Kept:
     """Begin a request under its key, or find the answer it already got.
 
+    `epoch` is the life of the node that will answer; None is one that nobody watches.
+
     Raises:
         IdempotencyMismatch: the key belongs to a request with another body.
-        InProgress: an attempt of the last 60 s has not answered yet.
+        InProgress: an attempt of the last 60 s, of a living node, has not answered yet.
     """
     claimed_at = await conn.fetchval(
         """
-        insert into idempotency as i (user_id, route, key, body_hash, created_at)
-        values ($1, $2, $3, $4, clock_timestamp())
+        insert into idempotency as i (user_id, route, key, body_hash, epoch, created_at)
+        values ($1, $2, $3, $4, $7, clock_timestamp())
         on conflict (user_id, route, key) do update
             set body_hash = excluded.body_hash, status = null, answer = null,
-                created_at = excluded.created_at
+                epoch = excluded.epoch, created_at = excluded.created_at
             where i.created_at < excluded.created_at - make_interval(hours => $5)
                or (i.status is null and i.body_hash = excluded.body_hash
-                   and i.created_at < excluded.created_at - make_interval(secs => $6))
+                   and (i.created_at < excluded.created_at - make_interval(secs => $6)
+                        or exists (select from node n where n.epoch = i.epoch and n.fenced)))
         returning i.created_at
         """,
         user_id,
@@ -64,6 +74,7 @@ async def claim(
         body_hash,
         KEPT_HOURS,
         CRASHED_AFTER_S,
+        epoch,
     )
     if claimed_at is not None:
         return Claim(user_id, route, key, claimed_at)

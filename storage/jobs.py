@@ -110,6 +110,28 @@ class FailedJob(msgspec.Struct, frozen=True):
     failed_at: datetime
 
 
+class JobState(Enum):
+    WAITING = "waiting"
+    DELAYED = "delayed"
+    ACTIVE = "active"
+    FAILED = "failed"
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    """A job that is not done. `due_at` is when it may be done at the earliest, `changed_at` when
+    its state last changed. `error` is what the last try of a failed one said; the payload is not
+    shown."""
+
+    id: int
+    name: str
+    state: JobState
+    tries: int
+    error: str | None
+    promised_at: datetime
+    due_at: datetime
+    changed_at: datetime
+
+
 class Changed(Enum):
     """What became of an operator's wish about one job."""
 
@@ -175,6 +197,56 @@ async def list_failed(conn: Connection, limit: int, offset: int) -> tuple[list[F
         for row in rows
     ]
     return failed, total
+
+
+# "Waiting" and "delayed" are both queued: what is due, and what is not yet.
+_STANDING = """
+select * from (
+    select *, case status when 'picked' then 'active' when 'failed' then 'failed'
+              else case when execute_after <= now() then 'waiting' else 'delayed' end end as state
+    from pgqueuer where status in ('queued', 'picked', 'failed')
+) standing
+where ($1::text is null or state = $1) and ($2::text is null or entrypoint = $2)
+"""
+
+
+async def list_jobs(
+    conn: Connection, state: JobState | None, name: str | None, limit: int, offset: int
+) -> tuple[list[JobRow], int]:
+    """A page of the jobs that are not done, the oldest first, and how many there are in all; of one
+    state or name, if they are given."""
+    wanted = None if state is None else state.value
+    rows = await conn.fetch(
+        f"""
+        select job.id, job.entrypoint, job.state, job.attempts, job.created, job.execute_after,
+               job.updated, told.traceback
+        from ({_STANDING} order by id limit $3 offset $4) job left join lateral (
+            select traceback from pgqueuer_log
+            where job_id = job.id and status = 'failed' and job.state = 'failed'
+            order by id desc limit 1
+        ) told on true
+        order by job.id
+        """,
+        wanted,
+        name,
+        limit,
+        offset,
+    )
+    total: int = await conn.fetchval(f"select count(*) from ({_STANDING}) job", wanted, name)
+    jobs = [
+        JobRow(
+            id=row["id"],
+            name=row["entrypoint"],
+            state=JobState(row["state"]),
+            tries=row["attempts"] + (row["state"] == "failed"),
+            error=_error_of(row["traceback"]) if row["state"] == "failed" else None,
+            promised_at=row["created"],
+            due_at=row["execute_after"],
+            changed_at=row["updated"],
+        )
+        for row in rows
+    ]
+    return jobs, total
 
 
 def _error_of(traceback: object) -> str:

@@ -12,7 +12,18 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from storage.works import Authorise, Charge, Charged, Note, Noted, Outcome, Settle, Settled, Work
+from storage.works import (
+    Authorise,
+    Charge,
+    Charged,
+    Note,
+    Noted,
+    NoteLegs,
+    Outcome,
+    Settle,
+    Settled,
+    Work,
+)
 
 Done = Callable[[Outcome], None]
 
@@ -65,7 +76,7 @@ def merge(older: Work, newer: Work) -> Work | None:
                 accepted_ms=older.accepted_ms if newer.accepted_ms is None else newer.accepted_ms,
                 callee_device=newer.callee_device or older.callee_device,
             )
-        case ((Charge() | Note()), Settle()):
+        case (NoteLegs(), NoteLegs()) | ((Charge() | Note() | NoteLegs()), Settle()):
             return newer
         case _:
             return None
@@ -82,7 +93,7 @@ def answer(work: Work, outcome: Outcome) -> Outcome:
                 outcome.available_minor,
                 work.target_minor > outcome.charged_minor,
             )
-        case Note(), (Settled() | Charged()):
+        case ((Note() | NoteLegs()), (Settled() | Charged())):
             return Noted()
         case _:
             return outcome
@@ -146,7 +157,7 @@ class Lanes:
                 item.put_ms
                 for lane in self._lanes.values()
                 for item in lane
-                if item not in skip and type(item.work) is not Note
+                if item not in skip and type(item.work) not in (Note, NoteLegs)
             ),
             default=None,
         )

@@ -131,6 +131,14 @@ async def find_operation(conn: Connection, key: str) -> int | None:
     return found
 
 
+async def keys_of(conn: Connection, operations: Collection[int]) -> dict[int, str]:
+    """The keys of operations by their ids."""
+    rows = await conn.fetch(
+        "select id, key from operation where id = any ($1::bigint[])", list(operations)
+    )
+    return {row["id"]: row["key"] for row in rows}
+
+
 async def reverse(conn: Connection, key: str, operation_id: int, reason: str) -> Operation:
     """Undo an operation exactly, once, by its mirror image. Part of the caller's transaction.
 

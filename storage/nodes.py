@@ -1,6 +1,7 @@
 """The lives of server processes: claims on a name, fencing, and the calls they leave behind."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -30,7 +31,8 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 
     Billable time had been `billable_ms` at `asof_ms` and ran on from there if `running`; `beat_ms`
     is the owner's clock before which everything it saw is committed, and `silent_ms` how long ago
-    that was. `tariff` is JSON. `left` is what the owner wrote down when it handed the call over.
+    that was. The devices are those that are the legs. `tariff` is JSON. `left` is what the owner
+    wrote down when it handed the call over.
     """
 
     call_id: UUID
@@ -144,8 +146,8 @@ gone as (
 )
 select c.id as call_id, c.caller_id, r.name as caller_name, r.avatar_url as caller_avatar,
        c.callee_id, coalesce(p.display_name, e.name) as callee_name, e.avatar_url as callee_avatar,
-       c.caller_device, c.callee_device, c.request_id, c.kind, c.connect_on, c.state, c.note,
-       c.tariff::text as tariff,
+       coalesce(c.caller_leg, c.caller_device) as caller_device, c.callee_device,
+       c.request_id, c.kind, c.connect_on, c.state, c.note, c.tariff::text as tariff,
        (extract(epoch from c.created_at) * 1000)::bigint as created_ms,
        (extract(epoch from c.ringing_at) * 1000)::bigint as ringing_ms,
        (extract(epoch from c.accepted_at) * 1000)::bigint as accepted_ms,
@@ -289,3 +291,33 @@ async def standing_of_user(conn: Connection, user_id: UUID) -> Standing | None:
     """The live call that a user is in, and who owns it."""
     row = await conn.fetchrow(OF_USER, user_id)
     return None if row is None else Standing(*row)
+
+
+class Life(msgspec.Struct, frozen=True):
+    """One life of a node, as operators see it. `beat_age_s` is how long it has been silent, `calls`
+    how many live calls it owns. `state` is live, left (it ended in order) or fenced (found dead, or
+    replaced by its own next life)."""
+
+    name: str
+    epoch: int
+    state: str
+    started_at: datetime
+    beat_age_s: float
+    calls: int
+
+
+async def list_lives(conn: Connection, limit: int) -> list[Life]:
+    """The lives that go on, then those that ended, the latest first; `limit` in all."""
+    rows = await conn.fetch(
+        """
+        select n.name, n.epoch,
+               case when not n.fenced then 'live' when n.left_at is not null then 'left'
+                    else 'fenced' end,
+               n.started_at,
+               greatest(0, extract(epoch from clock_timestamp() - n.beat_at))::float8,
+               (select count(*) from meter m where m.owner_epoch = n.epoch and m.state = 'open')
+          from node n order by n.fenced, n.epoch desc limit $1
+        """,
+        limit,
+    )
+    return [Life(*row) for row in rows]

@@ -52,6 +52,7 @@ LOST = (
 _GONE = ("clos", "released back to the pool")
 # PostgreSQL gave up one of two transactions that stood in each other's way: nothing was done.
 YIELDED = (asyncpg.TransactionRollbackError,)
+NOW = "select (extract(epoch from clock_timestamp()) * 1000)::bigint"
 
 
 def is_lost(error: BaseException) -> bool:
@@ -59,6 +60,12 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         return any(sign in str(error) for sign in _GONE)
     return isinstance(error, LOST)
+
+
+async def read_now_ms(conn: Connection) -> int:
+    """The database's clock, in Unix milliseconds: the one that all nodes share."""
+    now_ms: int = await conn.fetchval(NOW)
+    return now_ms
 
 
 def _encode_jsonb(value: Any) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from storage.pool import Connection
+from storage.verify_adjustments import ADJUSTMENT_RULES
 from storage.verify_earnings import EARNINGS_RULES
 from storage.verify_payments import PAYMENT_RULES
 from storage.verify_rule import Rule
@@ -253,6 +254,7 @@ RULES = (
     ),
     *PAYMENT_RULES,
     *EARNINGS_RULES,
+    *ADJUSTMENT_RULES,
 )
 
 PRICED = """

@@ -70,6 +70,13 @@ class Note(Work, frozen=True, gc=False, kw_only=True):
     callee_device: str | None = None
 
 
+class NoteLegs(Work, frozen=True, gc=False, kw_only=True):
+    """Write down which devices are the legs of a live call now. Answer: Noted."""
+
+    caller_device: str | None
+    callee_device: str | None
+
+
 class Charge(Work, frozen=True, gc=False, kw_only=True):
     """Post up to `target_minor` out of the hold, then hold up to `cover_minor`.
 

@@ -130,6 +130,8 @@ def problem_of(error: Exception) -> Problem | None:
             return _refused(error.code, error.message, dict(error.details))
         case web.HTTPException():
             return _of_aiohttp(error)
+        case MemoryError():
+            return _refused("unavailable", "The server is short of memory; try again.", {})
         case _ if is_lost(error) or isinstance(error, YIELDED):
             return _refused("unavailable", "Try again in a moment.", {})
     return None

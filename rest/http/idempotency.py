@@ -56,9 +56,17 @@ class Idempotency:
     Refusals are answers and are kept too; a failure of ours (5xx) and "not so fast" are not.
     """
 
-    def __init__(self, pool: Pool, *, passed: Callable[[str], None] | None = None) -> None:
-        """`passed` hears "keyed" when a request is done and its answer not yet kept."""
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        epoch: int | None = None,
+        passed: Callable[[str], None] | None = None,
+    ) -> None:
+        """`epoch` is this life of this node: when it is found dead, what it was answering may be
+        asked again. `passed` hears "keyed" when a request is done and its answer not yet kept."""
         self._pool = pool
+        self._epoch = epoch
         self._passed = passed
 
     async def once(
@@ -80,6 +88,7 @@ class Idempotency:
                 route=f"{request.method} {request.path}",
                 key=key,
                 body_hash=sha256(_encode(body)).digest(),
+                epoch=self._epoch,
             )
         if isinstance(found, Kept):
             return _replay(found, request.get(REQUEST_ID, ""))

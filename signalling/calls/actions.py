@@ -239,7 +239,8 @@ class Actions:
             host.take(inputs.SocketBack(host.party(device.user_id), device.id))
 
     def socket_lost(self, device: Device, *, bye: bool) -> None:
-        """A leg's device is gone; one that said `bye` is not waited for."""
+        """A leg's device is gone; one that said `bye` is not waited for, and one that was sent away
+        is not missed."""
         host = self._registry.of_user(device.user_id)
         if host is None or not self._is_leg(host, device):
             return
@@ -247,7 +248,11 @@ class Actions:
         if self._circle.is_elsewhere(host, device.user_id, device.id):
             return
         party = host.party(device.user_id)
-        host.take(inputs.HungUp(party) if bye else inputs.SocketLost(party, device.id))
+        if bye:
+            host.take(inputs.HungUp(party))
+            return
+        news = inputs.SocketMoving if device.moving else inputs.SocketLost
+        host.take(news(party, device.id))
 
     def closed(self, host: Host) -> None:
         """A call is over: its devices are idle again."""

@@ -102,22 +102,23 @@ class Adopter:
             log.warning("dead nodes were fenced", extra={"nodes": count})
             self._fenced(count)
 
-    async def take(self, call_ids: Sequence[UUID]) -> None:
-        """Go on with those of these calls that nobody runs.
+    async def take(self, call_ids: Sequence[UUID], *, handed: bool = False) -> None:
+        """Go on with those of these calls that nobody runs. `handed`: their owner has said so to
+        this node, after all that it has told of them.
 
         Raises:
             Unavailable: the database does not answer.
         """
         if self._open:
             # Who asks may give up in the midst of it; what is ours then must have its host.
-            await asyncio.shield(self._start(self._take(call_ids)))
+            await asyncio.shield(self._start(self._take(call_ids, handed)))
 
-    async def _take(self, call_ids: Sequence[UUID]) -> None:
+    async def _take(self, call_ids: Sequence[UUID], handed: bool) -> None:
         orphans = await self._claims.adopt(call_ids)
         places = await asyncio.gather(*[self._where(orphan) for orphan in orphans])
         for orphan, (caller, callee) in zip(orphans, places, strict=True):
             try:
-                self._begin(orphan, caller, callee)
+                self._begin(orphan, caller, callee, handed)
             except Exception:
                 # The books are open and ours: this node's next life finds the call again.
                 log.exception("a call cannot be gone on with", extra=about(orphan))
@@ -145,7 +146,7 @@ class Adopter:
     async def _take_handed(self, node: str, call_ids: Sequence[UUID]) -> None:
         try:
             async with asyncio.timeout(TAKEN_S):
-                await self.take(call_ids)
+                await self.take(call_ids, handed=True)
             self._circle.taken(node, call_ids)
         except (Unavailable, TimeoutError):
             log.warning("calls handed over could not be taken", extra={"calls": len(call_ids)})
@@ -156,7 +157,9 @@ class Adopter:
         except Unavailable:
             return NOWHERE, NOWHERE  # Their devices ask after the call when they connect.
 
-    def _begin(self, orphan: Orphan, caller: frozenset[str], callee: frozenset[str]) -> None:
+    def _begin(
+        self, orphan: Orphan, caller: frozenset[str], callee: frozenset[str], handed: bool
+    ) -> None:
         if self._registry.find(orphan.call_id) is not None:
             return  # Taken by two at once, of whom one did not hear that it was done.
         if orphan.silent_ms > self._limits.grace_ms:
@@ -166,7 +169,9 @@ class Adopter:
             return
         call = self._left(orphan)
         if call is not None:
-            self._host(orphan, call, [], caller, callee, fresh=False)
+            host = self._host(orphan, call, [], caller, callee, fresh=False)
+            if not handed:
+                self._circle.unheard(host)
             self._adopted("handed")
             return
         call, effects = revival.revive(
@@ -207,7 +212,7 @@ class Adopter:
         callee: frozenset[str],
         *,
         fresh: bool,
-    ) -> None:
+    ) -> Host:
         accounts = Accounts(orphan.payer, orphan.payee, orphan.platform, orphan.bonus)
         host = Host(call, accounts, self._performer, self._clock, self._later, claim=orphan.claim)
         self._registry.add(host)
@@ -219,6 +224,7 @@ class Adopter:
         if not fresh:
             # Money that came while the call was on its way has told nobody.
             host.take(inputs.Funded())
+        return host
 
     def _find_leg(self, host: Host, party: Party, orphan: Orphan, *, fresh: bool) -> None:
         """What is known of a leg's socket at the beginning; fresh legs say it themselves."""

@@ -10,6 +10,7 @@ import msgspec
 from signalling.calls.actions import Actions
 from signalling.calls.asking import away
 from signalling.calls.host import Cause
+from signalling.calls.oversight import Oversight
 from signalling.calls.registry import Registry
 from signalling.codes import By, Code, Refused
 from signalling.commands import MediaWish
@@ -19,7 +20,7 @@ from signalling.core.views import snapshot
 from signalling.events import Snapshot
 from signalling.nodes import parcels
 from signalling.nodes.exchange import Done, Exchange
-from signalling.nodes.parcels import AnyQuestion
+from signalling.nodes.parcels import AnyQuestion, Survey
 from storage.errors import Unavailable
 
 TASKS_MAX = 2_000
@@ -44,11 +45,13 @@ class Answering:
         exchange: Exchange,
         registry: Registry,
         actions: Actions,
+        oversight: Oversight,
         arrived: Callable[[UUID, UUID, str, str], None],
         clock: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._actions = actions
+        self._oversight = oversight
         self._arrived = arrived
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,6 +62,9 @@ class Answering:
         Raises:
             Refused: at once; what is refused later is told to `done`.
         """
+        if isinstance(question, Survey):
+            done(_encode(self._oversight.here(question.calls, journal=question.journal)))
+            return
         actions, call_id, user_id = self._actions, question.call, question.user_id
         match question:
             case parcels.Attach(device=device):

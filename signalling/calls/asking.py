@@ -9,7 +9,7 @@ from signalling.codes import Code, Refused
 from signalling.events import Snapshot
 from signalling.nodes import parcels
 from signalling.nodes.exchange import Exchange
-from signalling.nodes.parcels import AnyQuestion
+from signalling.nodes.parcels import CallQuestion
 from storage.errors import Unavailable
 
 # A call that is passed on, or ends, in this very moment is looked for again.
@@ -36,7 +36,7 @@ class Asking:
         self._exchange = exchange
         self._address = address
 
-    async def ask(self, question: AnyQuestion, *, timeout_s: float = 2.0) -> bytes | None:
+    async def ask(self, question: CallQuestion, *, timeout_s: float = 2.0) -> bytes | None:
         try:
             for _ in range(TRIES):
                 node = await self._finder.find(question.call)

@@ -166,6 +166,13 @@ class Circle:
         self._over.append((self._clock(), nodes, host.users(), over))
         self.forget(host)
 
+    def unheard(self, host: Host) -> None:
+        """The call goes on here as its last owner has left it, but what that has told in the end
+        may have been lost with it: the devices ask anew."""
+        if not self.alone:
+            self._exchange.bus.post_all(encode(missed(host)))
+            self._hub.renew_all(host.users())
+
     def over_unheard(self, call_id: UUID, users: tuple[UUID, UUID], claim: int) -> None:
         """A call that nobody ran is over. Its devices were not told: they connect anew."""
         for parcel in (Missed(call_id, users, claim), Over(call_id, claim)):
@@ -265,9 +272,11 @@ class Circle:
             self.arrived(host, given.user_id, given.device, node)
             host.take(inputs.SocketBack(party, given.device))
             return
-        places = self._places.get(host.id, {})
-        if places.get((given.user_id, given.device), node) != node:
-            return  # It has come back on another node meanwhile.
+        place = self._places.get(host.id, {}).get((given.user_id, given.device))
+        if place is None and self._fanout.has_device(given.user_id, given.device):
+            return  # It has come here meanwhile.
+        if place not in (None, node):
+            return  # Or to another node.
         leg = leg_of(host.call, party)
         if leg.device != given.device:
             return

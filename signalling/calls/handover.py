@@ -44,13 +44,16 @@ class Handover:
         exchange: Exchange,
         books: Ledger,
         clock: Callable[[], int],
+        parted: Callable[[Host], None] = lambda _host: None,
     ) -> None:
+        """`parted` is told of each call that is run here no more."""
         self._registry = registry
         self._guests = guests
         self._circle = circle
         self._exchange = exchange
         self._books = books
         self._clock = clock
+        self._parted = parted
 
     async def all(self) -> int:
         """Leave every call of this node; how many there were. Never raises.
@@ -84,6 +87,7 @@ class Handover:
             left = False
             log.error("a call could not be handed over", extra={"call_id": str(host.id)})
         host.abandon()
+        self._parted(host)
         return left
 
     async def _write(self, host: Host) -> bool:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from signalling.calls.journal import REQUESTED, TAKEN_OVER, Journal
 from signalling.calls.watcher import Watcher
 from signalling.codes import By, Code, Party, Refused, State
 from signalling.core.call import deadline, step
@@ -87,6 +88,7 @@ class Host:
         self.id = call.id
         self.id_text = str(call.id).encode()  # in every event of the call
         self.accounts = accounts
+        self.journal = Journal()
         self._performer = performer
         self._clock = clock
         self._later = later
@@ -123,12 +125,15 @@ class Host:
         """Carry out the effects of opening the call."""
         now_ms = self._clock()
         self._performer.watcher.moved(None, self.call, now_ms)
+        self.journal.note(now_ms, REQUESTED, effects)
         self._perform(effects, cause, now_ms)
         self._work_off()
 
     def go_on(self, effects: list[Effect]) -> None:
         """As `begin`, for a call that has begun under another owner."""
-        self._perform(effects, None, self._clock())
+        now_ms = self._clock()
+        self.journal.note(now_ms, TAKEN_OVER, effects)
+        self._perform(effects, None, now_ms)
         self._work_off()
 
     def feed(self, given: Input, cause: Cause | None = None) -> None:
@@ -202,6 +207,7 @@ class Host:
         before = self.call
         call, effects = step(before, given, now_ms)
         self.call = call
+        self.journal.note(now_ms, given, effects)
         # Most inputs only pass signalling on.
         if not (
             call.meter is before.meter and call.state is before.state and call.final is before.final

@@ -69,6 +69,11 @@ class CallPerformer:
                     self._settle(host, effect)
                 case made.Note():
                     self._note(host, effect)
+                case made.NoteLegs(caller=caller, callee=callee):
+                    work = works.NoteLegs(
+                        call_id=host.id, caller_device=caller, callee_device=callee
+                    )
+                    self._books.put(work, ignore)
                 case made.WakeCallee():
                     self._wake(host)
                 case made.PushIce(party=party, device=device):

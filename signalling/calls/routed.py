@@ -17,7 +17,7 @@ from signalling.commands import CallRequest, MediaWish
 from signalling.events import Final, IceServer, Snapshot
 from signalling.nodes import parcels
 from signalling.nodes.exchange import Exchange
-from signalling.nodes.parcels import AnyQuestion, Funded
+from signalling.nodes.parcels import CallQuestion, Funded
 from storage.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class RoutedActions:
         self._actions.funded(given.user_id, given.bonus)
 
     async def _ask(
-        self, question: AnyQuestion, kind: type[Answer], *, timeout_s: float = 2.0
+        self, question: CallQuestion, kind: type[Answer], *, timeout_s: float = 2.0
     ) -> Answer | None:
         """What another node answers; None when the call is for this node to answer for."""
         here = self._registry.find(question.call) is not None

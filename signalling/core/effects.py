@@ -48,6 +48,13 @@ class Note(Effect, frozen=True):
     callee_device: str | None
 
 
+class NoteLegs(Effect, frozen=True):
+    """Write down which devices are the legs; nobody waits for it."""
+
+    caller: str | None
+    callee: str | None
+
+
 class Charge(Effect, frozen=True):
     """Post the cumulative cost and hold what comes next.
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from signalling.codes import By, Code, Party, Reason, Refused, State
 from signalling.core import ending, evidence, inputs
 from signalling.core import meter as metering
-from signalling.core.effects import Charge, Effect, PushIce, Relay, Tell
+from signalling.core.effects import Charge, Effect, NoteLegs, PushIce, Relay, Tell
 from signalling.core.model import Call, Gap, Leg, leg_of
 from signalling.core.negotiation import release
 from signalling.core.tariff import cost, share, units
@@ -234,6 +234,7 @@ def take(call: Call, party: Party, device: str, now_ms: int) -> tuple[Call, list
     call = replace(call.with_leg(party, leg), rev=call.rev + 1, gap=None)
     talk, early = release(call.talk) if party is Party.CALLEE else (call.talk, ())
     effects = tell_both(call, CallTaken(leg=party, device=device))
+    effects.append(NoteLegs(call.caller.device, call.callee.device))
     effects += [Relay(party, device, signal.data) for signal in early]
     call = replace(call, talk=talk)
     if call.state is State.RECONNECTING and call.connect_on == "answer":

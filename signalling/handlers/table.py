@@ -32,7 +32,7 @@ from storage import calls as stored
 from storage import providers
 from storage.errors import Fenced, Refusal, Unavailable
 from storage.ids import new_id
-from storage.pool import is_lost, within
+from storage.pool import is_lost, read_now_ms, within
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,14 @@ PROTOCOL = 1
 
 
 class Prepared(msgspec.Struct):
-    """What a welcome needs from the database, and from the node that runs the user's call."""
+    """What a welcome needs from the database, and from the node that runs the user's call.
+
+    `now_ms` is the database's clock at the beginning, where there are other nodes.
+    """
 
     recent: list[RecentCall]
     presence: tuple[str, str | None] | None
+    now_ms: int = 0
     visit: Visit | None = None
 
 
@@ -128,6 +132,7 @@ class CallDesk:
     async def _prepare(self, user_id: UUID) -> Prepared:
         since_ms = self._context.clock() - RECENT_CALLS_MS
         async with self._context.pool.acquire() as conn:
+            now_ms = 0 if self._context.visits.alone else await read_now_ms(conn)
             rows = await stored.recent_calls(conn, user_id, since_ms)
             provider = await providers.read_provider(conn, user_id)
         recent = [
@@ -137,7 +142,7 @@ class CallDesk:
         presence = None
         if provider is not None:
             presence = (provider.availability, provider.status_message)
-        return Prepared(recent, presence)
+        return Prepared(recent, presence, now_ms)
 
     def welcome(self, device: Device, prepared: object) -> Welcome:
         assert isinstance(prepared, Prepared)
@@ -177,6 +182,7 @@ class CallDesk:
     def attached(self, device: Device, prepared: object) -> None:
         assert isinstance(prepared, Prepared)
         context = self._context
+        device.since_ms = prepared.now_ms
         if prepared.visit is not None:
             context.visits.welcomed(device, prepared.visit)
         if prepared.presence is not None:
@@ -266,7 +272,7 @@ class CallDesk:
         except Refusal as refusal:
             device.fail(frame.id, of_storage(refusal))
         except Exception as error:
-            if is_lost(error):
+            if is_lost(error) or isinstance(error, MemoryError):
                 device.fail(frame.id, unavailable())
                 return
             incident = str(new_id())

@@ -130,7 +130,7 @@ class Visits:
     def welcome_here(self, device: Device) -> None:
         """A device was welcomed: older sockets of it, on other nodes, are to go."""
         if not self.alone:
-            replaced = parcels.Replaced(device.user_id, device.id, device.met_ms)
+            replaced = parcels.Replaced(device.user_id, device.id, device.since_ms)
             self._exchange.bus.post_user(device.user_id, parcels.encode(replaced))
 
     def back(self, device: Device) -> None:
@@ -141,7 +141,7 @@ class Visits:
         if bye:
             self._tell(device, "bye")
         elif device.in_call:
-            self._tell(device, "moving" if self.moving else "lost")
+            self._tell(device, "moving" if self.moving or device.moving else "lost")
         guest = self._guests.of_user(device.user_id)
         if guest is not None and guest.node not in self._exchange.bus.peers():
             self._drop(guest)

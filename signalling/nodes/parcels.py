@@ -44,7 +44,8 @@ class InCall(Parcel, frozen=True):
 
 
 class Replaced(Parcel, frozen=True):
-    """The device has a socket on the sending node, welcomed at `at_ms`: older ones are to go."""
+    """The device has a socket on the sending node, whose hello came at `at_ms` by the database's
+    clock: older ones are to go."""
 
     user_id: UUID
     device: str
@@ -227,6 +228,14 @@ class Hook(Question, frozen=True):
     kind: Literal["connected", "rtp", "end"]
 
 
+class Survey(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What an operator sees of those of these calls that the asked node runs, with or without
+    their journals."""
+
+    calls: tuple[UUID, ...]
+    journal: bool = False
+
+
 AnyParcel = (
     Telling
     | InCall
@@ -247,7 +256,8 @@ AnyParcel = (
     | Told
     | Declined
 )
-AnyQuestion = Attach | Join | Look | Accept | Reject | End | Stop | Hook
+CallQuestion = Attach | Join | Look | Accept | Reject | End | Stop | Hook
+AnyQuestion = CallQuestion | Survey
 
 encode = msgspec.msgpack.Encoder().encode
 _parcels: msgspec.msgpack.Decoder[AnyParcel] = msgspec.msgpack.Decoder(AnyParcel)

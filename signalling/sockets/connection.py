@@ -220,6 +220,8 @@ class Connection:
             self._desk.receive(device, frame)
         except Refused as refused:
             device.fail(command_id, refused)
+        except MemoryError:
+            device.fail(command_id, short_of_memory())
         except Exception:
             incident = uuid4().hex[:16]
             log.exception(
@@ -263,6 +265,11 @@ class Connection:
 
 def too_fast(wait_ms: int) -> Refused:
     return Refused(Code.RATE_LIMITED, "Too many frames.", retry_after_ms=wait_ms)
+
+
+def short_of_memory() -> Refused:
+    """Commands may be sent again whatever became of them, so this is no lasting mistake."""
+    return Refused(Code.UNAVAILABLE, "The server is short of memory.", retry_after_ms=1_000)
 
 
 def broken(incident: str) -> Refused:

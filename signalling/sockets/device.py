@@ -10,7 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from signalling import commands, limits
-from signalling.codes import Code, Refused
+from signalling.codes import Close, Code, Refused
 from signalling.events import Shape
 from signalling.frames import Encoded, encode_error, encode_ok, finish
 from signalling.limits import SocketLimits
@@ -59,11 +59,13 @@ class Device:
         "in_call",
         "link",
         "met_ms",
+        "moving",
         "name",
         "platform",
         "secret",
         "seq",
         "session",
+        "since_ms",
         "user_id",
         "watches_directory",
         "watching",
@@ -89,7 +91,9 @@ class Device:
         self.acked = 0
         self.link: Link | None = None
         self.met_ms = 0  # when the present socket was attached
+        self.since_ms = 0  # when it said hello, by a clock that all nodes share
         self.gone_ms = 0  # when the last socket was lost
+        self.moving = False  # we have sent it away, and it is expected back at once
         self.gone_seq = 0  # and the number of the last event that was sent on it
         self.in_call = False  # set by the handlers: a shorter silence is taken for death
         self.frames = TokenBucket(limits.RATES["frames"])
@@ -134,6 +138,7 @@ class Device:
         self.platform = hello.device.platform
         self.features = tuple(hello.features)
         self.met_ms = self._clock()
+        self.moving = False
         return wish is None or self.resumed
 
     def _may_resume(self, identity: Identity, wish: commands.Resume) -> bool:
@@ -252,6 +257,11 @@ class Device:
     def close(self, code: int) -> None:
         if self.link is not None:
             self.link.close(code)
+
+    def send_away(self) -> None:
+        """Close the socket so that the device asks anew. What it is in goes on meanwhile."""
+        self.moving = True
+        self.close(Close.SERVICE_RESTART)
 
     def throttle(self, kind: str, now_ms: int) -> int:
         """0, or the milliseconds to wait before a further command of this type."""

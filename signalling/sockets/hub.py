@@ -235,9 +235,10 @@ class Hub:
             log.exception("telling of a lost device failed", extra=ids(device))
 
     def supersede(self, user_id: UUID, device_id: str, at_ms: int) -> None:
-        """The device has been welcomed on another node: what it has here and is older is over."""
+        """The device has said hello to another node, at `at_ms` by the clock that all share: what
+        it has here and is older is over."""
         device = self.get(user_id, device_id)
-        if device is None or device.met_ms > at_ms:
+        if device is None or device.since_ms >= at_ms:
             return
         if device.link is not None:
             device.close(Close.REPLACED)
@@ -246,7 +247,7 @@ class Hub:
 
     def renew(self, device: Device) -> None:
         """What the device was told is not all there was: it connects anew, to a new session."""
-        device.close(Close.SERVICE_RESTART)
+        device.send_away()
         if device.session and device.link is None:
             self._end_session(device)
 

@@ -41,6 +41,8 @@ RESERVED = {
     "stripe": ("rest/payments/gateways/stripe.py",),
     "PIL": ("rest/account/",),
     "obstore": ("storage/objects.py",),
+    "strawberry": ("rest/graphql/",),
+    "graphql": ("rest/graphql/",),
     "phonenumbers": ("rest/http/phones.py",),
     "sentry_sdk": ("server/sentry.py",),
     "pydantic": ("server/config.py",),

@@ -9,6 +9,8 @@ from typing import Unpack
 import pytest
 
 from signalling.core import admission, tariff, views
+from storage import pool as pools
+from storage.pool import Connection
 from tests.browser.chromium import Visitors, visitors
 from tests.served import served
 
@@ -25,15 +27,28 @@ def _brief(
     return _minute(rate_minor, share_bps=share_bps, currency=currency, **more)
 
 
+def brief_minutes(patch: pytest.MonkeyPatch) -> None:
+    """Calls that are asked for from now on have minutes of `UNIT_MS`."""
+    patch.setattr(tariff, "minute", _brief)
+    # What such a minute costs is what the directory says.
+    for module in (admission, views):
+        patch.setattr(module, "price_per_minute", lambda each: each.rate_minor)
+
+
 @pytest.fixture
 async def people(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Visitors]:
     """Browsers at a server of its own with the demo accounts; minutes last `UNIT_MS`."""
-    monkeypatch.setattr(tariff, "minute", _brief)
-    # What such a minute costs is what the directory says.
-    for module in (admission, views):
-        monkeypatch.setattr(module, "price_per_minute", lambda each: each.rate_minor)
+    brief_minutes(monkeypatch)
     async with served(dsn, tmp_path, monkeypatch) as url, visitors(url) as there:
         yield there
         assert there.faults == []
+
+
+@pytest.fixture
+async def books(dsn: str) -> AsyncIterator[Connection]:
+    """Into the server's database, past the server."""
+    conn = await pools.connect(dsn, application_name="tests")
+    yield conn
+    await conn.close()

@@ -48,12 +48,13 @@ class Camera:
         await page.goto(path)
         return page
 
-    async def take(self, page: Page, name: str) -> None:
+    async def take(self, page: Page, name: str, *, whole: bool = False) -> None:
+        """What is in the window, or the `whole` page."""
         if self._only not in name and "failed" not in name:
             return
         await page.wait_for_timeout(250)
         path = self._out / f"{name}-{self.size}-{self.scheme}.png"
-        await page.screenshot(path=path)
+        await page.screenshot(path=path, full_page=whole)
         self.taken.append(path)
 
 

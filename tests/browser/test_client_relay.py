@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -56,3 +58,25 @@ async def test_a_call_shows_no_address_and_goes_through_the_relay(
     assert len(relay.said(rf": new, .*:{call_id}>")) >= 2
     await mia.run("client.hangUp()")
     await kai.until_call("ended")
+
+
+async def test_a_way_that_is_gone_for_some_seconds_is_mended(
+    relay: Coturn, people: Visitors, tmp_path: Path
+) -> None:
+    soon = {"disconnectedMs": 200}
+    mia = await handset(people, MIA, timing=soon)
+    kai = await handset(people, KAI, timing=soon)
+    await connect(mia, kai)
+    await mia.hears()
+    server = int((tmp_path / "turn" / "pid").read_text())
+    os.kill(server, signal.SIGSTOP)
+    try:
+        # The browsers find out by themselves, and the caller offers a restart.
+        await mia.until("client._media._peer.gen >= 2")
+        assert (await kai.until_event("call_reconnecting"))["why"] == "ice"
+    finally:
+        os.kill(server, signal.SIGCONT)
+    for each in (mia, kai):
+        await each.until_event("call_connected", 2)
+        await each.hears()
+    assert await mia.faults() == await kai.faults() == []

@@ -16,7 +16,8 @@ UNITS = ("_seconds", "_minor", "_bytes", "_works", "_info")
 THINGS = re.compile(
     r"talktime_(\w+_(connections|connected|active|waiting|failed|size|idle)|calls_\w+|meter_ticks|"
     r"media_legs|turn_sessions_ended|jobs_done|otp_sent|pushes|webhooks|payments_completed|"
-    r"webhook_news_dropped|nodes|nodes_fenced|sessions_resumed|bus_healthy|bus_gaps|"
+    r"webhook_news_dropped|call_journals_dropped|webhook_tries|ready|nodes|nodes_fenced|"
+    r"sessions_resumed|bus_healthy|bus_gaps|"
     r"(bus|spare)_parcels_\w+)"
 )
 

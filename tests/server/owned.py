@@ -15,6 +15,7 @@ import msgspec
 from server.people import grant, make_provider
 from signalling.core.tariff import minute
 from storage import (
+    adjustments,
     avatars,
     credentials,
     devices,
@@ -36,7 +37,15 @@ from tests.storage.past import past_call
 
 DAY_MS = 86_400_000
 # Beginnings of paths that name nobody's own rows; anybody who has logged in may give any id.
-FREE = frozenset({"/otomo/{id}", "/providers/{id}", "/users/{id}", "/user/block/{id}"})
+FREE = frozenset(
+    {
+        "/operators/users/{id}",
+        "/otomo/{id}",
+        "/providers/{id}",
+        "/user/block/{id}",
+        "/users/{id}",
+    }
+)
 # Other servers ask for these, and prove it by a signature over the body.
 SIGNED = frozenset({"/payments/webhook", "/sfu/calls/{id}"})
 # Fields of bodies that hold an id: the row of this one, or any id, by whoever has logged in.
@@ -65,14 +74,19 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
     plan = plans.Plan(id=new_id(), title="1000 points", price_minor=1_000, points_minor=1_000)
     await plans.save(conn, plan)
     endpoint, delivery = await _webhook(conn)
+    session = str(await _session(conn, owner))
     spending = wallet.wallet_id(owner, wallet.SPENDING_KIND, currency)
     return {
-        "/auth/sessions/{id}": {"id": str(await _session(conn, owner))},
+        "/auth/sessions/{id}": {"id": session},
         "/calls/{id}": {"id": call},
         "/devices/push/{id}": {"id": str(await _push_device(conn, owner))},
         "/jobs/{id}": {"id": "1"},
         "/media/avatars/{user}/{name}": {"user": user, "name": name},
+        "/operators/calls/{id}": {"id": call},
         "/notifications/{id}": {"id": str(await _notification(conn, owner))},
+        "/operators/adjustments/{id}": {"id": str(await _adjustment(conn, currency))},
+        "/operators/users/{id}/sessions/{session}": {"id": str(owner), "session": session},
+        "/operators/users/{id}/wallets/{wallet}": {"id": str(owner), "wallet": str(spending)},
         "/payments/verify/{reference}": {"reference": payment.reference},
         "/payments/{id}": {"id": str(payment.id)},
         "/payouts/{id}": {"id": payout},
@@ -83,6 +97,23 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
         "/webhooks/deliveries/{id}": {"id": delivery},
         "/webhooks/endpoints/{id}": {"id": endpoint},
     }
+
+
+async def _adjustment(conn: Connection, currency: str) -> UUID:
+    """One that waits, asked for by another for a third."""
+    operator, customer = [await person(conn, name, currency) for name in ("Otto", "Cleo")]
+    made = await adjustments.request(
+        conn,
+        adjustment_id=new_id(),
+        user_id=customer,
+        wallet="call_credits",
+        amount_minor=500,
+        currency=currency,
+        reason="A gift.",
+        operator=operator,
+        alone_max_minor=0,
+    )
+    return made.id
 
 
 async def _call(conn: Connection, owner: UUID, currency: str) -> UUID:

@@ -8,12 +8,14 @@ from uuid import uuid4
 import pytest
 from prometheus_client import generate_latest
 
-from server.cluster import SWEEP_ALONE_S, SWEEP_S, make_cluster
+from server.cluster import SWEEP_ALONE_S, SWEEP_S, make_cluster, ping
 from server.embedded_valkey import EmbeddedValkey
 from server.metrics import Metrics
 from signalling.nodes.bus import Misconfigured
 from signalling.nodes.exchange import Exchange
+from storage.errors import Unavailable
 from tests.server.running import development
+from tests.valkey import Valkey
 
 
 async def test_without_redis_a_node_is_alone_and_tells_nothing_of_others(
@@ -77,3 +79,15 @@ async def test_a_redis_that_refuses_us_is_an_error_of_the_start(dsn: str, tmp_pa
         assert "wrong" not in str(caught.value).replace("wrong password", "")
     finally:
         server.stop()
+
+
+async def test_redis_is_pinged_on_a_connection_of_its_own(valkey: Valkey) -> None:
+    url = valkey.url
+    assert await ping(url) == "PONG"
+    assert "REDIS_URL is not set" in await ping("")
+    valkey.freeze()
+    with pytest.raises(Unavailable, match="Redis"):
+        await ping(url)
+    valkey.thaw()
+    with pytest.raises(Unavailable, match="REDIS_URL"):
+        await ping(url.replace("unix://", "unix://nobody:wrong@"))

@@ -9,7 +9,7 @@ from storage.pool import Pool
 from tests.end_to_end.driver import Json
 from tests.server.running import development, running
 
-MIA, KAI = "mia@demo.talktime", "kai@demo.talktime"
+MIA, KAI, ADA = "mia@demo.talktime", "kai@demo.talktime", "ada@demo.talktime"
 
 
 async def test_a_session_revoked_by_another_process_loses_its_sockets_and_its_token(
@@ -63,3 +63,24 @@ async def test_who_is_suspended_is_out_until_restored(dsn: str, pool: Pool, tmp_
         await restore_person(dsn, MIA)
         assert (await site.ask(mia, "GET", "/auth/me", {}))[0] == 401, "the old session stays ended"
         await site.device(await site.login(MIA), "phone")
+
+
+async def test_an_admin_suspends_somebody_whose_sockets_close_at_once(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with running(dsn, development(tmp_path)) as there:
+        site = there.site
+        mia, ada = await site.login(MIA), await site.login(ADA)
+        path = f"/operators/users/{mia['user']['id']}"
+        phone = await site.device(mia, "phone")
+        status, shown = await site.ask(ada, "POST", f"{path}/suspend", {"reason": "Rude."})
+        assert (status, shown["sessionsEnded"]) == (200, 1)
+        await phone.closed()
+        assert phone.close_code == 4504
+        assert (await site.ask(mia, "GET", "/auth/me", {}))[0] == 401
+        assert (await site.ask(ada, "POST", f"{path}/restore", {"reason": "Sorry."}))[0] == 200
+        tablet = await site.device(await site.login(MIA), "tablet")
+        status, ended = await site.ask(ada, "DELETE", f"{path}/sessions?reason=Lost", {})
+        assert (status, ended["ended"]) == (200, 1)
+        await tablet.closed()
+        assert tablet.close_code == 4504

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
 from rest.http.route import Route
-from server.health import HealthRoutes
+from server.health import HealthRoutes, seems_ready
 from signalling.nodes.bus import Bus
 from signalling.nodes.memory import MemoryBus, Space
 from storage import pool as pools
@@ -195,3 +195,20 @@ class TestAlone:
         self, ward: Ward
     ) -> None:
         assert await ward.ask("/ready") == (200, READY)
+
+
+class Away(MemoryBus):
+    """A bus of several nodes that does not get through."""
+
+    @property
+    def healthy(self) -> bool:
+        return False
+
+
+def test_a_node_seems_ready_unless_something_is_known_to_stand_in_the_way() -> None:
+    alone = MemoryBus(Space(), "main.1", alone=True)
+    assert seems_ready(True, False, alone)
+    assert seems_ready(True, False, MemoryBus(Space(), "main.1"))
+    assert not seems_ready(False, False, alone)
+    assert not seems_ready(True, True, alone)
+    assert not seems_ready(True, False, Away(Space(), "main.1"))

@@ -150,6 +150,13 @@ def test_counters_that_others_keep_are_read_when_asked() -> None:
     assert 'talktime_test_met_total{outcome="fresh"} 2.0\n' in text
 
 
+def test_every_figure_can_be_read_in_the_process() -> None:
+    metrics = Metrics()
+    metrics.push_went("fcm", "sent")
+    labels = {"adapter": "fcm", "outcome": "sent"}
+    assert ("talktime_pushes_total", labels, 1.0) in list(metrics.samples())
+
+
 def test_a_name_is_given_once() -> None:
     metrics = Metrics()
     metrics.watch_count("talktime_test_sent_total", "Sent.", lambda: 0)

@@ -135,7 +135,8 @@ async def test_after_the_last_pause_it_has_failed_and_can_be_resent(
 ) -> None:
     await endpoint(pool, receiver.url)
     receiver.answer = answering(500)
-    async with running(dsn, pool):
+    tried: list[str] = []
+    async with running(dsn, pool, tried=tried.append):
         await promise(pool)
         [failed] = await until(pool, "failed")
         assert (failed.tries, len(receiver.got)) == (3, 3)
@@ -145,6 +146,7 @@ async def test_after_the_last_pause_it_has_failed_and_can_be_resent(
         [done] = await until(pool, "delivered")
     assert len({each.id for each in receiver.got}) == 1
     assert done.tries == 1
+    assert tried == ["retried", "retried", "failed", "delivered"]
 
 
 async def test_a_job_that_died_after_sending_sends_the_same_id_and_counts_once(
@@ -198,12 +200,14 @@ async def test_who_is_gone_is_told_nothing_more(pool: Pool, receiver: Receiver) 
     await promise(pool, 2)
     shut = asyncio.Event()
     receiver.answer = answering(410)
-    async with delivering(pool, shut=shut.set) as jobs:
+    tried: list[str] = []
+    async with delivering(pool, shut=shut.set, tried=tried.append) as jobs:
         first = orjson.loads(await pool.fetchval("select payload from pgqueuer order by id"))
         await jobs.deliver(first)
         assert shut.is_set()
         await jobs.deliver(await payload(pool))
     assert len(receiver.got) == 1
+    assert tried == ["failed"]
     assert {each.status for each in await deliveries(pool)} == {"failed"}
     assert await pool.fetchval("select disabled from webhook_endpoint") == "gone"
     assert await pool.fetchval("select error from webhook_attempt order by id desc") == DISABLED

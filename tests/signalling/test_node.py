@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from signalling.codes import Close
+from signalling.handlers.table import Prepared
 from signalling.nodes import parcels
 from signalling.nodes.parcels import Commanded
+from signalling.sockets.identity import Identity
 from tests.signalling.cluster import Apart, Cluster, move
 from tests.signalling.handsets import Handset
 from tests.signalling.pairs import OFFER
@@ -297,3 +300,41 @@ async def test_an_answer_that_comes_too_late_is_given_when_the_command_is_sent_a
     await cluster.quiet()
     answers = [frame["type"] for frame in apart.tab.link.frames if frame.get("re") == "k9"]
     assert answers == ["call_accepted", "error", "ok"], "one answer to each time it was sent"
+
+
+async def test_the_newest_socket_is_so_by_one_clock_for_all_nodes(
+    cluster: Cluster, apart: Apart
+) -> None:
+    await move(apart.watch, apart.east)
+    cluster.time.now_ms += 90_000  # The clock of the first node is ahead.
+    await move(apart.phone, apart.west)
+    cluster.time.now_ms -= 90_000
+    said = [parcel for *_, parcel in cluster.space.sent if isinstance(parcel, parcels.Replaced)]
+    await move(apart.phone, apart.east)
+    await cluster.quiet()
+    # What the first node has said comes late.
+    apart.east.bus.listener.parcel(apart.west.bus.address, parcels.encode(said[-1]))
+    assert apart.phone.link.closed is None
+
+
+async def test_a_handshake_that_took_too_long_replaces_no_newer_socket(
+    cluster: Cluster, apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = Handset(apart.east, apart.ann, "phone")
+    prepare = apart.west.desk.prepare
+
+    async def slow(identity: Identity, device: str) -> Prepared:
+        prepared = await prepare(identity, device)
+        cluster.time.now_ms += 1_000
+        await newer.connect()
+        await cluster.quiet()
+        return prepared
+
+    with monkeypatch.context() as frozen:
+        frozen.setattr(apart.west.desk, "prepare", slow)
+        await apart.phone.connect()
+    await cluster.quiet()
+    assert newer.link.closed is None
+    await move(apart.phone, apart.west)
+    await cluster.quiet()
+    assert newer.link.closed == Close.REPLACED

@@ -174,6 +174,23 @@ async def test_an_answered_call_of_a_dead_node_still_connects(
     assert cluster.leftovers() == {}
 
 
+async def test_who_took_a_leg_is_the_leg_when_the_owner_dies(
+    cluster: Cluster, apart: Apart
+) -> None:
+    await apart.connect()
+    for leg, other in ((apart.phone, apart.watch), (apart.tab, apart.desk)):
+        leg.drop()
+        await cluster.quiet()
+        await other.ok("call_take", call=apart.call)
+        await cluster.quiet()
+    await cluster.kill(apart.west)
+    await cluster.sweep(cluster.nodes[0])
+    legs = apart.state.caller, apart.state.callee
+    assert [leg.device for leg in legs] == ["watch", "desk"]
+    assert (await move(apart.phone, cluster.nodes[0]))["call"]["you"] == "canTake"
+    assert (await move(apart.watch, cluster.nodes[1]))["call"]["you"] == "active"
+
+
 async def test_a_call_that_nobody_waited_for_is_settled_at_once_and_forgotten_everywhere(
     cluster: Cluster, apart: Apart
 ) -> None:
@@ -273,6 +290,7 @@ async def test_after_a_gap_of_the_owner_the_devices_elsewhere_connect_anew(
     await cluster.quiet()
     assert (apart.tab.link.closed, apart.desk.link.closed) == (1012, 1012)
     assert apart.phone.link.closed is None
+    assert apart.state.state == "connected", "who is sent away is expected back"
     assert not (await apart.tab.connect(resume=True))["resumed"]
     await apart.media()
     await apart.hang_up(apart.phone)

@@ -243,14 +243,46 @@ async def test_without_a_successor_the_nodes_next_life_goes_on(
     assert await cluster.drain(west) == 1
     assert cluster.owners(apart.call) == []
     await cluster.leave(west)
+    await cluster.drain(east)
+    await cluster.leave(east)
     again = await cluster.join("west")
     await again.live.adopter.take_orphans()
     await cluster.quiet()
     assert cluster.owners(apart.call) == ["west"]
     assert apart.state.state == "connected", "with all that the old one knew"
     await move(apart.phone, again)
+    await move(apart.tab, again)
     await apart.talk(10_000)
     assert (await apart.hang_up(apart.phone))["total"] == 100
+    await cluster.check_books()
+
+
+async def test_what_an_owner_said_that_could_not_be_heard_at_its_end_is_asked_for(
+    cluster: Cluster, apart: Apart
+) -> None:
+    await apart.connect()
+    west, east, _ = cluster.nodes
+    cluster.space.cut.add(west.bus.address)
+    apart.phone.drop()
+    await cluster.quiet()
+    assert (apart.state.state, apart.tab.told("call_reconnecting")) == ("reconnecting", [])
+    for node in cluster.nodes:
+        node.bus.drain()  # None is told that it has a call to take.
+    rev = apart.state.rev
+    assert await cluster.drain(west) == 1
+    await cluster.leave(west)
+    await east.live.adopter.take([UUID(apart.call)])
+    await cluster.quiet()
+    for handset in (apart.tab, apart.desk):
+        assert handset.link.closed == 1012
+        welcome = await handset.connect(resume=True)
+        assert (welcome["resumed"], welcome["call"]["state"]) == (False, "reconnecting")
+        assert welcome["call"]["rev"] >= rev
+    await move(apart.phone, east)
+    await apart.media()
+    assert apart.state.state == "connected"
+    await apart.hang_up(apart.phone)
+    assert cluster.leftovers() == {}
     await cluster.check_books()
 
 

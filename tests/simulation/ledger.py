@@ -58,6 +58,7 @@ class Meter:
     ringing_ms: int | None = None
     accepted_ms: int | None = None
     connected_ms: int | None = None
+    caller_leg: str | None = None
     callee_device: str | None = None
     charged: int = 0
     earned: int = 0
@@ -134,6 +135,7 @@ class Ledger:
             (works.Settle, self._settle),
             (works.Charge, self._charge),
             (works.Note, self._note),
+            (works.NoteLegs, self._note_legs),
             (works.Record, self._record),
             (works.HandOver, self._hand_over),
             (works.Authorise, self._authorise),
@@ -160,6 +162,12 @@ class Ledger:
             meter.ringing_ms = meter.ringing_ms or work.ringing_ms
             meter.accepted_ms = meter.accepted_ms or work.accepted_ms
             meter.callee_device = work.callee_device or meter.callee_device
+        return works.Noted()
+
+    def _note_legs(self, epoch: int, work: works.NoteLegs) -> works.Outcome:
+        meter = self.opened.get(work.call_id)
+        if meter is not None and meter.epoch == epoch:
+            meter.caller_leg, meter.callee_device = work.caller_device, work.callee_device
         return works.Noted()
 
     def _hand_over(self, epoch: int, work: works.HandOver) -> works.Outcome:

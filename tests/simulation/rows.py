@@ -32,7 +32,7 @@ class Rows:
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
-        self._clock = clock
+        self.now_ms = clock
         self.locked: dict[UUID, ProcessLoop] = {}  # being adopted, by whom
         self._answers: dict[str, Callable[..., Sequence[Any]]] = {
             nodes.OF_CALL: self._of_call,
@@ -86,7 +86,7 @@ class Rows:
         return [] if call_id is None else self._standing(call_id)
 
     def _dead(self, epoch: int, lease_ms: int, lost_ms: int) -> list[tuple[int, str, bool]]:
-        now_ms = self._clock()
+        now_ms = self.now_ms()
         return [
             (life.epoch, life.name, life.beat_at_ms < now_ms - lease_ms)
             for life in self._ledger.lives.values()
@@ -99,7 +99,7 @@ class Rows:
 
     def _fence(self, epoch: int, age_ms: int) -> list[tuple[int]]:
         life = self._ledger.lives[epoch]
-        if life.fenced or life.beat_at_ms >= self._clock() - age_ms:
+        if life.fenced or life.beat_at_ms >= self.now_ms() - age_ms:
             return []
         life.fenced = True
         return [(epoch,)]
@@ -109,7 +109,7 @@ class Rows:
         return [(life.fenced and not life.left,)]
 
     def _orphaned(self, epoch: int, handed_ms: int) -> list[tuple[UUID]]:
-        ledger, before_ms = self._ledger, self._clock() - handed_ms
+        ledger, before_ms = self._ledger, self.now_ms() - handed_ms
         return [
             (call_id,)
             for call_id, meter in ledger.opened.items()
@@ -152,7 +152,7 @@ class Rows:
             self._ledger.left.pop(call_id, None)
 
     def _orphan(self, call_id: UUID, meter: Meter, old: int, left: Any) -> dict[str, Any]:
-        asked, life, now_ms = meter.asked, self._ledger.lives[old], self._clock()
+        asked, life, now_ms = meter.asked, self._ledger.lives[old], self.now_ms()
         caller, callee = self._accounts[asked.caller_id], self._accounts[asked.callee_id]
         provider = callee.offer if asked.payee is not None else None
         return {
@@ -163,7 +163,7 @@ class Rows:
             "callee_id": asked.callee_id,
             "callee_name": callee.card.name if provider is None else provider.display_name,
             "callee_avatar": None,
-            "caller_device": asked.caller_device,
+            "caller_device": meter.caller_leg or asked.caller_device,
             "callee_device": meter.callee_device,
             "request_id": asked.request_id,
             "kind": asked.kind,

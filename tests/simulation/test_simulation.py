@@ -41,6 +41,11 @@ ONCE_AS_THEY_ARE = [
     5320,  # one device heard from the books that the call is over, and the others nothing
     5383,  # the books' answer came while the node was not sure of its calls, and was dropped
     6632,  # a fenced node that woke said that an ended call was its own
+    7565,  # a device had taken a leg, and the next owner did not know
+    7636,
+    7591,  # what an owner that the bus did not carry had told in the end was lost with it
+    8020,
+    7727,  # a node whose clock was ahead said late that it had a device's newest socket
 ]
 
 

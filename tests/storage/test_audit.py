@@ -45,3 +45,24 @@ async def test_no_line_is_changed_or_removed(conn: Connection, change: str) -> N
     )
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="stays written"):
         await conn.execute(change)
+
+
+async def test_lines_are_found_by_all_that_is_given(conn: Connection) -> None:
+    one, two, target = await make_user(conn), await make_user(conn), new_id()
+    for actor, did in ((one, "a"), (two, "a"), (two, "b")):
+        await audit.record(
+            conn, actor=actor.id, action=did, target_type="t", target_id=target, reason="c"
+        )
+    for actor_id, action, found in (
+        (None, None, [(two.id, "b"), (two.id, "a"), (one.id, "a")]),
+        (two.id, None, [(two.id, "b"), (two.id, "a")]),
+        (two.id, "a", [(two.id, "a")]),
+        (one.id, "b", []),
+    ):
+        lines, total = await audit.search(
+            conn, actor=actor_id, action=action, target_id=target, limit=10, offset=0
+        )
+        assert ([(line.actor, line.action) for line in lines], total) == (found, len(found))
+    lines, total = await audit.search(conn, target_id=target, limit=1, offset=1)
+    assert ([line.action for line in lines], total) == (["a"], 3)
+    assert lines[0].actor_name.startswith("User")

@@ -1,8 +1,9 @@
 from uuid import uuid4
 
-from storage import calls
+from storage import calls, nodes
 from storage.pool import Connection, Pool
-from storage.works import Note, Noted
+from storage.works import Note, Noted, NoteLegs
+from tests.storage.combining import all_of
 from tests.storage.world import (
     NOW_MS,
     TARIFF,
@@ -44,6 +45,31 @@ async def test_notes_fill_in_what_is_missing_and_leave_ended_calls_alone(pool: P
         over = await calls.read_call(conn, ended.caller_id, ended.call_id)
         assert over is not None
         assert (over.state, over.ringing_ms) == ("ended", None)
+
+
+async def test_the_devices_that_are_legs_now_are_written_down_for_who_adopts(pool: Pool) -> None:
+    async with make_world(pool) as world:
+        call, ended, others = await world.call(), await world.call(), await world.call()
+        await world.combiner.do(settle_of(ended, 0))
+        works = [
+            NoteLegs(call_id=one.call_id, caller_device="watch", callee_device="desk")
+            for one in (call, ended, others)
+        ]
+        async with pool.acquire() as conn:
+            await calls.note_legs(conn, world.node.epoch + 1, works[2:])  # not that epoch's
+        assert await all_of(world.combiner, *works[:2]) == [Noted(), Noted()]
+        # Who asked is part of the request's name, and stays as it is.
+        rows = await pool.fetch("select caller_device, caller_leg, callee_device from call")
+        assert sorted(map(str, map(tuple, rows))) == [
+            "('phone', 'watch', 'desk')",
+            "('phone', None, None)",
+            "('phone', None, None)",
+        ]
+    await pool.execute("update node set fenced = true")
+    async with make_world(pool, name="next") as world, pool.acquire() as conn:
+        orphans = await nodes.adopt(conn, [call.call_id, others.call_id], world.node.epoch)
+        legs = [(orphan.caller_device, orphan.callee_device) for orphan in orphans]
+        assert sorted(map(str, legs)) == ["('phone', None)", "('watch', 'desk')"]
 
 
 async def test_a_call_is_read_by_its_two_users_only(pool: Pool) -> None:

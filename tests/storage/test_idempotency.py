@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 
-from storage import idempotency
+from storage import idempotency, nodes
 from storage.errors import IdempotencyMismatch
 from storage.idempotency import Claim, InProgress, Kept
 from storage.pool import Connection, Pool
@@ -11,9 +11,17 @@ from tests.storage.world import make_user
 
 
 async def begin(
-    conn: Connection, user_id: UUID, *, key: str = "k", body: bytes = b"a", route: str = "POST /x"
+    conn: Connection,
+    user_id: UUID,
+    *,
+    key: str = "k",
+    body: bytes = b"a",
+    route: str = "POST /x",
+    epoch: int | None = None,
 ) -> Claim | Kept:
-    return await idempotency.claim(conn, user_id=user_id, route=route, key=key, body_hash=body)
+    return await idempotency.claim(
+        conn, user_id=user_id, route=route, key=key, body_hash=body, epoch=epoch
+    )
 
 
 async def age(conn: Connection, interval: str) -> None:
@@ -63,6 +71,26 @@ async def test_a_crashed_attempt_may_be_tried_again_after_a_minute(conn: Connect
     assert isinstance(again, Claim)
     assert not await idempotency.keep(conn, crashed, status=500, answer=b"late")
     await idempotency.release(conn, crashed)
+    assert await idempotency.keep(conn, again, status=201, answer=b"{}")
+
+
+async def test_what_a_dead_node_was_answering_may_be_tried_again_at_once(conn: Connection) -> None:
+    user = await make_user(conn)
+    first = await nodes.claim_node(conn, "one", 0)
+    crashed = await begin(conn, user.id, epoch=first.epoch)
+    with pytest.raises(InProgress):
+        await begin(conn, user.id)
+    await conn.execute("update node set fenced = true where epoch = $1", first.epoch)
+
+    with pytest.raises(IdempotencyMismatch):
+        await begin(conn, user.id, body=b"b")
+    again = await begin(conn, user.id, epoch=first.epoch + 1)
+    with pytest.raises(InProgress):
+        await begin(conn, user.id, epoch=first.epoch + 1)
+
+    assert isinstance(crashed, Claim)
+    assert isinstance(again, Claim)
+    assert not await idempotency.keep(conn, crashed, status=201, answer=b"late")
     assert await idempotency.keep(conn, again, status=201, answer=b"{}")
 
 

@@ -77,3 +77,29 @@ async def test_many_jobs_are_promised_at_once_in_their_order(conn: Connection) -
 async def test_one_payload_of_many_that_is_too_large_is_refused(conn: Connection) -> None:
     with pytest.raises(ValueError, match="65536"):
         await jobs.enqueue_all(conn, "greet", [{}, {"text": "x" * jobs.PAYLOAD_BYTES_MAX}])
+
+
+async def test_jobs_are_listed_by_state_and_name_without_their_payload(conn: Connection) -> None:
+    for name in ("greet", "greet", "call", "late"):
+        await jobs.enqueue(conn, name, {"secret": "hush"}, delay_s=60 if name == "late" else 0)
+    first, second, third, late = [
+        row["id"] for row in await conn.fetch("select id from pgqueuer order by id")
+    ]
+    await conn.execute("update pgqueuer set status = 'picked' where id = $1", second)
+    told = '{"exception_message": "TimeoutError: no answer"}'
+    log = jobs.queries_on(conn).qbq.build_log_job_query()
+    await conn.execute(log, [third], ["failed"], [told])
+
+    found, total = await jobs.list_jobs(conn, None, None, 10, 0)
+    assert total == 4
+    assert [(each.id, each.state.value, each.tries, each.error) for each in found] == [
+        (first, "waiting", 0, None),
+        (second, "active", 0, None),
+        (third, "failed", 1, "TimeoutError: no answer"),
+        (late, "delayed", 0, None),
+    ]
+    assert found[3].due_at > found[3].promised_at
+    assert await jobs.list_jobs(conn, None, None, 1, 3) == (found[3:], 4)
+    assert await jobs.list_jobs(conn, jobs.JobState.ACTIVE, None, 10, 0) == (found[1:2], 1)
+    assert await jobs.list_jobs(conn, None, "greet", 10, 0) == (found[:2], 2)
+    assert await jobs.list_jobs(conn, jobs.JobState.FAILED, "greet", 10, 0) == ([], 0)

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from storage.ids import new_id
 from storage.lanes import Lanes, answer, merge
-from storage.works import Authorise, Charged, Note, Noted, Outcome, Settled, Work
+from storage.works import Authorise, Charged, Note, Noted, NoteLegs, Outcome, Settled, Work
 from tests.storage.world import NOW_MS, TARIFF, charge_of, settle_of
 
 
@@ -150,15 +150,29 @@ def test_notes_add_up() -> None:
     )
 
 
+def legs_of(call: Authorise, caller_device: str = "watch") -> NoteLegs:
+    return NoteLegs(call_id=call.call_id, caller_device=caller_device, callee_device="tablet")
+
+
 def test_works_of_different_meaning_stay_apart() -> None:
     call = call_of()
     note, charge = Note(call_id=call.call_id, state="ringing"), charge_of(call, 1)
-    settle = settle_of(call, 1)
+    legs, settle = legs_of(call), settle_of(call, 1)
+    for other in (note, charge):
+        assert merge(legs, other) is merge(other, legs) is None
     assert merge(call, charge) is None
     assert merge(note, charge) is None
     assert merge(charge, note) is None
     assert merge(settle, settle) is None
-    assert merge(note, settle) is merge(charge, settle) is settle
+    assert merge(note, settle) is merge(charge, settle) is merge(legs, settle) is settle
+
+
+def test_of_those_who_take_a_leg_the_last_one_counts() -> None:
+    call, lanes = call_of(), Lanes()
+    lanes.put(legs_of(call), ignore, 1)
+    lanes.put(legs_of(call, "desk"), ignore, 2)
+    assert lanes.oldest_ms([]) is None, "no money depends on it"
+    assert taken(lanes) == [legs_of(call, "desk")]
 
 
 def test_askers_hear_what_they_asked_for() -> None:
@@ -167,6 +181,7 @@ def test_askers_hear_what_they_asked_for() -> None:
     assert answer(charge_of(call, 1), settled) == Charged(120, 84, 0, 500)
     assert answer(charge_of(call, 2), settled) == Charged(120, 84, 0, 500, True)
     assert answer(Note(call_id=call.call_id, state="ringing"), settled) == Noted()
+    assert answer(legs_of(call), settled) == Noted()
     assert answer(settle_of(call, 1), settled) is settled
     newer = Charged(240, 168, 120, 1)
     assert answer(replace(charge_of(call, 1), running=False), newer) is newer

@@ -73,3 +73,21 @@ async def test_an_adopted_call_is_charged_and_settled_by_its_new_owner(pool: Poo
         assert await new.combiner.do(charge_of(adopted, 1)) == Charged(120, 84, 120, 760)
         assert isinstance(await new.combiner.do(settle_of(adopted, 1)), Settled)
     await check_books(pool)
+
+
+async def test_the_lives_of_nodes_are_listed_with_their_calls(pool: Pool, dsn: str) -> None:
+    keeper = await connect(dsn)
+    left = await nodes.claim_node(keeper, "other", NOW_MS)
+    await nodes.leave(keeper, left.epoch)
+    again = await nodes.claim_node(keeper, "other", NOW_MS)
+    async with make_world(pool) as world:
+        await world.call()
+        lives = await nodes.list_lives(keeper, 10)
+        assert [(each.name, each.epoch, each.state, each.calls) for each in lives] == [
+            (world.node.name, world.node.epoch, "live", 1),
+            ("other", again.epoch, "live", 0),
+            ("other", left.epoch, "left", 0),
+        ]
+        assert all(each.beat_age_s >= 0 for each in lives)
+        assert [each.epoch for each in await nodes.list_lives(keeper, 1)] == [world.node.epoch]
+    await keeper.close()

@@ -13,6 +13,7 @@ from storage.pool import (
     connect,
     create_pool,
     is_lost,
+    read_now_ms,
     server_settings,
     within,
 )
@@ -23,6 +24,13 @@ async def test_jsonb_goes_in_and_comes_out_as_python_values(conn: Connection) ->
     assert await conn.fetchval("select $1::jsonb", value) == value
     assert await conn.fetchval("select $1::jsonb ->> 'b'", value) == '{"c": 1.5}'
     assert await conn.fetchval("select null::jsonb") is None
+
+
+async def test_the_time_is_the_databases(conn: Connection) -> None:
+    async with conn.transaction():
+        first, second = await read_now_ms(conn), await read_now_ms(conn)
+        before = await conn.fetchval("select now()")
+    assert before.timestamp() * 1000 <= first + 1 <= second + 1
 
 
 async def test_sessions_start_with_our_timeouts(pool: Pool) -> None:

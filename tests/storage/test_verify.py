@@ -3,6 +3,7 @@ from msgspec.structs import replace
 
 from storage.pool import Connection, Pool
 from storage.verify import RULES, verify
+from storage.verify_adjustments import ADJUSTMENT_RULES
 from storage.verify_earnings import EARNINGS_RULES
 from storage.verify_payments import PAYMENT_RULES
 from storage.works import Authorise, Authorised, Settled
@@ -20,7 +21,7 @@ from tests.storage.world import (
 
 PRICE = "charged is the cost of the billable time"
 # Looked at in tests of their own.
-ELSEWHERE = {rule.name for rule in (*EARNINGS_RULES, *PAYMENT_RULES)}
+ELSEWHERE = {rule.name for rule in (*ADJUSTMENT_RULES, *EARNINGS_RULES, *PAYMENT_RULES)}
 
 
 async def make_books(pool: Pool) -> tuple[Authorise, Authorise]:
@@ -59,7 +60,7 @@ async def test_good_books_have_no_faults_and_everything_was_looked_at(pool: Pool
     async with pool.acquire() as conn:
         checks = await verify(conn, cost)
     assert {check.name for check in checks if not check.checked} == {
-        rule.name for rule in EARNINGS_RULES
+        rule.name for rule in (*ADJUSTMENT_RULES, *EARNINGS_RULES)
     }
     assert len(checks) == len(RULES) + 1
 

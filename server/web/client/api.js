@@ -2,6 +2,7 @@
 
 // How long before its end a token is renewed; of short-lived ones, a fifth of their life.
 const RENEW_MS = 30_000;
+const ANSWER_MS_MAX = 30_000;
 
 /**
  * The server said no, or could not be reached (`status` 0, `code` "OFFLINE").
@@ -126,7 +127,10 @@ export class Api {
     return this.session.accessToken;
   }
 
-  /** A refresh token is good once, so only one tab may use it. */
+  /**
+   * A refresh token is good once, so one tab uses it. The browser may be slow to show the others
+   * what that one has stored; for some seconds the server answers a second use with the same next.
+   */
   _renew(session) {
     return locked(this._key, async () => {
       const kept = this._kept();
@@ -170,6 +174,7 @@ export class Api {
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
         credentials: "omit",
+        signal: AbortSignal.timeout(ANSWER_MS_MAX),
       });
       text = await answer.text();
     } catch {

@@ -1,5 +1,6 @@
 /** A call as this device sees it, and what snapshots and events make of it. Nothing here acts. */
 
+const MESSAGES_MAX = 1_000;
 const ANSWERED = ["accepted", "connected", "reconnecting"];
 
 /**
@@ -174,11 +175,12 @@ function plain(call, { type, data }, me) {
   }
 }
 
-/** Each message once, however often it comes. */
+/** Each message once, however often it comes; the oldest go when there are too many. */
 export function withMessage(call, message, me) {
   if (call.messages.some(({ id }) => id === message.id)) return call.messages;
   const { id, sender, text, createdAt } = message;
-  return [...call.messages, { id, sender, text, createdAt, mine: sender === me, read: false }];
+  const fresh = { id, sender, text, createdAt, mine: sender === me, read: false };
+  return [...call.messages, fresh].slice(-MESSAGES_MAX);
 }
 
 /** Who has read a message has read those before it. */

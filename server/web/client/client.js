@@ -148,10 +148,10 @@ export class Client extends Line {
 
   /** Open microphone and camera, ask for the call, and start its media. */
   async _enter(video, ask) {
-    const wrong = await this._open(video);
     this._starting += 1;
-    let answer;
+    let wrong, answer;
     try {
+      wrong = await this._open(video);
       answer = await ask();
     } catch (error) {
       this._letGo();

@@ -57,7 +57,7 @@ export class Line extends Store {
     this._media = null;
     // The request that is not answered yet, with what has come about its call.
     this._asking = null;
-    // Commands under way whose answer starts the media.
+    // Calls that are being entered, whose media starts with the answer to a command.
     this._starting = 0;
     this._watched = null;
     this._fault = (error) => {
@@ -121,7 +121,8 @@ export class Line extends Store {
     this._socket.inCall = false;
     this._media?.close();
     this._media = null;
-    this._capture.close();
+    // What was opened for the next call is for that one to let go of.
+    if (!this._starting) this._capture.close();
   }
 
   _do(work) {
@@ -188,10 +189,10 @@ export class Line extends Store {
     try {
       const wrong = await this._open(legs[role].media.video);
       const { iceServers } = await this._socket.command("ice_servers", { call: id });
-      if (this._media?.callId === id && !this._media.isStarted) {
-        this._begin(iceServers, gen, wrong);
-      }
-      this._letGo();
+      if (this._media?.callId !== id) this._letGo();
+      else if (!this._media.isStarted) this._begin(iceServers, gen, wrong);
+      // An answer has started it meanwhile, but what came with that was for the session before.
+      else await this._media.rejoin(snapshot, resumed);
     } catch (error) {
       this._letGo();
       throw error;

@@ -18,6 +18,8 @@ const TOKEN_EXPIRED = 4502;
 const BYE = 1000;
 const LOST = 1006;
 const ACK_EVERY = 64;
+// The server knows so many ids again: more of them could take effect twice.
+const PENDING_MAX = 256;
 // What may be sent again by itself: how often, and after a pause of how long at most.
 const RETRIES_MAX = 3;
 const RETRY_MS_MAX = 2_500;
@@ -91,11 +93,13 @@ export class Socket {
     return new Promise((resolve, reject) => {
       if (this._link === "off" || this._link === "stopped") {
         reject(new CommandError({ code: "stopped", message: "There is no connection." }));
-        return;
+      } else if (this._pending.size >= PENDING_MAX) {
+        reject(new CommandError({ code: "unavailable", message: "Too much is unanswered." }));
+      } else {
+        const frame = JSON.stringify({ type, id, call, data });
+        this._pending.set(id, { frame, resolve, reject, retries: 0 });
+        this._send(frame);
       }
-      const frame = JSON.stringify({ type, id, call, data });
-      this._pending.set(id, { frame, resolve, reject, retries: 0 });
-      this._send(frame);
     });
   }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import os
 import resource
 import subprocess
@@ -13,6 +14,7 @@ import aiohttp
 from PIL import Image
 
 from tests.faults.cluster import Cluster
+from tests.faults.people import Person
 from tests.faults.rows.clients import bystander
 from tests.faults.stage import Row, Stage
 
@@ -189,11 +191,12 @@ async def disk(stage: Stage) -> None:
     Image.effect_noise((128, 128), 80).convert("RGB").save(made, "PNG")
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        for _ in range(stage.cycles):
+        for pair in itertools.islice(itertools.cycle(stage.crowd.pairs), stage.cycles):
             await stage.calm(0.5, 1.5)
             refusals, connects = dict(stage.crowd.refusals), stage.crowd.connects
+            who = pair.people[0]  # Another one each time: pictures of one account are limited.
             with _filled(stage.cluster):
-                status = await _upload(stage, http, made.getvalue())
+                status = await _upload(stage, http, who, made.getvalue())
                 slowest_ms = await bystander(stage, time.monotonic() + SQUEEZE_S)
             if status not in (503, 507):
                 stage.violated(f"an upload onto a full disk was answered with {status}")
@@ -201,18 +204,17 @@ async def disk(stage: Stage) -> None:
                 stage.violated(f"the full disk was felt by calls ({slowest_ms:.0f} ms)")
             if dict(stage.crowd.refusals).get("internal") != refusals.get("internal"):
                 stage.violated("commands failed for want of room")
-            after = await _upload(stage, http, made.getvalue())
+            after = await _upload(stage, http, who, made.getvalue())
             if after != 200:
                 stage.violated(f"an upload after there was room again was answered with {after}")
             await stage.recovered(time.monotonic())
             await stage.cycle_done(f"upload {status}, slowest answer {slowest_ms:.0f} ms")
 
 
-async def _upload(stage: Stage, http: aiohttp.ClientSession, picture: bytes) -> int:
-    assert stage.crowd.shopper is not None
+async def _upload(stage: Stage, http: aiohttp.ClientSession, who: Person, picture: bytes) -> int:
     form = aiohttp.FormData()
     form.add_field("avatar", picture, filename="me.png", content_type="image/png")
-    headers = {"Authorization": f"Bearer {stage.crowd.shopper.person.token()}"}
+    headers = {"Authorization": f"Bearer {who.token()}"}
     async with http.put(f"{stage.node.url}/user/avatar", data=form, headers=headers) as answer:
         await answer.read()
         return answer.status

@@ -37,6 +37,7 @@ from storage.users import EmailTaken
         (web.HTTPBadRequest(), 400, "BAD_REQUEST"),
         (ConnectionResetError(), 503, "UNAVAILABLE"),
         (TimeoutError(), 503, "UNAVAILABLE"),
+        (MemoryError(), 503, "UNAVAILABLE"),
         (asyncpg.AdminShutdownError(), 503, "UNAVAILABLE"),
         (asyncpg.DeadlockDetectedError(), 503, "UNAVAILABLE"),
         (

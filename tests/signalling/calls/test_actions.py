@@ -196,3 +196,13 @@ async def test_a_socket_that_is_no_leg_comes_and_goes_unnoticed(pair: Pair) -> N
     pair.host.feed(inputs.HungUp(Party.CALLEE))
     await pair.node.quiet()
     assert not pair.phone.device.in_call
+
+
+async def test_a_leg_that_was_sent_away_is_not_missed_at_once(pair: Pair) -> None:
+    await pair.connect()
+    pair.node.hub.renew(pair.tab.device)
+    assert (pair.host.call.state, pair.host.call.callee.here) == ("connected", False)
+    await pair.tab.connect()
+    assert pair.host.call.callee.here
+    pair.tab.drop()
+    assert pair.host.call.state == "reconnecting"

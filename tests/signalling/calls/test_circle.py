@@ -9,7 +9,7 @@ from signalling.calls import circle as module
 from signalling.calls.circle import OVER_MS, Circle
 from signalling.codes import Party
 from signalling.core import inputs
-from signalling.nodes.parcels import Missed, Over, Owns, SocketNews
+from signalling.nodes.parcels import Missed, News, Over, Owns, SocketNews
 from storage.errors import Unavailable
 from tests.signalling.calls.test_registry import ANN, KAI, Rig
 from tests.signalling.cluster import Apart, Cluster, move
@@ -82,6 +82,20 @@ async def test_old_news_of_a_device_that_is_elsewhere_now_are_nothing(
     cluster.nodes[2].live.exchange.send(apart.west.bus.address, lost)
     await cluster.quiet()
     assert apart.state.state == "reconnecting"
+
+
+@pytest.mark.parametrize("news", ["lost", "moving", "bye"])
+async def test_old_news_of_a_device_that_is_here_now_are_nothing(
+    cluster: Cluster, apart: Apart, news: News
+) -> None:
+    await apart.connect(connectOn="answer")
+    await move(apart.tab, apart.west)
+    await cluster.quiet()
+    late = SocketNews(apart.kai.id, "tab", UUID(apart.call), news)
+    cluster.nodes[1].live.exchange.send(apart.west.bus.address, late)
+    await cluster.quiet()
+    assert apart.state.state == "connected"
+    assert apart.state.callee.here
 
 
 async def test_news_of_strangers_and_of_other_devices_are_nothing(

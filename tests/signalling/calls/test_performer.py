@@ -146,6 +146,12 @@ def test_a_note_is_written_down_for_nobody(rig: Rig) -> None:
     rig.books.done[0](works.Noted())
 
 
+def test_who_takes_a_leg_is_written_down(rig: Rig) -> None:
+    rig.perform(made.NoteLegs("watch", None))
+    work = works.NoteLegs(call_id=CALL, caller_device="watch", callee_device=None)
+    assert rig.books.works == [work]
+
+
 def test_a_charge_names_the_accounts_of_the_call_and_its_answer_comes_back(rig: Rig) -> None:
     rig.connect()
     charge = rig.books.works[-1]

@@ -6,7 +6,7 @@ from signalling.codes import Party, Reason, State
 from signalling.core import inputs
 from signalling.core import talking as core
 from signalling.core.call import deadline, step
-from signalling.core.effects import Charge, PushIce, Relay, Tell
+from signalling.core.effects import Charge, NoteLegs, PushIce, Relay, Tell
 from signalling.core.tariff import minute
 from signalling.events import BalanceLow, CallConnected, CallTaken, CallTick
 from tests.signalling.core.calling import (
@@ -74,6 +74,7 @@ def test_another_device_takes_a_missing_leg() -> None:
     call, effects = step(call, inputs.Took(CALLER, TABLET), NOW + 5_000)
     assert (call.caller.device, call.caller.here, call.caller.media) == (TABLET, True, False)
     assert events(effects) == [CallTaken(leg=CALLER, device=TABLET)] * 2
+    assert NoteLegs(caller=TABLET, callee=DESK) in effects
     # The older device is not the leg any more, whatever it says.
     assert step(call, inputs.SocketBack(CALLER, PHONE), NOW + 6_000)[0] is call
     call = feed(call, inputs.MediaConnected(CALLER, TABLET), now_ms=NOW + 7_000)

@@ -169,6 +169,7 @@ async def test_types_of_nobody_and_of_the_socket_are_refused(pair: Pair) -> None
         (TimeoutError(), "unavailable"),
         (ConnectionResetError(), "unavailable"),
         (asyncpg.InterfaceError("the underlying connection is closed"), "unavailable"),
+        (MemoryError(), "unavailable"),
         (NotFound("gone"), "not_found"),
         (Conflict("no"), "wrong_state"),
         (Fenced("lost"), "unavailable"),

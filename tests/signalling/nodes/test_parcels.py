@@ -43,6 +43,7 @@ QUESTIONS: list[Any] = [
     parcels.End(CALL, ANN),
     parcels.Stop(CALL, CALL),
     parcels.Hook(CALL, CALL, "rtp"),
+    parcels.Survey((CALL, ANN), True),
 ]
 
 

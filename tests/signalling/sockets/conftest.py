@@ -158,6 +158,8 @@ class TableDesk:
                 raise Refused(Code.NOT_FOUND, "There is no such call.")
             case "call_take":
                 raise RuntimeError("this command is broken")
+            case "call_ringing":
+                raise MemoryError
             case "call_accept":
                 raise Refused(Code.UNAVAILABLE, "Try again.")
             case _:

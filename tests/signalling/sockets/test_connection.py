@@ -102,6 +102,16 @@ async def test_our_own_fault_is_answered_with_an_incident_and_logged(
     await client.in_step()
 
 
+async def test_who_asks_when_memory_is_short_may_ask_again(rig: Rig) -> None:
+    client = await rig.welcomed()
+    for _ in range(2):
+        await client.send("call_ringing", id="r1", call=CALL)
+        error = await client.receive()
+        assert (error["re"], error["data"]["code"]) == ("r1", "unavailable")
+        assert error["data"]["retryAfterMs"] == 1_000
+    assert len(rig.desk.received) == 2
+
+
 @pytest.mark.parametrize(
     ("raw", "re"),
     [

@@ -269,9 +269,10 @@ async def test_a_device_that_was_not_told_all_begins_a_new_session(
     rig.hub.renew(phone(rig))
     if connected:
         assert await client.closed() == Close.SERVICE_RESTART
-    assert not phone(rig).connected
+    assert (phone(rig).connected, phone(rig).moving) == (False, True)
     _, welcome = await resume(rig, session, 1)
     assert_fresh(welcome, session)
+    assert not phone(rig).moving
 
 
 async def test_what_was_acknowledged_is_not_kept(rig: Rig) -> None:

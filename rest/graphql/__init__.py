@@ -1,0 +1,1 @@
+"""The same server as operators ask it: GraphQL over what REST shows, for admins alone."""

@@ -1,0 +1,226 @@
+"""What went into a live call and what came out of it, for operators to read later.
+
+Noting is on the path of every input: it keeps references to frozen values and spells nothing.
+`entries` spells them, when somebody wants to read. What users say (signalling, notes, chat) is
+not among it.
+"""
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from signalling import events
+from signalling.codes import By, Party
+from signalling.core import effects as made
+from signalling.core import inputs
+from signalling.events import Event, Shape
+
+# Of a long call the beginning and the end are kept.
+FIRST_MAX = 128
+LAST_MAX = 128
+
+SERVER, MONEY, OPERATOR = "server", "money", "operator"
+# What else than an input begins the journal of an owner.
+REQUESTED, TAKEN_OVER = "call_request", "taken_over"
+
+Value = str | int | float | bool
+
+
+class Entry(Shape, frozen=True):
+    """One thing that happened `at` Unix ms by the node's clock.
+
+    `kind`: input, event, effect, or gap where `count` entries are left out; `lane`: whose it is:
+    caller, callee, server, money or operator.
+    """
+
+    at: int
+    lane: str
+    kind: str
+    name: str
+    details: dict[str, Value]
+
+
+class _Signal(msgspec.Struct, frozen=True, gc=False):
+    """A signal without what it says."""
+
+    party: Party
+    kind: str
+    gen: int
+    size: int
+
+
+_Noted = inputs.Input | _Signal | made.Effect | Event | str
+
+
+class Journal:
+    """The notes of one owner of a call. `reports` counts media reports that changed nothing."""
+
+    __slots__ = ("_first", "_last", "_more", "reports")
+
+    def __init__(self) -> None:
+        self._first: list[tuple[int, Party | None, _Noted]] = []
+        # An empty deque takes 600 bytes, and most calls need none.
+        self._last: deque[tuple[int, Party | None, _Noted]] | None = None
+        self._more = 0
+        self.reports = 0
+
+    def __len__(self) -> int:
+        """How many notes are kept."""
+        return len(self._first) + min(self._more, LAST_MAX)
+
+    @property
+    def left_out(self) -> int:
+        return max(0, self._more - LAST_MAX)
+
+    def note(self, at_ms: int, given: inputs.Input | str, effects: Sequence[made.Effect]) -> None:
+        """An input that the call took, and what it made of it."""
+        kind = type(given)
+        if kind is inputs.Signalled:
+            assert isinstance(given, inputs.Signalled)
+            # Up to 64 KiB that would be kept alive.
+            self._put(at_ms, None, _Signal(given.party, given.kind, given.gen, len(given.data)))
+            return
+        if not effects:
+            if kind is inputs.MediaStats:
+                self.reports += 1
+                return
+            if kind is inputs.TimerFired:
+                return
+        self._put(at_ms, None, given)
+        for effect in effects:
+            if type(effect) is made.Tell:
+                # Other devices are told the same, and the callee what the caller is.
+                if effect.but is None and (
+                    effect.party is Party.CALLER or type(effect.event) is not events.CallTick
+                ):
+                    self._put(at_ms, effect.party, effect.event)
+            elif type(effect) in _EFFECTS:
+                self._put(at_ms, None, effect)
+
+    def _put(self, at_ms: int, party: Party | None, noted: _Noted) -> None:
+        if len(self._first) < FIRST_MAX:
+            self._first.append((at_ms, party, noted))
+            return
+        if self._last is None:
+            self._last = deque(maxlen=LAST_MAX)
+        self._more += 1
+        self._last.append((at_ms, party, noted))
+
+    def entries(self) -> list[Entry]:
+        """What is kept, in order, with a gap where something is left out."""
+        spelled = [_spell(*each) for each in self._first]
+        last = [] if self._last is None else list(self._last)
+        if self.left_out:
+            count: dict[str, Value] = {"count": self.left_out}
+            at_ms = last[0][0]
+            gap = Entry(at=at_ms, lane=SERVER, kind="gap", name="left_out", details=count)
+            spelled.append(gap)
+        return spelled + [_spell(*each) for each in last]
+
+
+# Attributes, each with its name on the wire.
+Fields = tuple[tuple[str, str], ...]
+
+
+def _wired(*names: str) -> Fields:
+    return tuple((name, _wire(name)) for name in names)
+
+
+def _wire(name: str) -> str:
+    first, *rest = name.removesuffix("_minor").split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+# What of an event or effect is told; of inputs all but texts.
+_EVENTS: dict[type[Event], Fields] = {
+    events.CallIncoming: _wired(),
+    events.CallRinging: _wired("device"),
+    events.CallAccepted: _wired("device"),
+    events.CallConnected: _wired("resumed"),
+    events.CallReconnecting: _wired("leg", "why"),
+    events.CallTaken: _wired("leg", "device"),
+    events.CallTick: _wired("unit", "charged", "total", "status"),
+    events.BalanceLow: _wired("seconds_left", "withdrawn"),
+    events.CallRejected: _wired("reason", "by"),
+    events.CallEnded: _wired("reason", "by"),
+    events.PeerMediaState: _wired("leg", "audio", "video", "hold"),
+    events.PeerQuality: _wired("leg", "quality"),
+    events.WalletUpdated: _wired("reason", "earnings"),
+}
+_EFFECTS: dict[type[made.Effect], Fields] = {
+    made.Charge: _wired("target_minor", "cover_minor", "billable_ms", "units"),
+    made.Settle: _wired("target_minor", "earned_minor", "billable_ms", "units", "reason", "by"),
+    made.WakeCallee: _wired(),
+}
+_TEXTS = frozenset({"party", "note", "data"})
+_LANES: dict[type[inputs.Input], str] = {
+    inputs.Rang: Party.CALLEE.value,
+    inputs.Accepted: Party.CALLEE.value,
+    inputs.Rejected: Party.CALLEE.value,
+    inputs.Funded: MONEY,
+    inputs.ChargePosted: MONEY,
+    inputs.ChargeRefused: MONEY,
+    inputs.Settled: MONEY,
+    inputs.SettleFailed: MONEY,
+}
+
+
+def _spell(at_ms: int, party: Party | None, noted: _Noted) -> Entry:
+    match noted:
+        case str():
+            lane = Party.CALLER.value if noted == REQUESTED else SERVER
+            return Entry(at=at_ms, lane=lane, kind="input", name=noted, details={})
+        case _Signal():
+            details: dict[str, Value] = {
+                "signal": noted.kind,
+                "gen": noted.gen,
+                "bytes": noted.size,
+            }
+            return Entry(
+                at=at_ms, lane=noted.party.value, kind="input", name="signal", details=details
+            )
+        case Event():
+            assert party is not None
+            details = _details(noted, _EVENTS.get(type(noted), ()))
+            lane = party.value
+            return Entry(at=at_ms, lane=lane, kind="event", name=noted.TYPE, details=details)
+        case made.Effect():
+            lane = SERVER if isinstance(noted, made.WakeCallee) else MONEY
+            details = _details(noted, _EFFECTS[type(noted)])
+            name = _name_of(type(noted))
+            return Entry(at=at_ms, lane=lane, kind="effect", name=name, details=details)
+        case _:
+            details = _details(noted, _fields_of(type(noted)))
+            name = _name_of(type(noted))
+            return Entry(at=at_ms, lane=_lane(noted), kind="input", name=name, details=details)
+
+
+def _lane(given: inputs.Input) -> str:
+    if isinstance(given, inputs.Stopped):
+        return OPERATOR if given.by is By.ADMIN else SERVER
+    party: Party | None = getattr(given, "party", None)
+    return _LANES.get(type(given), SERVER) if party is None else party.value
+
+
+def _details(noted: msgspec.Struct, fields: Fields) -> dict[str, Value]:
+    return {
+        wire: value
+        for name, wire in fields
+        if (value := getattr(noted, name)) is not None and value is not UNSET
+    }
+
+
+@cache
+def _fields_of(kind: type[inputs.Input]) -> Fields:
+    return _wired(*[name for name in kind.__struct_fields__ if name not in _TEXTS])
+
+
+@cache
+def _name_of(kind: type[Any]) -> str:
+    """A class's name in wire words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()

@@ -1,0 +1,1 @@
+"""What operators load into programs of others fits the server."""
