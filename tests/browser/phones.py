@@ -82,9 +82,34 @@ async def meter(page: Page, name: str) -> str:
     return (await figures.locator("dt", has_text=name).locator("xpath=../dd").inner_text()).strip()
 
 
-async def until_meter(page: Page, name: str, text: str) -> None:
+async def until_meter(page: Page, name: str, text: str | re.Pattern[str]) -> None:
     row = page.get_by_role("region", name="Meter").locator("div").filter(has_text=name)
     await row.filter(has_text=text).first.wait_for()
+
+
+async def come_rich(people: Visitors, name: str) -> Page:
+    """As `come_as`, with money for more talk than any test takes."""
+    page = await come_as(people, name)
+    await fund(page)
+    return page
+
+
+async def fund(page: Page, amount: int = 60_000) -> None:
+    await page.evaluate(
+        """async (amount) => {
+          const { accessToken } = JSON.parse(localStorage.getItem("talktime.session"));
+          const post = async (path, body, more = {}) => {
+            const headers = { "Content-Type": "application/json", ...more };
+            const wish = { method: "POST", headers, body: JSON.stringify(body) };
+            return (await fetch(path, wish)).json();
+          };
+          const wish = { amount, method: "sandbox" };
+          const own = { Authorization: `Bearer ${accessToken}` };
+          const { payment } = await post("/payments", wish, own);
+          await post(payment.checkoutUrl, { outcome: "pay" });
+        }""",
+        amount,
+    )
 
 
 async def api(page: Page, path: str) -> Any:
@@ -135,6 +160,7 @@ async def wired(people: Visitors, name: str) -> tuple[Page, Wire]:
     page = await context.new_page()
     await page.goto("/")
     await press_demo(page, name)
+    await fund(page)
     return page, wire
 
 

@@ -14,6 +14,7 @@ from tests.browser.phones import (
     MIA,
     answer,
     come_as,
+    come_rich,
     go,
     hang_up,
     heading,
@@ -45,7 +46,7 @@ async def check(people: Visitors, page: Page) -> None:
 
 
 async def test_the_screens_of_a_caller_are_open_to_everybody(people: Visitors) -> None:
-    kai, mia = await come_as(people, KAI), await come_as(people, MIA)
+    kai, mia = await come_as(people, KAI), await come_rich(people, MIA)
     await ring(mia, KAI)
     await heading(kai, MIA)
     await check(people, kai)

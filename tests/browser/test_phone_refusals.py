@@ -12,6 +12,7 @@ from tests.browser.phones import (
     NOAH,
     answer,
     come_as,
+    come_rich,
     go,
     heading,
     ring,
@@ -57,7 +58,7 @@ async def test_a_call_is_cancelled_declined_and_refused_as_busy(people: Visitors
 
 
 async def test_who_is_in_a_call_is_busy_for_others(people: Visitors) -> None:
-    mia, kai = await come_as(people, MIA), await come_as(people, KAI)
+    mia, kai = await come_rich(people, MIA), await come_as(people, KAI)
     noah = await come_as(people, NOAH)
     await see_person(noah, KAI)
     await ring(mia, KAI)
