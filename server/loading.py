@@ -81,9 +81,10 @@ async def load(wanted: Load, pairs: Sequence[Pair], console: Console) -> int:
     )
     with Screen(console, plain=wanted.plain) as screen:
         report = await run_load(job, show=screen.show)
-    # A file or a pipe has no width; the table should not be folded there.
-    wide = console.width if console.is_terminal else max(console.width, WIDE)
-    console.print(report, soft_wrap=True, width=wide)
+    if not console.is_terminal:
+        # A file or a pipe has no width; the table should not be folded there.
+        console.width = max(console.width, WIDE)
+    console.print(report, soft_wrap=True)
     if limited(report.errors):
         console.print(HINT)
     write(wanted, report)

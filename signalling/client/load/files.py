@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from signalling.client.load.page import LAYOUT, SCRIPT, STYLE
-from signalling.client.load.report import COLUMNS, Report, ordered
+from signalling.client.load.report import COLUMNS, Report, ordered, short
 
 # How uPlot's module ends; as a part of a page it exports nothing.
 EXPORT = "export { uPlot as default };"
@@ -157,7 +157,7 @@ def _phases(report: Report) -> str:
     rows = []
     for name in ordered({**report.phases, **report.errors}):
         phase, errors = report.phases.get(name), report.errors.get(name, {})
-        values = [f"{getattr(phase, column):.2f}" if phase else "–" for column in COLUMNS]
+        values = [short(getattr(phase, column)) if phase else "–" for column in COLUMNS]
         codes = ", ".join(f"{code} {count}" for code, count in sorted(errors.items()))
         rows.append((name, phase.count if phase else 0, *values, codes))
     return _table("Phases, in ms", ("phase", "count", *COLUMNS, "errors"), rows)

@@ -141,11 +141,11 @@ def _phases(report: Report) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("phase, ms", no_wrap=True)
     for column in ("count", *COLUMNS):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("errors")
     for name in ordered({**report.phases, **report.errors}):
         phase, errors = report.phases.get(name), report.errors.get(name, {})
-        values = [f"{getattr(phase, column):.2f}" if phase else "–" for column in COLUMNS]
+        values = [short(getattr(phase, column)) if phase else "–" for column in COLUMNS]
         codes = " ".join(f"{code} {count}" for code, count in sorted(errors.items()))
         table.add_row(name, str(phase.count if phase else 0), *values, Text(codes, "red"))
     return table
@@ -188,6 +188,11 @@ def _lines(report: Report) -> list[str]:
             f"{report.server_busiest:.0%} of a core"
         )
     return [*lines, report.verdict]
+
+
+def short(ms: float) -> str:
+    """Three digits or more of a time, and no digits that say nothing."""
+    return f"{ms:.2f}" if ms < 100 else f"{ms:.0f}"
 
 
 def ordered(names: Mapping[str, object]) -> list[str]:
