@@ -238,13 +238,12 @@ def test_time_is_billed_up_to_a_unit_beyond_what_was_proved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = [100.0]
-    monkeypatch.setattr(checks.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     frames = good_call()[:-1]
     heard = Listening().hear(*frames)
     now_s[0] += 121
     heard.hear(ended(9, 6, billedSeconds=180, units=3, total=300))
     assert heard.found == []
-    assert time.monotonic() == 221
 
 
 def test_what_is_no_frame_is_a_violation() -> None:
