@@ -82,7 +82,7 @@ def load(
     from server.loading import load as run_it
     from server.run import database
     from signalling.client.load import plan as plans
-    from signalling.client.load.crew import Pair
+    from signalling.client.load.device import Pair
     from signalling.client.load.run import check_target
     from signalling.client.load.workers import WorkerFailed, new_loop
 

@@ -19,7 +19,7 @@ from rest.auth.tokens import TokenKeys
 from server.config import Config
 from server.pages import WEB
 from server.people import make_provider
-from signalling.client.load.crew import Login, Pair
+from signalling.client.load.device import Login, Pair
 from signalling.client.load.files import Charts, write_csv, write_html, write_json
 from signalling.client.load.plan import Plan
 from signalling.client.load.report import Report

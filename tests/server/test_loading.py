@@ -20,7 +20,7 @@ from server.loading import (
     poor_of,
     read_crew,
 )
-from signalling.client.load.crew import Login, Pair
+from signalling.client.load.device import Login, Pair
 from signalling.client.load.plan import Plan
 from storage.pool import connect
 from tests.end_to_end.test_killed_server import NOTHING, assert_books_hold, left_over

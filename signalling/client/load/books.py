@@ -15,7 +15,7 @@ import msgspec
 
 from signalling.client.envelope import Json
 from signalling.client.load.checks import Witness
-from signalling.client.load.crew import Login, Meter, Pair
+from signalling.client.load.device import Login, Meter, Pair
 from signalling.client.load.measure import Violation
 
 AT_ONCE = 16

@@ -8,7 +8,8 @@ from random import Random
 from typing import Generic, Protocol, TypeVar
 
 from signalling.client.load.books import Books, RestFailed, Web
-from signalling.client.load.crew import Couple, Crew, Meter, Pair
+from signalling.client.load.crew import Couple, Crew
+from signalling.client.load.device import Meter, Pair
 from signalling.client.load.measure import Tally, Violation
 from signalling.client.load.plan import Plan, Step, arrivals
 from signalling.client.load.scenarios import TABLE, NobodyFree, Play

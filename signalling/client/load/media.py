@@ -14,7 +14,7 @@ import msgspec
 from signalling.client.envelope import CommandRefused, Event, WireStopped
 from signalling.client.load.books import Books, Web
 from signalling.client.load.checks import TERMINAL, Heard, Witness
-from signalling.client.load.crew import Login, Meter, Pair
+from signalling.client.load.device import Login, Meter, Pair
 from signalling.client.load.plan import Plan
 from signalling.client.load.talk import CallFailed
 from signalling.client.phone import Phone

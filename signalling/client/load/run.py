@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from signalling.client.load.collect import RUN, Collector
-from signalling.client.load.crew import WATCH_EVERY, Pair
+from signalling.client.load.crew import WATCH_EVERY
+from signalling.client.load.device import Pair
 from signalling.client.load.plan import LADDER_STEP_S, Plan, Step, Try, check_mode, next_rate
 from signalling.client.load.report import Point, Report, judge
 from signalling.client.load.workers import Fleet

@@ -5,7 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from signalling.client.load.books import Books, Web
-from signalling.client.load.crew import Couple, Crew, Device, code_of
+from signalling.client.load.crew import Couple, Crew
+from signalling.client.load.device import Device, code_of
 from signalling.client.load.plan import Plan
 from signalling.client.load.talk import CallFailed, Talk
 

@@ -11,7 +11,7 @@ from random import Random
 from typing import TypeVar
 
 from signalling.client.load.checks import TERMINAL, Heard, Json
-from signalling.client.load.crew import Awaited, Device, Login, Meter
+from signalling.client.load.device import Awaited, Device, Login, Meter
 from signalling.client.load.plan import Plan
 
 CANDIDATES = 10

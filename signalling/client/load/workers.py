@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from signalling.client.load.crew import Pair
+from signalling.client.load.device import Pair
 from signalling.client.load.drive import Generator, Sockets
 from signalling.client.load.measure import Tally
 from signalling.client.load.plan import Plan, Step

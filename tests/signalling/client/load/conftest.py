@@ -9,7 +9,7 @@ import pytest
 from server.config import Config
 from server.loading import make_pairs
 from signalling.client.load.collect import Collector
-from signalling.client.load.crew import Pair
+from signalling.client.load.device import Pair
 from signalling.client.load.plan import Plan
 from signalling.client.load.report import Point, Report
 from signalling.client.load.run import Job, run_load

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from signalling.client.load.books import Books, Purse, RestFailed, Web, purse_of
 from signalling.client.load.checks import Told, Witness
-from signalling.client.load.crew import Login, Meter, Pair
+from signalling.client.load.device import Login, Meter, Pair
 from signalling.client.load.drive import Generator, Sockets
 from signalling.client.load.measure import Violation
 from signalling.client.load.plan import Plan, Step

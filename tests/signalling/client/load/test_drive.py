@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from signalling.client.load.books import Books, RestFailed, Web
-from signalling.client.load.crew import Meter, Pair
+from signalling.client.load.device import Meter, Pair
 from signalling.client.load.drive import Generator
 from signalling.client.load.measure import Tally
 from signalling.client.load.plan import Plan, Step

@@ -3,7 +3,7 @@ import resource
 import pytest
 
 from signalling.client.load.collect import Collector
-from signalling.client.load.crew import Login, Pair
+from signalling.client.load.device import Login, Pair
 from signalling.client.load.plan import Ladder, Plan, parse_scenarios
 from signalling.client.load.report import Point
 from signalling.client.load.run import Job, Remote, check_target, make_room, run_load

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from server.config import Config
-from signalling.client.load.crew import Couple, Crew, Login, Meter, Pair
+from signalling.client.load.crew import Couple, Crew
+from signalling.client.load.device import Login, Meter, Pair
 from signalling.client.load.plan import Plan
 from signalling.client.load.talk import CallFailed, Talk
 from tests.served import served

@@ -6,7 +6,7 @@ import sys
 import msgspec
 import pytest
 
-from signalling.client.load.crew import Login, Pair
+from signalling.client.load.device import Login, Pair
 from signalling.client.load.drive import Generator
 from signalling.client.load.measure import Tally
 from signalling.client.load.plan import Mode, Plan, Step
