@@ -6,8 +6,10 @@ once can be kept in a file, and used from another machine.
 """
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time
 from uuid import UUID
@@ -79,8 +81,9 @@ async def load(wanted: Load, pairs: Sequence[Pair], console: Console) -> int:
         thresholds=wanted.thresholds,
         server_pids=wanted.server_pids,
     )
-    with Screen(console, plain=wanted.plain) as screen:
-        report = await run_load(job, show=screen.show)
+    stop = asyncio.Event()
+    with Screen(console, plain=wanted.plain) as screen, _ctrl_c(stop):
+        report = await run_load(job, show=screen.show, stop=stop)
     if not console.is_terminal:
         # A file or a pipe has no width; the table should not be folded there.
         console.width = max(console.width, WIDE)
@@ -89,6 +92,26 @@ async def load(wanted: Load, pairs: Sequence[Pair], console: Console) -> int:
         console.print(HINT)
     write(wanted, report)
     return report.exit_code
+
+
+@contextlib.contextmanager
+def _ctrl_c(stop: asyncio.Event) -> Iterator[None]:
+    """The first Ctrl-C ends the run as its time would; a second one ends everything."""
+    loop = asyncio.get_running_loop()
+
+    def once() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, once)
+    except (NotImplementedError, RuntimeError, ValueError):
+        yield  # Not the main thread, or not a system that has this.
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def write(wanted: Load, report: Report) -> None:

@@ -124,8 +124,12 @@ class Device:
             hello["resume"] = resume
         self._meter.tally.sent += 1
         line.send(msgspec.json.encode({"type": "hello", "data": hello}))
-        async with asyncio.timeout(WELCOME_S):
-            welcome = await self._welcome
+        try:
+            async with asyncio.timeout(WELCOME_S):
+                welcome = await self._welcome
+        except BaseException:
+            line.abort()
+            raise
         self._meter.note(phase, began_s)
         self.connected = True
         self._meter.users += self._leg

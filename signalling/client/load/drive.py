@@ -98,6 +98,7 @@ class Generator(Generic[C]):
         self._web = Web(self.meter, url)
         self._books = Books(self.meter, self._web, pairs, self._dice)
         self._stage = stage(self.meter, url, pairs, plan, self._web, self._books)
+        self._stopping = False
         self._helpers: list[asyncio.Task[None]] = []
         self._playing: set[asyncio.Task[None]] = set()
         self._cpu_s = time.process_time()
@@ -129,6 +130,10 @@ class Generator(Generic[C]):
         if self._playing:
             await asyncio.wait(self._playing, timeout=DRAIN_S)
         self._hand_over()
+
+    def stop(self) -> None:
+        """No more calls begin."""
+        self._stopping = True
 
     async def finish(self) -> None:
         """Everybody has been told of every end, and the ledger says the same as they do."""
@@ -170,6 +175,8 @@ class Generator(Generic[C]):
             wait_s = due_s - time.perf_counter()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
+            if self._stopping:
+                return
             name = self._choose()
             couple = self._stage.take(poor=name == "out-of-money")
             if couple is None:
@@ -182,23 +189,26 @@ class Generator(Generic[C]):
         """The next call when somebody is free."""
         end_s = time.perf_counter() + step.duration_s if step.duration_s else None
         number = 0
-        while not step.calls or number < step.calls:
+        while not self._stopping and (not step.calls or number < step.calls):
             name = self._choose()
             couple = self._stage.take(poor=name == "out-of-money")
-            while couple is None and (end_s is None or time.perf_counter() < end_s):
+            while couple is None and not self._over(end_s):
                 if not self._stage.anybody(poor=name == "out-of-money"):
                     self.meter.tally.dropped += 1
                     await asyncio.sleep(NOBODY_S)
                     break
                 await asyncio.sleep(FREE_S)
                 couple = self._stage.take(poor=name == "out-of-money")
-            if end_s is not None and time.perf_counter() >= end_s:
+            if self._over(end_s):
                 if couple is not None:
                     self._stage.give_back(couple)
                 return
             if couple is not None:
                 self._begin(name, couple)
             number += 1
+
+    def _over(self, end_s: float | None) -> bool:
+        return self._stopping or (end_s is not None and time.perf_counter() >= end_s)
 
     def _choose(self) -> str:
         weights = self.plan.scenarios

@@ -57,7 +57,9 @@ th { color: var(--soft); font-weight: 500; }
 pre { overflow-x: auto; font-size: 12px; } summary { color: var(--bad); cursor: pointer; }
 """
 
+# In a block of its own, beside the names of the library that stands before it.
 SCRIPT = """
+{
 const points = JSON.parse(document.getElementById("history").textContent);
 const place = document.getElementById("charts");
 const known = points.some((point) => point.server_cpu >= 0);
@@ -99,4 +101,5 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 addEventListener("resize", draw);
 draw();
+}
 """

@@ -226,7 +226,12 @@ def judge(wanted: Sequence[str], phases: Mapping[str, Summary]) -> list[Threshol
 
 def verdict(*, cpu: float, lag_p99_ms: float, server: float, dropped: int) -> str:
     """Which side was at its limit, in words. Shares of a core; `server` below 0: not known."""
-    generator = cpu >= SATURATED or lag_p99_ms >= LAG_MS_MAX
+    generator = cpu >= SATURATED
+    if lag_p99_ms >= LAG_MS_MAX and not generator:
+        return (
+            "The generator did not get a core in time, though it needed little of one: this "
+            "machine is busy with other things, and the times above are not the server's alone."
+        )
     if generator and server >= SATURATED:
         return "Generator and server were both at their limit: use more --workers, on other cores."
     if generator:

@@ -38,9 +38,13 @@ class Remote(ValueError):
 
 
 async def run_load(
-    job: Job, *, show: Callable[[Point, Collector], None] = lambda _, __: None
+    job: Job,
+    *,
+    show: Callable[[Point, Collector], None] = lambda _, __: None,
+    stop: asyncio.Event | None = None,
 ) -> Report:
-    """`show` is called every second.
+    """`show` is called every second. When `stop` is set no more calls begin: the run ends, is
+    compared with the books and reported as any other.
 
     Raises:
         ValueError: what is asked for makes no sense.
@@ -57,30 +61,42 @@ async def run_load(
         raise ValueError("Say when it ends: after a duration or a number of calls.")
     collector = Collector(job.server_pids)
     fleet = Fleet(job.url, job.pairs, plan, collector.add, count=job.workers)
-    ticking = asyncio.create_task(_tick(collector, show))
+    stop = stop or asyncio.Event()
+    helpers = [
+        asyncio.create_task(_tick(collector, show)),
+        asyncio.create_task(_pass_on(stop, fleet)),
+    ]
     try:
         await fleet.start()
         if plan.ladder is None:
             collector.begin(RUN, plan.rate)
             await fleet.run(Step(plan.rate, plan.duration_s, plan.calls))
         else:
-            await _climb(plan, fleet, collector)
+            await _climb(plan, fleet, collector, stop)
         collector.begin("books")
         await fleet.finish()
     finally:
-        ticking.cancel()
-        await asyncio.gather(ticking, return_exceptions=True)
+        for task in helpers:
+            task.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
         await fleet.close()
     show(collector.tick(), collector)
     return collector.report(plan, job.thresholds, url=job.url, workers=job.workers)
 
 
-async def _climb(plan: Plan, fleet: Fleet, collector: Collector) -> None:
+async def _pass_on(stop: asyncio.Event, fleet: Fleet) -> None:
+    await stop.wait()
+    fleet.stop()
+
+
+async def _climb(plan: Plan, fleet: Fleet, collector: Collector, stop: asyncio.Event) -> None:
     """Search the highest rate at which nothing fails."""
     assert plan.ladder is not None
     while (rate := next_rate(plan.ladder, collector.tries)) is not None:
         collector.begin(RUN, rate)
         await fleet.run(Step(rate, plan.duration_s or LADDER_STEP_S, plan.calls))
+        if stop.is_set():
+            return  # This rate was not tried for long enough.
         seen = collector.step
         good = not (seen.failed or seen.dropped or seen.violations_count)
         collector.tries.append(Try(rate, good))

@@ -40,6 +40,7 @@ class Play:
         self.web = web
         self.books = books
         self.talks: list[Talk] = []
+        self._borrowed: list[Couple] = []
 
     def talk(self, caller: Device, callee: Device) -> Talk:
         talk = Talk(self.crew.meter, self.crew.dice, self.plan, caller, callee)
@@ -50,6 +51,18 @@ class Play:
     def own_talk(self) -> Talk:
         return self.talk(self.couple.caller, self.couple.callee)
 
+    def borrow(self) -> Couple:
+        """Two more people, until the end of the play.
+
+        Raises:
+            NobodyFree: there are none.
+        """
+        couple = self.crew.take()
+        if couple is None:
+            raise NobodyFree
+        self._borrowed.append(couple)
+        return couple
+
     async def clear(self) -> None:
         """Nothing goes on afterwards, and the books know what every call came to."""
         for talk in self.talks:
@@ -59,6 +72,8 @@ class Play:
             talk.callee.revive()
             if talk.call:
                 self.books.note(talk)
+        for couple in self._borrowed:
+            self.crew.give_back(couple)
 
 
 async def answered(play: Play) -> None:
@@ -93,23 +108,16 @@ async def no_answer(play: Play) -> None:
 
 async def busy(play: Play) -> None:
     """Somebody else rings the callee of a call that goes on; it hears nothing of that."""
-    other = play.crew.take()
-    if other is None:
-        raise NobodyFree
-    try:
-        talk = play.own_talk()
-        await _talking(talk)
-        third = play.talk(other.caller, other.callee)
-        await third.request(to=play.couple.callee.login)
-        await third.until("caller", "call_rejected")
-        reason = third.told["caller", "call_rejected"]["reason"]
-        if reason != "busy":
-            raise CallFailed(f"ended_{reason}", "end")
-        await _hang_up(talk)
-    finally:
-        for each in play.talks[1:]:
-            each.detach()
-        play.crew.give_back(other)
+    other = play.borrow()
+    talk = play.own_talk()
+    await _talking(talk)
+    third = play.talk(other.caller, other.callee)
+    await third.request(to=play.couple.callee.login)
+    await third.until("caller", "call_rejected")
+    reason = third.told["caller", "call_rejected"]["reason"]
+    if reason != "busy":
+        raise CallFailed(f"ended_{reason}", "end")
+    await _hang_up(talk)
 
 
 async def glare(play: Play) -> None:

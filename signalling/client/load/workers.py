@@ -29,7 +29,8 @@ class WorkerFailed(Exception):
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """To a generator: `start` with a job, `run` with a step, `finish`."""
+    """To a generator: `start` with a job, `run` with a step, `finish`; and `stop`, which is not
+    answered."""
 
     do: str
     url: str = ""
@@ -52,6 +53,8 @@ class Working(Protocol):
     async def start(self) -> None: ...
 
     async def run(self, step: Step) -> None: ...
+
+    def stop(self) -> None: ...
 
     async def finish(self) -> None: ...
 
@@ -92,6 +95,11 @@ class Fleet:
             )
         )
 
+    def stop(self) -> None:
+        """No more calls begin; `run` returns when those there are have ended."""
+        for each in self._workers:
+            each.stop()
+
     async def finish(self) -> None:
         await asyncio.gather(*(each.finish() for each in self._workers))
 
@@ -114,11 +122,17 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_BYTES_MAX,
+            # Ctrl-C is for the parent, who passes on what it means.
+            start_new_session=True,
         )
         await self._carry_out(self._job)
 
     async def run(self, step: Step) -> None:
         await self._carry_out(Order("run", step=step))
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(msgspec.json.encode(Order("stop")) + b"\n")
 
     async def finish(self) -> None:
         await self._carry_out(Order("finish"))
@@ -174,38 +188,68 @@ def generator(
     return Generator(url, pairs, plan, emit, Sockets)
 
 
+class Obedient:
+    """A child's side: carries out one order after the other; `stop` comes in between."""
+
+    def __init__(self, say: Callable[[Answer], None]) -> None:
+        self._say = say
+        self._worker: Working | None = None
+
+    async def carry_out(self, order: Order) -> None:
+        try:
+            await self._carry_out(order)
+        except Exception as fault:  # The parent must learn of it, whatever it is.
+            self._say(Answer(fault=f"{type(fault).__name__}: {fault}"))
+            return
+        self._say(Answer(done=order.do))
+
+    async def _carry_out(self, order: Order) -> None:
+        if order.do == "start":
+            assert order.plan is not None
+            self._worker = generator(order.url, order.pairs, order.plan, self._tell)
+            await self._worker.start()
+            return
+        assert self._worker is not None
+        if order.do == "run":
+            assert order.step is not None
+            await self._worker.run(order.step)
+        else:
+            await self._worker.finish()
+
+    def stop(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            await self._worker.close()
+
+    def _tell(self, tally: Tally) -> None:
+        self._say(Answer(tally=tally))
+
+
 async def serve() -> None:
     """A child's life: orders in, answers out, until the input ends."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    worker: Working | None = None
 
     def say(answer: Answer) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
 
+    obedient = Obedient(say)
+    busy: asyncio.Task[None] | None = None
     while line := await reader.readline():
         order = _order(line)
-        try:
-            if order.do == "start":
-                assert order.plan is not None
-                worker = generator(
-                    order.url, order.pairs, order.plan, lambda tally: say(Answer(tally=tally))
-                )
-                await worker.start()
-            else:
-                assert worker is not None
-                if order.do == "run":
-                    assert order.step is not None
-                    await worker.run(order.step)
-                else:
-                    await worker.finish()
-                    await worker.close()
-        except Exception as fault:  # The parent must learn of it, whatever it is.
-            say(Answer(fault=f"{type(fault).__name__}: {fault}"))
-            raise
-        say(Answer(done=order.do))
+        if order.do == "stop":
+            obedient.stop()
+        else:
+            busy = asyncio.create_task(obedient.carry_out(order))
+    if busy is not None:
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+    await obedient.close()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -1,5 +1,6 @@
 """A whole server in this process, and users for a load."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple, Unpack
@@ -48,12 +49,13 @@ class Town(NamedTuple):
         workers: int = 1,
         thresholds: tuple[str, ...] = (),
         show: Callable[[Point, Collector], None] = lambda _, __: None,
+        stop: asyncio.Event | None = None,
         **plan: object,
     ) -> Report:
         wanted = Plan(scenarios=scenarios, calls=calls, **plan)  # type: ignore[arg-type]
         pairs = await self.pairs(couples, poor)
         job = Job(url=self.url, plan=wanted, pairs=pairs, workers=workers, thresholds=thresholds)
-        return await run_load(job, show=show)
+        return await run_load(job, show=show, stop=stop)
 
 
 UNIT_MS = 1_500

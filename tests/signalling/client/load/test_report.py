@@ -129,7 +129,8 @@ def test_phases_stand_in_the_order_of_a_call() -> None:
     ("cpu", "lag_ms", "server", "dropped", "said"),
     [
         (0.9, 1, 0.1, 0, "The generator was the limit"),
-        (0.1, 80, 0.1, 0, "The generator was the limit"),
+        (0.95, 80, 0.1, 0, "The generator was the limit"),
+        (0.1, 80, 0.95, 0, "did not get a core in time"),
         (0.2, 1, 0.95, 3, "The server was the limit"),
         (0.9, 1, 0.95, 0, "both"),
         (0.2, 1, 0.2, 3, "too few users"),

@@ -1,3 +1,4 @@
+import asyncio
 import resource
 
 import pytest
@@ -43,6 +44,29 @@ async def test_a_ladder_whose_first_rate_is_too_much_finds_nothing(town: Town) -
     assert (report.best, report.exit_code) == (0, 0)
     assert report.dropped > 0
     assert "too few users" in report.verdict
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_run_that_is_stopped_ends_as_any_other(town: Town, workers: int) -> None:
+    stop = asyncio.Event()
+
+    def show(point: Point, collector: Collector) -> None:
+        if collector.total.done:
+            stop.set()
+
+    report = await town.load(
+        {"answered": 1},
+        calls=0,
+        couples=4,
+        rate=10,
+        duration_s=3_600,
+        workers=workers,
+        show=show,
+        stop=stop,
+    )
+    assert (report.violations, report.errors) == ([], {})
+    assert report.started == report.done > 0
+    assert report.compared == report.billed == report.done
 
 
 async def test_all_scenarios_at_once_for_some_time(town: Town) -> None:
