@@ -84,7 +84,7 @@ def load(
     from signalling.client.load import plan as plans
     from signalling.client.load.device import Pair
     from signalling.client.load.run import check_target
-    from signalling.client.load.workers import WorkerFailed, new_loop
+    from signalling.client.load.workers import WorkerFailed, calm_collector, new_loop
 
     if reject + cancel > 1:
         fail("--reject and --cancel are shares of all calls: together at most 1.")
@@ -126,6 +126,7 @@ def load(
     )
 
     async def served(made: list[Pair]) -> int:
+        calm_collector()
         try:
             return await run_it(wanted, made, Console())
         except ConnectionError as error:

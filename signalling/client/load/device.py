@@ -76,7 +76,7 @@ class Device:
     def __init__(self, meter: Meter, address: Address, login: Login, name: str, *, leg: bool):
         self.login = login
         self.name = name
-        self.witness = Witness(name, meter.blame, leg=leg)
+        self.witness = Witness(f"{name} of {login.user_id}", meter.blame, leg=leg)
         self.talk: Listener | None = None
         self.on_call = ""  # The call in which media flows.
         self.connected = False

@@ -128,7 +128,8 @@ class Generator(Generic[C]):
         else:
             await self._closed_loop(step)
         if self._playing:
-            await asyncio.wait(self._playing, timeout=DRAIN_S)
+            longest_s = DRAIN_S + self.plan.talk_s + 2 * self.plan.think_s[1]
+            await asyncio.wait(self._playing, timeout=longest_s)
         self._hand_over()
 
     def stop(self) -> None:

@@ -175,7 +175,7 @@ def _outcomes(report: Report) -> str:
 def _tries(report: Report) -> str:
     if not report.tries:
         return ""
-    rows = [(f"{each.rate:.1f}", "none" if each.good else "some") for each in report.tries]
+    rows = [(f"{each.rate:.1f}", each.why or "none") for each in report.tries]
     return _table("Ladder", ("calls/s", "failures"), rows)
 
 

@@ -34,7 +34,7 @@ class Handset:
         self, meter: Meter, http: aiohttp.ClientSession, url: str, login: Login, name: str
     ) -> None:
         self.login = login
-        self.witness = Witness(name, meter.blame)
+        self.witness = Witness(f"{name} of {login.user_id}", meter.blame)
         self.wire = Wire(url, login.token, device_id=name, platform="load", http=http)
         self.phone = Phone(self.wire, on_change=self._heard)
         self.on_event: Callable[[Event, float], None] = lambda _, __: None

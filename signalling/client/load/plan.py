@@ -81,10 +81,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Try(msgspec.Struct, frozen=True):
-    """A rate of the ladder, and whether nothing failed at it."""
+    """A rate of the ladder, and whether nothing failed at it; if something did, what."""
 
     rate: float
     good: bool
+    why: str = ""
 
 
 def parse_scenarios(text: str) -> dict[str, float]:

@@ -121,7 +121,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(Text(f"{mark} {threshold.text}  ({said})", style))
         parts += [_phases(self), _outcomes(self)]
         for each in self.tries:
-            parts.append(Text(f"{'✓' if each.good else '✗'} {each.rate:.1f} calls/s"))
+            why = f"  ({each.why})" if each.why else ""
+            parts.append(Text(f"{'✓' if each.good else '✗'} {each.rate:.1f} calls/s{why}"))
         if self.tries:
             parts.append(Text(f"highest rate without a failure: {self.best:.1f} calls/s", "bold"))
         parts += [Text(line) for line in _lines(self)]
@@ -168,11 +169,17 @@ def _outcomes(report: Report) -> Table:
 def _lines(report: Report) -> list[str]:
     lines = [
         f"calls {report.done} of {report.started} in {report.seconds:.2f} s: "
-        f"{report.calls_per_s:.1f}/s by {report.users} users   "
-        f"frames {report.sent} out, {report.received} in, {report.resent} commands sent twice"
+        f"{report.calls_per_s:.1f}/s by {report.users} users"
     ]
+    if report.sent:
+        lines[0] += (
+            f"   frames {report.sent} out, {report.received} in, "
+            f"{report.resent} commands sent twice"
+        )
     if report.dropped:
-        lines.append(f"{report.dropped} calls did not begin, because nobody was free")
+        lines.append(
+            f"{report.dropped} calls did not begin, because nobody was free: use more --users"
+        )
     lines.append(
         f"books: {report.billed} calls, {report.charged_minor} in all; "
         f"{report.compared} receipts compared"

@@ -12,6 +12,7 @@ import msgspec
 from signalling.client.load.collect import RUN, Collector
 from signalling.client.load.crew import WATCH_EVERY
 from signalling.client.load.device import Pair
+from signalling.client.load.measure import Tally
 from signalling.client.load.plan import LADDER_STEP_S, Plan, Step, Try, check_mode, next_rate
 from signalling.client.load.report import Point, Report, judge
 from signalling.client.load.workers import Fleet
@@ -97,11 +98,20 @@ async def _climb(plan: Plan, fleet: Fleet, collector: Collector, stop: asyncio.E
         await fleet.run(Step(rate, plan.duration_s or LADDER_STEP_S, plan.calls))
         if stop.is_set():
             return  # This rate was not tried for long enough.
-        seen = collector.step
-        good = not (seen.failed or seen.dropped or seen.violations_count)
-        collector.tries.append(Try(rate, good))
+        why = wrong_with(collector.step)
+        collector.tries.append(Try(rate, not why, why))
         collector.begin("rest")
         await asyncio.sleep(REST_S)
+
+
+def wrong_with(seen: Tally) -> str:
+    """What keeps a rate of the ladder from being good; nothing if it is."""
+    counts = {
+        "failed": seen.failed,
+        "found nobody free": seen.dropped,
+        "broken promises": seen.violations_count,
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 async def _tick(collector: Collector, show: Callable[[Point, Collector], None]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from server.loading import PRICE_MINOR
 from signalling.client.load.plan import SCENARIOS
 from signalling.client.load.scenarios import TABLE
-from tests.signalling.client.load.conftest import Town
+from tests.signalling.client.load.conftest import UNIT_MS, Town
 
 
 def test_there_is_a_scenario_for_each_name() -> None:
@@ -28,3 +28,13 @@ async def test_money_runs_out_in_mid_call_and_then_there_is_none(town: Town) -> 
     assert report.outcomes == {"out-of-money": {"done": 2}}
     assert report.charged_minor == PRICE_MINOR
     assert report.compared == 1
+
+
+@pytest.mark.usefixtures("short_units")
+async def test_a_longer_talk_costs_more_units_and_tells_how_late_they_were(town: Town) -> None:
+    units = 3
+    talk_s = (units - 0.5) * UNIT_MS / 1_000
+    report = await town.load({"answered": 1}, calls=2, couples=2, talk_s=talk_s)
+    assert (report.violations, report.errors, report.done) == ([], {}, 2)
+    assert report.phases["lateness"].count >= 2 * (units - 1)
+    assert report.charged_minor >= 2 * units * PRICE_MINOR
