@@ -208,6 +208,7 @@ class Books:
                 self._compare(call, bill, *receipt)
                 earned[bill.payee.user_id] += receipt[1].get("earned", 0)
         await self._entries(checked)
+        await self._quiet()
         await self._wallets(spent, earned if len(checked) == len(self._bills) else None)
 
     def _sample(self) -> list[str]:
@@ -279,6 +280,19 @@ class Books:
                     self._blame(f"call {call}: told {total}, and the wallet's entries {sums[call]}")
 
         await asyncio.gather(*(one(user, wanted) for user, wanted in by_payer.items()))
+
+    async def _quiet(self) -> None:
+        """Nobody is in a call any more, by their history."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(login: Login) -> None:
+            async with gate:
+                answer = await self._web.get("/calls?limit=1", login)
+            for call in answer["items"]:
+                if call["state"] != "ended":
+                    self._blame(f"call {call['id']} of user {login.user_id} is still live")
+
+        await asyncio.gather(*map(one, self._users.values()))
 
     async def _wallets(self, spent: Counter[str], earned: Counter[str] | None) -> None:
         for _ in range(QUIET_TRIES):

@@ -7,13 +7,36 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from signalling.client.load.measure import Histogram, Tally, summarise
+from signalling.client.load.measure import Histogram, Summary, Tally, summarise
 from signalling.client.load.plan import Plan, Try, highest_good
 from signalling.client.load.report import Point, Report, judge, ordered, verdict
 
 RUN = "run"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 EMPTY = Histogram()
+
+
+class Stretch:
+    """What was seen at one rate, and what that took of the generators and the server."""
+
+    def __init__(self, wanted: float = 0) -> None:
+        self.wanted = wanted
+        self.tally = Tally()
+        self.seconds = 0.0
+        self.cpu_s: defaultdict[int, float] = defaultdict(float)
+        self.server_s: defaultdict[int, float] = defaultdict(float)
+
+    @property
+    def cpu_busiest(self) -> float:
+        """The share of a core that the busiest generator took."""
+        return max(self.cpu_s.values(), default=0.0) / max(1e-6, self.seconds)
+
+    @property
+    def server_busiest(self) -> float:
+        """The same of the server's processes; -1: not known."""
+        if not self.server_s:
+            return -1.0
+        return max(self.server_s.values()) / max(1e-6, self.seconds)
 
 
 class Collector:
@@ -26,43 +49,36 @@ class Collector:
         cpu_of: Callable[[int], float | None] | None = None,
     ) -> None:
         self.total = Tally()
-        self.step = Tally()
         self.stage = "connect"
-        self.wanted = 0.0
+        self.stretch = Stretch()
         self.tries: list[Try] = []
         self.history: list[Point] = []
         self.users_most = 0
+        self._runs: list[Stretch] = []
         self._second = Tally()
         self._gauges: dict[int, tuple[int, int]] = {}
         self._pids = tuple(server_pids)
         self._cpu_of = cpu_of or cpu_s_of
         self._began_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._began_s = self._point_s = time.perf_counter()
-        self._run_s = 0.0
-        self._staged_s = self._began_s
-        self._lag = Histogram()
-        self._cpu: defaultdict[int, float] = defaultdict(float)
+        self._began_s = self._point_s = self._staged_s = time.perf_counter()
         self._server = {pid: self._cpu_of(pid) for pid in self._pids}
-        self._server_s: defaultdict[int, float] = defaultdict(float)
         self._server_point = 0.0
 
     def begin(self, stage: str, wanted: float = 0) -> None:
-        """From now on it is about another stage; `run` is the one that is measured."""
+        """From now on it is about another stage; each `run` is a stretch that is measured."""
         now_s = time.perf_counter()
         self._read_server()
+        self.stretch.seconds = now_s - self._staged_s
         if self.stage == RUN:
-            self._run_s += now_s - self._staged_s
-        self.stage, self.wanted, self._staged_s = stage, wanted, now_s
-        self.step = Tally()
+            self._runs.append(self.stretch)
+        self.stage, self.stretch, self._staged_s = stage, Stretch(wanted), now_s
 
     def add(self, worker: int, tally: Tally) -> None:
-        for sum_ in (self.total, self.step, self._second):
+        for sum_ in (self.total, self.stretch.tally, self._second):
             sum_.add(tally)
+        self.stretch.cpu_s[worker] += tally.cpu_s
         self._gauges[worker] = (tally.users, tally.live)
         self.users_most = max(self.users_most, self.users)
-        if self.stage == RUN:
-            self._lag.add(tally.lag)
-            self._cpu[worker] += tally.cpu_s
 
     @property
     def users(self) -> int:
@@ -83,7 +99,7 @@ class Collector:
         point = Point(
             at_s=now_s - self._began_s,
             stage=self.stage,
-            wanted=self.wanted,
+            wanted=self.stretch.wanted,
             started=taken.started,
             done=taken.done,
             failed=taken.failed,
@@ -103,14 +119,22 @@ class Collector:
         self.history.append(point)
         return point
 
+    def phases(self) -> dict[str, Summary]:
+        """Of all of the run; of a ladder those of the highest good rate, where it had them."""
+        times = dict(self.total.phases)
+        best = highest_good(self.tries)
+        for run in self._runs:
+            if best and run.wanted == best:
+                times.update(run.tally.phases)
+        return {name: summarise(times[name]) for name in ordered(times)}
+
     def report(self, plan: Plan, thresholds: Sequence[str], *, url: str, workers: int) -> Report:
         """Call `begin` with another stage first, so that the run is over."""
-        total, seconds = self.total, max(1e-6, self._run_s)
-        phases = {name: summarise(total.phases[name]) for name in ordered(total.phases)}
-        busiest = max(self._cpu.values(), default=0.0) / seconds
-        server = max(self._server_s.values(), default=-1.0)
-        server_busiest = server / seconds if self._pids else -1.0
-        lag = summarise(self._lag)
+        total, phases = self.total, self.phases()
+        seconds = max(1e-6, sum(run.seconds for run in self._runs))
+        # Who was the limit is seen where most was wanted.
+        top = max(self._runs, key=lambda run: run.wanted, default=Stretch())
+        lag = summarise(top.tally.lag)
         return Report(
             url=url,
             mode=plan.mode,
@@ -126,13 +150,16 @@ class Collector:
             sent=total.sent,
             received=total.received,
             resent=total.resent,
-            cpu_s=sum(self._cpu.values()),
-            cpu_busiest=busiest,
-            server_cpu_s=sum(self._server_s.values()) if self._pids else -1.0,
-            server_busiest=server_busiest,
+            cpu_s=sum(sum(run.cpu_s.values()) for run in self._runs),
+            cpu_busiest=top.cpu_busiest,
+            server_cpu_s=self._server_cpu_s(),
+            server_busiest=top.server_busiest,
             lag=lag,
             verdict=verdict(
-                cpu=busiest, lag_p99_ms=lag.p99, server=server_busiest, dropped=total.dropped
+                cpu=top.cpu_busiest,
+                lag_p99_ms=lag.p99,
+                server=top.server_busiest,
+                dropped=top.tally.dropped,
             ),
             phases=phases,
             errors=total.errors,
@@ -148,6 +175,12 @@ class Collector:
             history=self.history,
         )
 
+    def _server_cpu_s(self) -> float:
+        """-1: not known."""
+        if not any(run.server_s for run in self._runs):
+            return -1.0
+        return sum(sum(run.server_s.values()) for run in self._runs)
+
     def _read_server(self) -> None:
         """Add what the server's processes have used since the last time."""
         for pid in self._pids:
@@ -155,8 +188,7 @@ class Collector:
             self._server[pid] = now
             if before is not None and now is not None:
                 self._server_point += now - before
-                if self.stage == RUN:
-                    self._server_s[pid] += now - before
+                self.stretch.server_s[pid] += now - before
 
 
 def cpu_s_of(pid: int) -> float | None:

@@ -137,7 +137,7 @@ def _facts(report: Report) -> str:
         "broken promises": f"{report.violations_count}",
     }
     if report.best:
-        facts["highest rate without a failure"] = f"{report.best:.1f} calls/s"
+        facts["highest good rate"] = f"{report.best:.1f} calls/s"
     items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     return f"<dl>{items}</dl><p>{escape(report.verdict)}</p>"
 

@@ -81,7 +81,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Try(msgspec.Struct, frozen=True):
-    """A rate of the ladder, and whether nothing failed at it; if something did, what."""
+    """A rate of the ladder, whether it was good, and if not, why."""
 
     rate: float
     good: bool
@@ -186,7 +186,7 @@ def arrivals(step: Step, ramp_s: float = 0) -> Iterator[float]:
 
 
 def next_rate(ladder: Ladder, tries: Sequence[Try]) -> float | None:
-    """The rate to try next: doubled until something fails, then halfway; None when it is found."""
+    """The rate to try next: doubled until one is not good, then halfway; None when it is found."""
     good = highest_good(tries)
     bad = min((each.rate for each in tries if not each.good), default=None)
     if len(tries) >= LADDER_TRIES_MAX:

@@ -35,6 +35,11 @@ class Threshold(msgspec.Struct, frozen=True):
     value_ms: float
     held: bool
 
+    @property
+    def missed(self) -> bool:
+        """There were such times, and they were too long."""
+        return not self.held and self.value_ms >= 0
+
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One second of the run. Rates are per second, times in ms, CPU in cores.
@@ -65,7 +70,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`seconds` is from the first call to the end of the last. `cpu_busiest` is the share of a
     core that the busiest generator process took in that time, `server_busiest` the same of the
-    server's processes; -1: not known. `best` is what the ladder found, in calls a second."""
+    server's processes (-1: not known), `lag` how late the generators' loops were: of a ladder at
+    its highest rate. `best` is what the ladder found, in calls a second; `phases` are its then."""
 
     url: str
     mode: str
@@ -124,7 +130,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             why = f"  ({each.why})" if each.why else ""
             parts.append(Text(f"{'✓' if each.good else '✗'} {each.rate:.1f} calls/s{why}"))
         if self.tries:
-            parts.append(Text(f"highest rate without a failure: {self.best:.1f} calls/s", "bold"))
+            text = f"highest good rate: {self.best:.1f} calls/s; the times above are those at it"
+            parts.append(Text(text if self.best else "not even the lowest rate was good", "bold"))
         parts += [Text(line) for line in _lines(self)]
         if self.violations_count:
             parts.append(Text(f"broken promises: {self.violations_count}", "bold red"))

@@ -12,7 +12,7 @@ import msgspec
 from signalling.client.load.collect import RUN, Collector
 from signalling.client.load.crew import WATCH_EVERY
 from signalling.client.load.device import Pair
-from signalling.client.load.measure import Tally
+from signalling.client.load.measure import Tally, summarise
 from signalling.client.load.plan import LADDER_STEP_S, Plan, Step, Try, check_mode, next_rate
 from signalling.client.load.report import Point, Report, judge
 from signalling.client.load.workers import Fleet
@@ -73,7 +73,7 @@ async def run_load(
             collector.begin(RUN, plan.rate)
             await fleet.run(Step(plan.rate, plan.duration_s, plan.calls))
         else:
-            await _climb(plan, fleet, collector, stop)
+            await _climb(job, fleet, collector, stop)
         collector.begin("books")
         await fleet.finish()
     finally:
@@ -90,28 +90,34 @@ async def _pass_on(stop: asyncio.Event, fleet: Fleet) -> None:
     fleet.stop()
 
 
-async def _climb(plan: Plan, fleet: Fleet, collector: Collector, stop: asyncio.Event) -> None:
-    """Search the highest rate at which nothing fails."""
+async def _climb(job: Job, fleet: Fleet, collector: Collector, stop: asyncio.Event) -> None:
+    """Search the highest rate at which nothing fails and the thresholds hold."""
+    plan = job.plan
     assert plan.ladder is not None
     while (rate := next_rate(plan.ladder, collector.tries)) is not None:
         collector.begin(RUN, rate)
         await fleet.run(Step(rate, plan.duration_s or LADDER_STEP_S, plan.calls))
+        seen = collector.stretch.tally
+        collector.begin("rest")
         if stop.is_set():
             return  # This rate was not tried for long enough.
-        why = wrong_with(collector.step)
+        why = wrong_with(seen, job.thresholds)
         collector.tries.append(Try(rate, not why, why))
-        collector.begin("rest")
         await asyncio.sleep(REST_S)
 
 
-def wrong_with(seen: Tally) -> str:
-    """What keeps a rate of the ladder from being good; nothing if it is."""
+def wrong_with(seen: Tally, thresholds: Sequence[str]) -> str:
+    """What keeps a rate of the ladder from being good; nothing if it is. Thresholds of phases that
+    come before the calls are not for a rate."""
     counts = {
         "failed": seen.failed,
         "found nobody free": seen.dropped,
         "broken promises": seen.violations_count,
     }
-    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    wrong = [f"{count} {what}" for what, count in counts.items() if count]
+    judged = judge(thresholds, {name: summarise(times) for name, times in seen.phases.items()})
+    wrong += [f"{each.text}: {each.value_ms:.1f} ms" for each in judged if each.missed]
+    return ", ".join(wrong)
 
 
 async def _tick(collector: Collector, show: Callable[[Point, Collector], None]) -> None:

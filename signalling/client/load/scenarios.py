@@ -12,7 +12,6 @@ from signalling.client.load.talk import CallFailed, Talk
 
 # Beyond the server's own timers; the deadline that counts is in the snapshot.
 SLACK_S = 5.0
-# More than the server keeps for a slow reader of its events in one such pause.
 READER_PAUSE_S = 1.0
 AWAY_S = 0.5
 TOP_UP_MINOR = 500
@@ -199,8 +198,7 @@ async def reconnect(play: Play) -> None:
 
 
 async def slow_reader(play: Play) -> None:
-    """A leg does not read while the other goes on; nothing is lost, or the server cuts it off and
-    it comes back to all it has missed."""
+    """A leg does not read while the other goes on: all is there afterwards, and in order."""
     talk = play.own_talk()
     await talk.request()
     await talk.ring()

@@ -60,6 +60,7 @@ class Ledger(Web):
             "billingUnits": [{"chargedPoints": 120}, {"chargedPoints": 120}],
         }
         self.receipts = {"ann": receipt, "kai": {**receipt, "earned": 168}}
+        self.state = "ended"
         self.entries = [{"ref": CALL, "amount": -120}, {"ref": CALL, "amount": -120}]
 
     def talk(self) -> None:
@@ -72,6 +73,8 @@ class Ledger(Web):
             return {"items": copy.deepcopy(self.wallets[login.user_id])}
         if path.endswith("/billing"):
             return self.receipts[login.user_id]
+        if path.startswith("/calls"):
+            return {"items": [{"id": CALL, "state": self.state}]}
         return {"items": self.entries, "total": len(self.entries)}
 
 
@@ -154,6 +157,13 @@ async def test_a_wallet_that_lost_a_coin_is_found(run: Run) -> None:
 async def test_a_call_that_is_not_settled_is_found(run: Run) -> None:
     run.ledger.receipts["ann"] = {**run.ledger.receipts["ann"], "settled": False}
     assert f"call {CALL} is not settled" in await run.blamed()
+
+
+async def test_a_call_that_is_still_live_is_found(run: Run) -> None:
+    run.ledger.state = "connected"
+    assert await run.blamed() == [
+        f"call {CALL} of user {name} is still live" for name in ("ann", "kai")
+    ]
 
 
 async def test_after_a_glare_the_other_side_may_be_the_payer(run: Run) -> None:

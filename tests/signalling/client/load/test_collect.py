@@ -37,13 +37,34 @@ def test_seconds_and_totals_hold_what_came() -> None:
     assert len(report.history) == 2
 
 
-def test_a_step_holds_what_came_since_it_began() -> None:
+def test_a_stretch_holds_what_came_since_it_began() -> None:
     collector = Collector()
     collector.begin("run", 10)
     collector.add(0, tally(failed=1))
     collector.begin("run", 20)
     collector.add(0, tally(done=1))
-    assert (collector.step.failed, collector.step.done, collector.total.failed) == (0, 1, 1)
+    seen = collector.stretch.tally
+    assert (seen.failed, seen.done, collector.total.failed) == (0, 1, 1)
+
+
+def test_a_ladder_tells_the_times_of_its_best_rate_and_the_limit_at_its_highest() -> None:
+    collector = Collector()
+    collector.add(0, Tally(phases={"connect": tally().phases["ring"]}))
+    for wanted, ring_ms, lag_ms in ((10, 1, 1), (20, 2, 1), (40, 900, 800)):
+        collector.begin("run", wanted)
+        seen = Tally(done=wanted)
+        seen.note("ring", ring_ms)
+        seen.lag.note(lag_ms)
+        collector.add(0, seen)
+        collector.begin("rest")
+        collector.tries.append(Try(wanted, wanted < 40))
+    report = collector.report(PLAN, ["ring.max<3ms"], url="http://x", workers=1)
+    assert (report.best, report.done) == (20, 70)
+    assert (report.phases["ring"].count, report.phases["ring"].max) == (1, 2)
+    assert report.phases["connect"].count == 1
+    assert report.thresholds[0].held
+    assert report.lag.max == 800
+    assert "did not get a core in time" in report.verdict
 
 
 def test_only_the_run_counts_for_who_was_the_limit() -> None:

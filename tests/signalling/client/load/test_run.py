@@ -5,9 +5,10 @@ import pytest
 
 from signalling.client.load.collect import Collector
 from signalling.client.load.device import Login, Pair
+from signalling.client.load.measure import Tally
 from signalling.client.load.plan import Ladder, Plan, parse_scenarios
 from signalling.client.load.report import Point
-from signalling.client.load.run import Job, Remote, check_target, make_room, run_load
+from signalling.client.load.run import Job, Remote, check_target, make_room, run_load, wrong_with
 from tests.signalling.client.load.conftest import Town
 
 PAIR = Pair(Login("u1", "t"), Login("u2", "t"))
@@ -44,6 +45,15 @@ async def test_a_ladder_whose_first_rate_is_too_much_finds_nothing(town: Town) -
     assert "found nobody free" in report.tries[0].why
     assert (report.best, report.exit_code) == (0, 0)
     assert report.dropped > 0
+
+
+def test_a_rate_is_good_when_nothing_failed_and_its_thresholds_hold() -> None:
+    seen = Tally(done=5)
+    seen.note("ring", 40)
+    assert wrong_with(seen, ["ring.max<50ms", "connect.max<1ms"]) == ""
+    assert wrong_with(seen, ["ring.max<30ms"]) == "ring.max<30ms: 40.0 ms"
+    seen.add(Tally(failed=2, dropped=1, violations_count=3))
+    assert wrong_with(seen, []) == "2 failed, 1 found nobody free, 3 broken promises"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
