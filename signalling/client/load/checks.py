@@ -15,6 +15,8 @@ import msgspec
 from signalling.client.load.measure import Violation
 
 TRAIL = 10
+# Of the many signals of a call fewer are shown beside the rest.
+SIGNALS_SHOWN = 4
 FRAME_CHARS_MAX = 600
 CALLS_MAX = 64
 ANSWERS_MAX = 512
@@ -86,12 +88,14 @@ class Witness:
         self._blame = blame
         self._leg = leg
         self._newest = ""
-        self._trail: deque[tuple[bytes, bytes]] = deque(maxlen=TRAIL)
+        self._frames = 0
+        self._trail: deque[tuple[int, bytes, bytes]] = deque(maxlen=TRAIL)
+        self._signals: deque[tuple[int, bytes, bytes]] = deque(maxlen=SIGNALS_SHOWN)
         self._answers: dict[str, tuple[object, ...]] = {}
 
     def sent(self, frame: bytes) -> None:
         """A frame of ours, to be shown beside what came. Not for `hello`, which has the token."""
-        self._trail.append((b">", frame))
+        self._remember(b">", frame)
 
     def heard(self, raw: bytes) -> Heard:
         """Check a frame and return it decoded.
@@ -99,7 +103,7 @@ class Witness:
         Raises:
             msgspec.DecodeError: it is no frame; that is a violation too.
         """
-        self._trail.append((b"<", raw))
+        self._remember(b"<", raw)
         try:
             frame = decode(raw)
             self.check(frame)
@@ -111,9 +115,14 @@ class Witness:
     def accuse(self, rule: str, text: str) -> None:
         frames = [
             (mark + b" " + _secrets.sub(rb"\1...", raw)).decode(errors="replace")[:FRAME_CHARS_MAX]
-            for mark, raw in self._trail
+            for _, mark, raw in sorted((*self._trail, *self._signals))
         ]
         self._blame(Violation(rule, text, self.name, frames))
+
+    def _remember(self, mark: bytes, raw: bytes) -> None:
+        self._frames += 1
+        kept = self._signals if raw.startswith(b'{"type":"signal"') else self._trail
+        kept.append((self._frames, mark, raw))
 
     def check(self, frame: Heard) -> None:
         kind = frame.type

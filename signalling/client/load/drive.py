@@ -73,7 +73,10 @@ class Sockets(Crew):
 
     def finish(self) -> None:
         for device in self.devices:
-            device.witness.finish()
+            if device.connected:
+                device.witness.finish()
+            else:
+                self.meter.tally.error("socket", "not_back")
 
 
 MakeStage = Callable[[Meter, str, Sequence[Pair], Plan, Web, Books], Stage[C]]

@@ -171,7 +171,10 @@ class Phones:
 
     def finish(self) -> None:
         for handset in self._handsets:
-            handset.witness.finish()
+            if handset.connected and handset.wire.connected.is_set():
+                handset.witness.finish()
+            else:
+                self._meter.tally.error("socket", "not_back")
 
     async def close(self) -> None:
         await asyncio.gather(*(handset.close() for handset in self._handsets))

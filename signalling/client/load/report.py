@@ -23,6 +23,7 @@ FAILED_EXIT = 99
 SATURATED = 0.85
 LAG_MS_MAX = 50.0
 SHOWN_MAX = 5
+FRAME_CHARS = 200  # On the screen; the files have more.
 _threshold = re.compile(
     r"^([a-z][a-z-]*)\.(avg|min|med|max|p\(?(?:50|90|95|99)\)?)\s*<\s*(\d+(?:\.\d+)?)(ms|s)?$"
 )
@@ -138,7 +139,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         for violation in self.violations[:SHOWN_MAX]:
             text = f"✗ {violation.rule}, {violation.device}: {violation.text}"
             parts.append(Text(text, "red"))
-            parts += [Text(f"    {frame}", "dim") for frame in violation.frames]
+            parts += [Text(f"    {frame[:FRAME_CHARS]}", "dim") for frame in violation.frames]
         more = self.violations_count - len(self.violations[:SHOWN_MAX])
         if more:
             parts.append(Text(f"  … and {more} more; see --json"))

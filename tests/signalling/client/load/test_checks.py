@@ -165,6 +165,19 @@ def test_a_violation_shows_the_frames_around_it_without_secrets() -> None:
     assert "hidden-secret" not in "".join(violation.frames)
 
 
+def test_many_signals_leave_room_for_what_else_there_was() -> None:
+    heard = Listening().hear(*good_call()[:4])
+    heard.hear(*(event("signal", 5 + number, kind="candidates") for number in range(40)))
+    heard.hear(event("call_connected", 99, 4))
+    [violation] = heard.found
+    kinds = [msgspec.json.decode(frame[2:])["type"] for frame in violation.frames]
+    assert kinds == [
+        *("welcome", "call_incoming", "call_ringing", "call_accepted"),
+        *["signal"] * checks.SIGNALS_SHOWN,
+        "call_connected",
+    ]
+
+
 def test_a_device_that_only_watches_gets_no_signal_and_is_elsewhere() -> None:
     heard = Listening(leg=False).hear(welcome(), event("call_accepted", 2, 3, elsewhere=True))
     assert heard.found == []

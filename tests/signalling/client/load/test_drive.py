@@ -3,16 +3,20 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
+from server.config import Config
+from server.loading import make_pairs
 from signalling.client.load.books import Books, RestFailed, Web
 from signalling.client.load.device import Meter, Pair
-from signalling.client.load.drive import Generator
+from signalling.client.load.drive import Generator, Sockets
 from signalling.client.load.measure import Tally
 from signalling.client.load.plan import Plan, Step
 from signalling.client.load.scenarios import NobodyFree
 from signalling.client.load.talk import CallFailed
+from tests.served import served
 from tests.signalling.client.waiting import until
 
 URL = "http://127.0.0.1:9"
@@ -186,3 +190,23 @@ async def test_tallies_have_their_time_their_cpu_and_how_late_the_loop_was(
     assert all(tally.seconds > 0 for tally in driven.tallies)
     assert total.cpu_s > 0
     assert total.lag.count > 0
+
+
+async def test_a_server_that_goes_away_breaks_no_promise_and_fails_the_run(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    total = Tally()
+    async with served(dsn, tmp_path, monkeypatch) as url:
+        pairs = await make_pairs(Config.load(dev=True), dsn, 1)
+        plan = Plan(scenarios={"answered": 1}, talk_s=60)
+        load = Generator(url, pairs, plan, total.add, Sockets)
+        await load.start()
+        running = asyncio.create_task(load.run(Step(0, 0, 1)))
+        await until(lambda: load.meter.tally.phases.get("tick") or total.phases.get("tick"))
+    await running
+    await load.finish()
+    await load.close()
+    assert total.violations == []
+    assert (total.done, total.failed) == (0, 1)
+    assert total.errors["socket"]["not_back"] == 3
+    assert "books" in total.errors
