@@ -59,7 +59,7 @@ class Meter:
         self.users = 0
 
     def note(self, phase: str, since_s: float) -> None:
-        self.tally.note(phase, (time.perf_counter() - since_s) * 1_000)
+        self.tally.note(phase, max(0.0, (time.perf_counter() - since_s) * 1_000))
 
     def blame(self, violation: Violation) -> None:
         self.tally.blame(violation)
@@ -90,6 +90,7 @@ class Device:
         self._session: tuple[str, str] | None = None
         self._idle_s = 20.0
         self._in_call_s = 4.0
+        self._paused = False
         self._pinged_s = 0.0
         self._proved_s = 0.0
         self._media_s = 0.0
@@ -131,7 +132,8 @@ class Device:
             line.abort()
             raise
         self._meter.note(phase, began_s)
-        self.connected = True
+        self.connected, self._paused = True, False
+        self._pinged_s = began_s
         self._meter.users += self._leg
         self._session = (welcome["session"], welcome["secret"])
         self._idle_s = welcome["pingMs"] / 1_000 * 0.8
@@ -180,18 +182,23 @@ class Device:
             self._line.abort()
 
     def pause(self) -> None:
+        """Do not read, and do not ask what cannot be heard."""
+        self._paused = True
         if self._line is not None:
             self._line.pause()
 
     def resume(self) -> None:
+        self._paused = False
         if self._line is not None:
             self._line.resume()
 
     def beat(self, now_s: float) -> None:
         """Ping and prove what is due."""
-        if not self.connected:
+        if not self.connected or self._paused:
             return
-        if now_s - self._pinged_s >= (self._in_call_s if self.on_call else self._idle_s):
+        # A caller is a leg, and soon taken for dead, from the request on.
+        in_call = bool(self.on_call) or self.talk is not None
+        if now_s - self._pinged_s >= (self._in_call_s if in_call else self._idle_s):
             self._pinged_s = now_s
             self.send(
                 b'{"type":"ping","ack":%d,"data":{"t":%d}}' % (self.witness.seq, int(now_s * 1e6))

@@ -74,6 +74,7 @@ class Talk:
         self.phase = "request"
         self.at_s: dict[str, float] = {}
         self._waiting: list[tuple[str, str, int, asyncio.Future[None]]] = []
+        self._broken = asyncio.Event()
         self._signals: dict[str, list[str]] = {"caller": [], "callee": []}
         self._sent_ns = {"caller": 0, "callee": 0}
 
@@ -137,6 +138,7 @@ class Talk:
         """Whatever is being waited for, it is not to come."""
         if self.fault is None:
             self.fault = CallFailed(code, phase)
+        self._broken.set()
         for *_, waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(self.fault)
@@ -180,6 +182,7 @@ class Talk:
     def _over(self, side: str, kind: str) -> None:
         """Who waits for something else of a call that has ended waits for nothing."""
         reason = self.told[side, kind]["reason"]
+        self._broken.set()
         for wanted_side, wanted, _, waiter in self._waiting:
             if wanted_side == side and wanted not in TERMINAL and not waiter.done():
                 waiter.set_exception(CallFailed(f"ended_{reason}", self.phase))
@@ -329,11 +332,21 @@ class Talk:
             await self.pause(self.dice.uniform(low_s, high_s))
 
     async def pause(self, seconds: float) -> None:
-        """Let time go by. Raises CallFailed when something goes wrong meanwhile."""
-        if seconds > 0:
-            await asyncio.sleep(seconds)
-        if self.fault is not None:
-            raise self.fault
+        """Let time go by.
+
+        Raises:
+            CallFailed: something went wrong meanwhile, or the call ended.
+        """
+        if not self._broken.is_set():
+            if seconds <= 0:
+                return
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._broken.wait()
+            except TimeoutError:
+                return
+        ended = [data["reason"] for (_, kind), data in self.told.items() if kind in TERMINAL]
+        raise self.fault or CallFailed(f"ended_{ended[0]}", self.phase)
 
     async def hang_up(self, side: str = "caller") -> None:
         await self.think()

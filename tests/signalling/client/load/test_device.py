@@ -9,6 +9,8 @@ import pytest
 from signalling.client.load.crew import Crew
 from signalling.client.load.device import CALL_FRAMES, Device, Login, Meter, Pair, code_of
 from signalling.client.load.line import Address, UpgradeRefused
+from signalling.client.load.plan import Plan
+from signalling.client.load.talk import Talk
 from signalling.limits import RATES
 from tests.signalling.client.load.conftest import Town
 from tests.signalling.client.waiting import until
@@ -59,7 +61,11 @@ async def test_pings_and_proofs_are_sent_when_they_are_due(town: Town) -> None:
     await crew.connect()
     caller = crew.couples[0].caller
     before = crew.meter.tally.sent
-    now_s = time.perf_counter()
+    now_s = time.perf_counter() + 100
+    caller.pause()
+    caller.beat(now_s)
+    assert crew.meter.tally.sent == before
+    caller.resume()
     caller.beat(now_s)
     caller.beat(now_s + 1)
     assert crew.meter.tally.sent == before + 1
@@ -68,6 +74,23 @@ async def test_pings_and_proofs_are_sent_when_they_are_due(town: Town) -> None:
     assert crew.meter.tally.sent == before + 4  # The report, a ping and a proof.
     await until(lambda: crew.meter.tally.errors.get("report", {}).get("not_found", 0) == 2)
     assert crew.meter.tally.phases["ping"].count == 2
+    await crew.close()
+
+
+async def test_pings_come_faster_from_the_request_of_a_call_on(town: Town) -> None:
+    crew = crew_of(town.url, await town.pairs(1))
+    await crew.connect()
+    [couple] = crew.couples
+    plan = Plan(scenarios={"answered": 1})
+    now_s = time.perf_counter() + 100
+    for device, pings in ((couple.caller, 2), (couple.callee, 1)):
+        device.beat(now_s)
+        before = crew.meter.tally.sent
+        if pings == 2:
+            Talk(crew.meter, crew.dice, plan, device, couple.callee).attach()
+            couple.callee.talk = None
+        device.beat(now_s + 4.5)
+        assert crew.meter.tally.sent == before + pings - 1
     await crew.close()
 
 

@@ -99,6 +99,19 @@ async def test_a_lost_socket_fails_the_call(town: Town) -> None:
     await on.crew.close()
 
 
+async def test_a_pause_ends_with_the_call(town: Town) -> None:
+    on = await stage(town)
+    talk = on.talk()
+    await talk.request()
+    await talk.ring()
+    await talk.pause(0)
+    waiting = asyncio.create_task(talk.pause(3_600))
+    await talk.hang_up("callee")
+    with pytest.raises(CallFailed, match="ended_declined"):
+        await waiting
+    await on.crew.close()
+
+
 async def test_a_refused_request_is_counted_by_its_code(town: Town) -> None:
     [pair] = await town.pairs(1)
     own = Pair(pair.caller, Login(pair.caller.user_id, pair.callee.token))
