@@ -35,7 +35,7 @@ def load(
     ] = "answered",
     think: Annotated[str, typer.Option(help="Before people act, as 1s or 0.5s-3s.")] = "0",
     talk: Annotated[float, typer.Option(min=0, max=3_600, help="Seconds after unit 1.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the dice; each run with it is the same.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the dice: the same calls in the same order.")] = 1,
     resend: Annotated[
         float, typer.Option(min=0, max=1, help="Share of commands sent twice, to count once.")
     ] = 0.02,
