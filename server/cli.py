@@ -11,6 +11,7 @@ import typer
 
 from server.config import Config, ConfigError
 from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD, PROVIDER_MAIL
+from server.load_command import load
 
 app = typer.Typer(
     name="talktime",
@@ -300,47 +301,7 @@ def answer(
     )
 
 
-@app.command()
-def load(
-    url: Url = HERE,
-    pairs: Annotated[int, typer.Option("-u", "--pairs", min=1, help="Pairs of users.")] = 20,
-    calls: Annotated[int, typer.Option(min=1, help="In all.")] = 60,
-    rate: Annotated[float, typer.Option(min=0, help="Calls a second; 0: as they end.")] = 0,
-    talk: Annotated[float, typer.Option(min=0, max=20, help="Seconds of each call.")] = 0,
-    reject: Annotated[float, typer.Option(min=0, max=1, help="Share that is rejected.")] = 0,
-    cancel: Annotated[float, typer.Option(min=0, max=1, help="Share that is cancelled.")] = 0,
-    threshold: Annotated[list[str] | None, typer.Option(help="As relay.p99<5ms.")] = None,
-    out: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
-) -> None:
-    """Run many calls, signalling only, and show how long each phase took (development only)."""
-    from rich.console import Console
-
-    from server.loading import Load
-    from server.loading import load as run_many
-    from server.run import database
-    from signalling.client.load import Mix
-
-    config = load_tool()
-    if not config.is_dev:
-        fail("load gives its callers money, so it runs against a development server only.")
-    if reject + cancel > 1:
-        fail("--reject and --cancel are shares of all calls: together at most 1.")
-    wanted = Load(
-        pairs=pairs,
-        calls=calls,
-        rate=rate,
-        talk_s=talk,
-        mix=Mix(1 - reject - cancel, reject, cancel),
-        thresholds=tuple(threshold or ()),
-        json=out,
-    )
-    with plainly(), database(config, exclusive=False, quiet=True) as dsn:
-        try:
-            finish(run_many(config, dsn, url, wanted, Console()))
-        except ValueError as error:
-            fail(str(error))
-        except OSError as error:
-            fail(f"No server answers at {url}: {error}")
+app.command()(load)
 
 
 def finish(work: Coroutine[Any, Any, int]) -> NoReturn:

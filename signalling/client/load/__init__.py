@@ -1,0 +1,1 @@
+"""Load: many users at once, whose devices check everything they are told."""
