@@ -1,16 +1,15 @@
 """`python -m tests.browser.screenshots [--out DIR] [--only WORD]`: a picture of every screen.
 
-Each in light and dark, on a desk and on a phone. The console's are taken too when
-`tests/browser/screenshots_console.py` is there: its `tour(house, camera)` is called like this one.
+Each in light and dark, on a desk and on a phone. The console's are taken by
+`python -m tests.browser.screenshots_console`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from tests.browser.phones import Wire
 
 SIZES = {"wide": WIDE, "narrow": NARROW}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-CONSOLE = "tests.browser.screenshots_console"
 
 
 class Camera:
@@ -231,26 +229,16 @@ async def chat(camera: Camera, mia: Page, lea: Page) -> None:
             await page.get_by_role("button", name="Hide chat").click()
 
 
-Tour = Callable[[House, Camera], Awaitable[None]]
-
-
-def tours() -> list[Tour]:
-    found: list[Tour] = [tour]
-    if importlib.util.find_spec(CONSOLE) is not None:
-        found.append(importlib.import_module(CONSOLE).tour)
-    return found
-
-
 @asynccontextmanager
 async def studio() -> AsyncIterator[tuple[House, Visitors]]:
     async with house() as open_house, visitors(open_house.url) as people:
         yield open_house, people
 
 
-async def attempt(each: Tour, open_house: House, camera: Camera) -> None:
-    """One tour; how far it came is in `failed` when it breaks off."""
+async def attempt(open_house: House, camera: Camera) -> None:
+    """The tour; what was on the screens is in `failed` when it breaks off."""
     try:
-        await each(open_house, camera)
+        await tour(open_house, camera)
     except Exception:
         for number, page in enumerate(camera.people.pages):
             await camera.take(page, f"failed-{number}")
@@ -265,11 +253,9 @@ async def main(out: Path, only: str) -> int:
         for size in SIZES:
             for scheme in SCHEMES:
                 camera = Camera(people, out, size, scheme, only)
-                for each in tours():
-                    await attempt(each, open_house, camera)
+                await attempt(open_house, camera)
                 print(f"{size} {scheme}: {len(camera.taken)} pictures")
-        for fault in people.faults:
-            print(fault)
+        print(*people.faults, sep="\n")
     return 1 if people.faults else 0
 
 
