@@ -242,13 +242,6 @@ async def chat(camera: Camera, mia: Page, lea: Page) -> None:
 Tour = Callable[[House, Camera], Awaitable[None]]
 
 
-def tours() -> list[Tour]:
-    # It takes its pictures with what is defined here.
-    from tests.browser import screenshots_console
-
-    return [tour, screenshots_console.tour]
-
-
 def put_into_readme(taken: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, shown in README.items():
@@ -262,10 +255,10 @@ async def studio() -> AsyncIterator[tuple[House, Visitors]]:
         yield open_house, people
 
 
-async def attempt(each: Tour, open_house: House, camera: Camera) -> None:
-    """One tour; how far it came is in `failed` when it breaks off."""
+async def attempt(tour: Tour, house: House, camera: Camera) -> None:
+    """One tour; what was on the screens is in `failed` when it breaks off."""
     try:
-        await each(open_house, camera)
+        await tour(house, camera)
     except Exception:
         for number, page in enumerate(camera.people.pages):
             await camera.take(page, f"failed-{number}")
@@ -273,19 +266,29 @@ async def attempt(each: Tour, open_house: House, camera: Camera) -> None:
         raise
 
 
-async def main(out: Path, only: str) -> int:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+async def pictures(tour: Tour, out: Path, only: str) -> int:
+    """All sizes and schemes of a tour, in a house of its own; how many faults there were."""
     async with studio() as (open_house, people):
         for size in SIZES:
             for scheme in SCHEMES:
                 camera = Camera(people, out, size, scheme, only)
-                for each in tours():
-                    await attempt(each, open_house, camera)
-                print(f"{size} {scheme}: {len(camera.taken)} pictures")
-        for fault in people.faults:
-            print(fault)
-    return 1 if people.faults else 0
+                await attempt(tour, open_house, camera)
+                print(f"{size} {scheme}: {len(camera.taken)} pictures", flush=True)
+        print(*people.faults, sep="\n")
+        return len(people.faults)
+
+
+async def main(out: Path, only: str) -> int:
+    # It takes its pictures with what is defined here.
+    from tests.browser import screenshots_console
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+    faults = 0
+    if not only.startswith("console"):
+        faults += await pictures(tour, out, only)
+    faults += await pictures(screenshots_console.tour, out, only)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -1,19 +1,11 @@
-"""`python -m tests.browser.screenshots_console [--out DIR] [--only WORD]`: the operator's console.
-
-A picture of every page with something to see in it, in light and dark, on a desk and on a phone.
-"""
+"""The operator's console for `tests.browser.screenshots`: every page with something to see in it."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import logging
 import math
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import pytest
-import structlog
 from playwright.async_api import Page, expect
 
 from server.demo_accounts import CALLER_MAIL
@@ -30,7 +22,7 @@ from tests.browser.operating import (
     talk,
     want_payout,
 )
-from tests.browser.screenshots import SCHEMES, SIZES, Camera, studio
+from tests.browser.screenshots import Camera
 from tests.end_to_end.driver import Json, Site, site
 
 TICKS = 4
@@ -165,24 +157,3 @@ def _sample(ago: int, epoch: int) -> tuple[int, ...]:
     users = live * 3 + 20
     counts = (asked, asked - (ago % 9 == 0), asked - (ago % 7 == 0))
     return (ago, epoch, *counts, live * 20, requests, errors, live, ago % 3, users + 6, users)
-
-
-async def main(out: Path, only: str) -> int:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
-    async with studio() as (house, people):
-        for size in SIZES:
-            for scheme in SCHEMES:
-                camera = Camera(people, out, size, scheme, only)
-                await tour(house, camera)
-                print(f"{size} {scheme}: {len(camera.taken)} pictures")
-        print(*people.faults, sep="\n")
-    return 1 if people.faults else 0
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("screenshots"))
-    parser.add_argument("--only", default="", help="those with this in their name")
-    arguments = parser.parse_args()
-    raise SystemExit(asyncio.run(main(arguments.out, arguments.only)))

@@ -213,14 +213,14 @@ def compare_time(
     lag_ms: int = 0,
     unproved_ms: int = 0,
 ) -> None:
-    """Not more than the time both legs can have proved and one unit; not less than the time both
-    were surely talking, less what each interruption may cost: the time since the last beat that was
+    """Not more than the time both legs can have proved and one unit, judged by a crowd that hears
+    and says everything up to `lag_ms` late; not less than the time both were surely talking, less what each interruption may cost: the time since the last beat that was
     committed, which is below one unit."""
     tariff = read_tariff(row["tariff"].encode())
     charged = row["charged_minor"]
     sums.interrupted += line.interrupted
     sums.resumed += max(0, len(line.spans) - 1)
-    most = cost(tariff, line.proved_ms + unproved_ms) + PRICE_MINOR
+    most = cost(tariff, line.proved_ms + unproved_ms + lag_ms) + PRICE_MINOR
     if charged > (most if line.media_s else 0):
         sums.doubled += 1
         sums.faults.append(
