@@ -1,4 +1,4 @@
-"""The operator's console for `tests.browser.screenshots`: every page with something to see in it."""
+"""The operator's console for `tests.browser.screenshots`: each page with something to see in it."""
 
 from __future__ import annotations
 

@@ -213,9 +213,9 @@ def compare_time(
     lag_ms: int = 0,
     unproved_ms: int = 0,
 ) -> None:
-    """Not more than the time both legs can have proved and one unit, judged by a crowd that hears
-    and says everything up to `lag_ms` late; not less than the time both were surely talking, less what each interruption may cost: the time since the last beat that was
-    committed, which is below one unit."""
+    """Not more than the time both legs can have proved and one unit, by a crowd that hears and says
+    things up to `lag_ms` late; not less than the time both were surely talking, less what each
+    interruption may cost: the time since the last beat that was committed, below one unit."""
     tariff = read_tariff(row["tariff"].encode())
     charged = row["charged_minor"]
     sums.interrupted += line.interrupted
