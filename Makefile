@@ -25,8 +25,9 @@ cluster: $(VENV)/.installed-dev ## Kill and replace two nodes under a call, and 
 migrate: $(VENV)/.installed ## Bring the database up to date.
 	@exec $(VENV)/bin/talktime migrate $(ARGS)
 
+# Whole files to each process, which has a PostgreSQL of its own.
 test: $(VENV)/.installed-dev ## Run all tests; ARGS="tests/storage -k ledger" for some.
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(or $(ARGS),-n 2 --dist loadfile)
 
 fuzz: $(VENV)/.installed-dev ## Try the whole API for longer; FUZZ_SEED=2 for other requests.
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} $(PY) -m pytest tests/server/test_schemathesis.py $(ARGS)

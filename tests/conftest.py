@@ -27,7 +27,6 @@ SCRATCH_PREFIX = "talktime-tests-"
 TEMPLATE = "talktime_template"
 # Tests with this mark need this program, of the Debian package of the mark's name.
 PROGRAMS = {"coturn": "turnserver", "chromium": "chromium"}
-LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
 def _database(dsn: str, name: str) -> str:
@@ -74,26 +73,31 @@ def _sweep(parent: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def _missing() -> list[str]:
+    """The marks whose program is not installed and not asked for by `.ci/run`, where they fail."""
+    return [
+        mark
+        for mark, program in PROGRAMS.items()
+        if not shutil.which(program) and os.environ.get(f"NEEDS_{mark.upper()}") != "1"
+    ]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where a program is not installed its tests are left out, and said to be; `.ci/run` wants them
-    all the same, and there they fail."""
-    for mark, program in PROGRAMS.items():
-        if shutil.which(program) or os.environ.get(f"NEEDS_{mark.upper()}") == "1":
-            continue
-        left_out = [item for item in items if item.get_closest_marker(mark)]
-        if left_out:
-            config.hook.pytest_deselected(items=left_out)
-            items[:] = [item for item in items if item not in left_out]
-            config.stash.setdefault(LEFT_OUT, {})[mark] = len(left_out)
+    """Tests of a program that is not installed are left out, and said to be."""
+    missing = _missing()
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in missing)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    left_out = terminalreporter.config.stash.get(LEFT_OUT, {})
-    if left_out:
+    missing = _missing()
+    if missing:
         terminalreporter.section("left out", yellow=True)
-    for mark, count in left_out.items():
+    for mark in missing:
         terminalreporter.line(
-            f"{count} tests need {mark}, which is not installed. To run them: "
+            f"Tests that need {mark}, which is not installed. To run them: "
             f"apt install {mark}, then make test ARGS='-m {mark}'"
         )
 
