@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +26,7 @@ MEMORY = Path("/dev/shm")
 MEMORY_WANTED_BYTES = 1 << 30
 SCRATCH_PREFIX = "talktime-tests-"
 TEMPLATE = "talktime_template"
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Tests with this mark need this program, of the Debian package of the mark's name.
 PROGRAMS = {"coturn": "turnserver", "chromium": "chromium"}
 
@@ -80,6 +82,11 @@ def _missing() -> list[str]:
         for mark, program in PROGRAMS.items()
         if not shutil.which(program) and os.environ.get(f"NEEDS_{mark.upper()}") != "1"
     ]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A test has the same name in every process, also when its parameter names something new."""
+    return UUID_TEXT.sub("{id}", val) if isinstance(val, str) and UUID_TEXT.search(val) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
