@@ -26,6 +26,8 @@ def start_box(config: Config, *, url: str, version: str, recovered: int) -> str:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
+    rows.add_row("Phone", f"{url}/" + ("   (in two windows)" if config.is_dev else ""))
+    rows.add_row("Console", f"{url}/console   {url}/graphiql")
     rows.add_row("REST", url)
     rows.add_row("Socket", url.replace("http", "ws", 1) + "/ws")
     rows.add_row("Try the API", f"{url}/api-docs")
@@ -46,7 +48,7 @@ def start_box(config: Config, *, url: str, version: str, recovered: int) -> str:
                 what = "admin"
             rows.add_row("Demo account", f"{person.email}   {what}")
         rows.add_row("Password", f"{DEMO_PASSWORD} (all demo accounts)")
-        rows.add_row("Place a call", "make demo   (in a second terminal)")
+        rows.add_row("Place a call", "on the phone in two windows, or make demo in a second terminal")
     out = io.StringIO()
     console = Console(file=out, width=WIDTH, force_terminal=False)
     mode = "development: do not expose" if config.is_dev else "production"
