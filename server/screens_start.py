@@ -48,7 +48,7 @@ def start_box(config: Config, *, url: str, version: str, recovered: int) -> str:
                 what = "admin"
             rows.add_row("Demo account", f"{person.email}   {what}")
         rows.add_row("Password", f"{DEMO_PASSWORD} (all demo accounts)")
-        rows.add_row("Place a call", "on the phone in two windows, or make demo in a second terminal")
+        rows.add_row("Place a call", "on the phone, or make demo in a second terminal")
     out = io.StringIO()
     console = Console(file=out, width=WIDTH, force_terminal=False)
     mode = "development: do not expose" if config.is_dev else "production"
