@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from server.saying import fail, load_tool, plainly
+
 HERE = "http://127.0.0.1:8080"
 USERS = 40
 CALLS = 60
@@ -77,7 +79,6 @@ def load(
 
     from rich.console import Console
 
-    from server.cli import fail, load_tool, plainly
     from server.loading import Load, keep_crew, make_pairs, poor_of, read_crew
     from server.loading import load as run_it
     from server.run import database

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from server.cli import app, plainly
+from server.cli import app
 from server.people import make_user
 from storage.pool import Pool
 from tests.end_to_end.driver import ROOT
@@ -206,13 +205,6 @@ async def test_a_database_that_is_not_there_is_a_sentence(tmp_path: Path, dsn: s
     assert said.code == 1
     assert 'database "nowhere" does not exist' in said.err
     assert TRACEBACK not in said.err
-
-
-def test_our_own_mistakes_keep_their_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), plainly():
-        raise ZeroDivisionError
-    with pytest.raises(typer.Exit), plainly():
-        raise typer.Exit(3)
 
 
 @pytest.mark.parametrize("command", ["demo", "call", "answer"])
