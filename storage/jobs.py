@@ -318,8 +318,29 @@ async def cancel(conn: Connection, job_id: int) -> Changed:
     return Changed.DONE
 
 
+async def promote(conn: Connection, job_id: int) -> Changed:
+    """Make a delayed job due now, with the tries it has left; needs a transaction.
+
+    wrong_state: it is due already, runs, or has failed.
+    """
+    row = await _lock(conn, job_id)
+    if row is None:
+        return Changed.NOT_FOUND
+    if row["status"] != "queued" or not row["early"]:
+        return Changed.WRONG_STATE
+    await conn.execute(
+        "update pgqueuer set execute_after = now(), updated = now() where id = $1", job_id
+    )
+    return Changed.DONE
+
+
 async def _lock(conn: Connection, job_id: int) -> Record | None:
-    return await conn.fetchrow("select status from pgqueuer where id = $1 for update", job_id)
+    # By the clock: whoever had the lock before may have begun after this transaction.
+    return await conn.fetchrow(
+        "select status, execute_after > clock_timestamp() as early from pgqueuer"
+        " where id = $1 for update",
+        job_id,
+    )
 
 
 async def sweep_log(conn: Connection, limit: int) -> int:

@@ -1,10 +1,11 @@
-"""Background jobs as operators see them: how many there are, which failed, and another try."""
+"""Background jobs as operators see them: how many there are, which, why they
+failed; another try, an earlier one, or none."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
@@ -17,12 +18,15 @@ from rest.operators.bodies import (
     FailedJobs,
     FailedJobView,
     JobCounts,
+    JobList,
     JobOverview,
+    JobsQuery,
+    JobView,
     Retried,
     RetryBody,
 )
 from storage import jobs
-from storage.jobs import Changed
+from storage.jobs import Changed, JobState
 from storage.pool import Connection, Pool
 
 DEADLINE_S = 4.0
@@ -32,6 +36,7 @@ JOB = "/jobs/{id:[0-9]{1,18}}"
 
 JOB_NOT_FOUND = Fault(404, "JOB_NOT_FOUND", "There is no such job, or it is done.")
 JOB_NOT_FAILED = Fault(409, "JOB_NOT_FAILED", "Only a failed job can be tried again.")
+JOB_NOT_DELAYED = Fault(409, "JOB_NOT_DELAYED", "Only a delayed job can be made due.")
 JOB_REPEATED = Fault(409, "JOB_REPEATED", "Another job of the same key waits or runs.")
 JOB_RUNNING = Fault(409, "JOB_RUNNING", "A job that runs is not stopped half-way.")
 
@@ -43,6 +48,22 @@ _OVERVIEW = JobOverview(
         )
     ]
 )  # fmt: skip
+_DELAYED = JobList(
+    items=[
+        JobView(
+            id=4712,
+            name="send_sms",
+            state="delayed",
+            tries=1,
+            error=None,
+            promised_at=_AN_HOUR,
+            due_at=_AN_HOUR + timedelta(seconds=4),
+        )
+    ],
+    total=1,
+    limit=20,
+    offset=0,
+)
 _FAILED = FailedJobs(
     items=[
         FailedJobView(
@@ -75,6 +96,18 @@ class OperatorRoutes:
                 tag="operations",
                 roles=ADMIN,
                 example=_OVERVIEW,
+            ),
+            Route(
+                "GET",
+                "/jobs/list",
+                self.listed,
+                summary="Jobs that are not done, of a state or name, the oldest first",
+                returns=JobList,
+                query=JobsQuery,
+                tag="operations",
+                roles=ADMIN,
+                errors=("INVALID_QUERY",),
+                example=_DELAYED,
             ),
             Route(
                 "GET",
@@ -114,6 +147,17 @@ class OperatorRoutes:
             ),
             Route(
                 "POST",
+                f"{JOB}/promote",
+                self.promote,
+                summary="Make a delayed job due now",
+                returns=Done,
+                tag="operations",
+                roles=ADMIN,
+                errors=(JOB_NOT_FOUND, JOB_NOT_DELAYED),
+                example=Done(),
+            ),
+            Route(
+                "POST",
                 f"{JOB}/cancel",
                 self.cancel,
                 summary="Take a job off the queue that waits or has failed",
@@ -144,6 +188,27 @@ class OperatorRoutes:
             )
         )
 
+    async def listed(self, request: web.Request) -> web.Response:
+        """Without payloads: these may hold data of people."""
+        query = read_query(request, JobsQuery)
+        offset = first_row(query)
+        state = None if query.state is None else JobState(query.state)
+        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            found, total = await jobs.list_jobs(conn, state, query.name, query.limit, offset)
+        views = [
+            JobView(
+                id=each.id,
+                name=each.name,
+                state=each.state.value,
+                tries=each.tries,
+                error=each.error,
+                promised_at=each.promised_at,
+                due_at=each.due_at,
+            )
+            for each in found
+        ]
+        return reply(JobList(items=views, total=total, limit=query.limit, offset=offset))
+
     async def failed(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
         offset = first_row(query)
@@ -170,6 +235,9 @@ class OperatorRoutes:
 
     async def retry(self, request: web.Request) -> web.Response:
         return await self._change(request, jobs.retry, JOB_NOT_FAILED)
+
+    async def promote(self, request: web.Request) -> web.Response:
+        return await self._change(request, jobs.promote, JOB_NOT_DELAYED)
 
     async def cancel(self, request: web.Request) -> web.Response:
         return await self._change(request, jobs.cancel, JOB_RUNNING)

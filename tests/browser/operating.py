@@ -56,12 +56,19 @@ async def make_admin(conn: Connection, mail: str) -> None:
     await users.add_role(conn, await id_of(conn, mail), "admin")
 
 
+async def delay_job(conn: Connection, name: str = "send_sms") -> int:
+    """A job that is due in an hour; its number."""
+    async with conn.transaction():
+        assert await jobs.enqueue(conn, name, {"message": "hush"}, delay_s=3_600)
+        number: int = await conn.fetchval("select max(id) from pgqueuer")
+    return number
+
+
 async def fail_job(conn: Connection, name: str = "send_sms") -> int:
     """A job that was given up; its number."""
     async with conn.transaction():
         # Far from now, or the server would take it.
-        assert await jobs.enqueue(conn, name, {"secret": "hush"}, delay_s=3_600)
-        number: int = await conn.fetchval("select max(id) from pgqueuer")
+        number = await delay_job(conn, name)
         await conn.execute("update pgqueuer set attempts = 2 where id = $1", number)
         query = jobs.queries_on(conn).qbq.build_log_job_query()
         await conn.execute(query, [number], ["failed"], [_FAILED])

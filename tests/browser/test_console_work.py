@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from rest.graphql import hello
 from storage.pool import Connection
 from tests.browser.chromium import Visitors
-from tests.browser.operating import enter, fail_job, receiver
+from tests.browser.operating import delay_job, enter, fail_job, receiver
 from tests.browser.test_console_calls import confirm
 from tests.end_to_end.driver import site
 
@@ -32,6 +33,44 @@ async def test_failed_jobs_are_tried_again_or_taken_off(
     )
     await page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
     await expect(page.get_by_text("No job has failed.")).to_be_visible()
+
+
+async def test_a_delayed_job_is_run_now_and_one_that_nobody_needs_is_cancelled(
+    people: Visitors, books: Connection
+) -> None:
+    early, needless = await delay_job(books, hello.JOB), await delay_job(books)
+    # No handler takes it, so it waits.
+    waiting = await delay_job(books, "of_another_release")
+    await books.execute("update pgqueuer set execute_after = now() where id = $1", waiting)
+    page = await people.visit("/console")
+    await enter(page)
+    await page.get_by_role("link", name="Jobs", exact=True).click()
+    await expect(page.get_by_role("row", name=f"job {waiting} ")).to_be_visible()
+    await people.check_access(page)
+    await page.get_by_role("button", name="Delayed 2").click()
+    row = page.get_by_role("row", name=f"job {early} ")
+    await expect(row).to_contain_text(hello.JOB)
+    await expect(row).to_contain_text("in 59 min")
+    await people.check_access(page)
+    await row.get_by_role("button", name="Run now").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Run now").click()
+    await expect(page.get_by_role("button", name="Delayed 1")).to_be_visible()
+    row = page.get_by_role("row", name=f"job {needless} ")
+    await row.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
+    await expect(page.get_by_text("No job waits for its time.")).to_be_visible()
+
+    await page.get_by_role("button", name="Waiting 1").click()
+    row = page.get_by_role("row", name=f"job {waiting} ")
+    await row.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
+    await expect(page.get_by_text("No job is due.")).to_be_visible()
+    await page.get_by_role("button", name="Active 0").click()
+    await expect(page.get_by_text("No job is being done.")).to_be_visible()
+    done = "select entrypoint, status::text from pgqueuer_log where job_id = $1 order by id desc"
+    assert tuple(await books.fetchrow(done, early) or ()) == (hello.JOB, "successful")
+    assert tuple(await books.fetchrow(done, needless) or ()) == ("send_sms", "canceled")
+    assert await books.fetchval("select count(*) from pgqueuer") == 0
 
 
 async def test_an_endpoint_is_made_tested_and_told_again(people: Visitors) -> None:

@@ -103,3 +103,22 @@ async def test_jobs_are_listed_by_state_and_name_without_their_payload(conn: Con
     assert await jobs.list_jobs(conn, jobs.JobState.ACTIVE, None, 10, 0) == (found[1:2], 1)
     assert await jobs.list_jobs(conn, None, "greet", 10, 0) == (found[:2], 2)
     assert await jobs.list_jobs(conn, jobs.JobState.FAILED, "greet", 10, 0) == ([], 0)
+
+
+async def test_a_delayed_job_is_made_due_with_the_tries_that_it_has_left(conn: Connection) -> None:
+    await jobs.enqueue(conn, "greet", {}, delay_s=3_600)
+    number: int = await conn.fetchval("update pgqueuer set attempts = 1 returning id")
+    assert await jobs.promote(conn, number) is jobs.Changed.DONE
+    ((found,), _) = await jobs.list_jobs(conn, jobs.JobState.WAITING, None, 10, 0)
+    assert (found.id, found.tries) == (number, 1)
+
+
+async def test_only_a_delayed_job_is_made_due(conn: Connection) -> None:
+    await jobs.enqueue(conn, "greet", {})
+    number: int = await conn.fetchval("select id from pgqueuer")
+    assert await jobs.promote(conn, number) is jobs.Changed.WRONG_STATE
+    await conn.execute("update pgqueuer set execute_after = now() + interval '1 h'")
+    for status in ("picked", "failed"):
+        await conn.execute("update pgqueuer set status = $1::text::pgqueuer_status", status)
+        assert await jobs.promote(conn, number) is jobs.Changed.WRONG_STATE
+    assert await jobs.promote(conn, number + 1) is jobs.Changed.NOT_FOUND

@@ -25,10 +25,12 @@ async def admin(rest: Rest) -> Person:
     return await rest.person("Root", roles=["customer", "admin"])
 
 
-async def promise(pool: Pool, name: str = "greet", *, key: str | None = None) -> int:
-    """A waiting job; its number."""
+async def promise(
+    pool: Pool, name: str = "greet", *, key: str | None = None, delay_s: float = 0
+) -> int:
+    """A waiting job, or one that is delayed; its number."""
     async with pool.acquire() as conn:
-        assert await jobs.enqueue(conn, name, {"secret": "hush"}, key=key)
+        assert await jobs.enqueue(conn, name, {"secret": "hush"}, key=key, delay_s=delay_s)
         number: int = await conn.fetchval("select max(id) from pgqueuer")
     return number
 
@@ -75,6 +77,59 @@ async def test_the_failed_are_listed_with_their_error_and_without_payload(
     assert b"hush" not in answer.raw
     answer = await rest.call("GET", "/jobs/failed?limit=1&page=2", by=admin, status=200)
     assert answer.body["items"][0]["id"] == first
+
+
+async def test_jobs_are_listed_by_state_and_name_without_payload(
+    rest: Rest, admin: Person, pool: Pool
+) -> None:
+    waiting, active, failed = [await promise(pool) for _ in range(3)]
+    delayed = await promise(pool, "call", delay_s=60)
+    await pool.execute("update pgqueuer set status = 'picked' where id = $1", active)
+    await fail(pool, failed)
+    shown = {}
+    for state in ("waiting", "active", "delayed", "failed"):
+        answer = await rest.call("GET", f"/jobs/list?state={state}", by=admin, status=200)
+        assert (answer.body["total"], b"hush" in answer.raw) == (1, False)
+        (shown[state],) = answer.body["items"]
+        assert shown[state]["state"] == state
+    found = [(job["id"], job["name"], job["tries"], job["error"]) for job in shown.values()]
+    assert found == [
+        (waiting, "greet", 0, None),
+        (active, "greet", 0, None),
+        (delayed, "call", 0, None),
+        (failed, "greet", 3, "TimeoutError: no answer"),
+    ]
+    assert shown["delayed"]["dueAt"] > shown["delayed"]["promisedAt"]
+
+
+async def test_the_list_of_jobs_has_pages_and_takes_a_name(
+    rest: Rest, admin: Person, pool: Pool
+) -> None:
+    numbers = [await promise(pool) for _ in range(3)]
+    await promise(pool, "call")
+    for query, expected, total in (
+        ("limit=2", numbers[:2], 4),
+        ("name=greet&limit=2&offset=2", numbers[2:], 3),
+        ("name=greet&state=waiting&limit=1&page=2", numbers[1:2], 3),
+        ("name=nothing", [], 0),
+    ):
+        answer = await rest.call("GET", f"/jobs/list?{query}", by=admin, status=200)
+        found = [job["id"] for job in answer.body["items"]]
+        assert (found, answer.body["total"]) == (expected, total)
+
+
+async def test_a_delayed_job_is_made_due_and_only_once(
+    rest: Rest, admin: Person, pool: Pool
+) -> None:
+    number = await promise(pool, delay_s=3_600)
+    path = f"/jobs/{number}/promote"
+    answers = await asyncio.gather(*(rest.call("POST", path, by=admin) for _ in range(4)))
+    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
+    assert await counts(rest, admin) == {"greet": (1, 0, 0, 0)}
+    for status in ("picked", "failed"):
+        await pool.execute("update pgqueuer set status = $1::text::pgqueuer_status", status)
+        answer = await rest.call("POST", path, by=admin, status=409)
+        assert answer.error == "JOB_NOT_DELAYED"
 
 
 async def test_a_failed_job_is_tried_again_and_only_once(
@@ -131,7 +186,7 @@ async def test_what_waits_or_failed_can_be_cancelled_and_what_runs_cannot(
     assert await counts(rest, admin) == {"greet": (0, 0, 1, 0)}
 
 
-@pytest.mark.parametrize("verb", ["retry", "cancel"])
+@pytest.mark.parametrize("verb", ["retry", "promote", "cancel"])
 async def test_a_job_that_is_not_there_is_not_found(rest: Rest, admin: Person, verb: str) -> None:
     for number in ("1", "9" * 18):
         answer = await rest.call("POST", f"/jobs/{number}/{verb}", by=admin, status=404)
@@ -144,9 +199,11 @@ async def test_a_job_that_is_not_there_is_not_found(rest: Rest, admin: Person, v
     ("method", "path"),
     [
         ("GET", "/jobs"),
+        ("GET", "/jobs/list"),
         ("GET", "/jobs/failed"),
         ("POST", "/jobs/failed/retry"),
         ("POST", "/jobs/1/retry"),
+        ("POST", "/jobs/1/promote"),
         ("POST", "/jobs/1/cancel"),
     ],
 )
@@ -161,3 +218,11 @@ async def test_wrong_input_names_its_field(rest: Rest, admin: Person) -> None:
     assert answer.body["details"]["field"] == "limit"
     answer = await rest.call("POST", "/jobs/failed/retry", by=admin, json={"name": ""}, status=400)
     assert answer.body["details"]["field"] == "name"
+    for query, code, field in (
+        ("state=done", "INVALID_FILTER", "state"),
+        ("name=", "INVALID_FILTER", "name"),
+        ("offset=-1", "INVALID_OFFSET", "offset"),
+        ("colour=red", "INVALID_QUERY", "colour"),
+    ):
+        answer = await rest.call("GET", f"/jobs/list?{query}", by=admin, status=400)
+        assert (answer.error, answer.body["details"]["field"]) == (code, field)

@@ -1,4 +1,4 @@
-/** Background jobs: how many there are of each queue, which failed and why, and another try. */
+/** Background jobs: how many there are of each queue, which, why they failed, and another try. */
 
 import { html } from "/assets/vendor/preact-htm/preact-htm.js";
 
@@ -35,7 +35,11 @@ export function Jobs({ query }) {
     <${Section} title="Queues" note=${ABOUT[tab]} flush>
       <${Loaded} of=${counts}>${({ jobs }) => html`<${Queues} jobs=${jobs} tab=${tab} />`}<//>
     <//>
-    ${tab === "failed" && html`<${FailedJobs} query=${query} recount=${counts.reload} />`}
+    ${
+      tab === "failed"
+        ? html`<${FailedJobs} query=${query} recount=${counts.reload} />`
+        : html`<${Standing} key=${tab} state=${tab} query=${query} recount=${counts.reload} />`
+    }
   </div>`;
 }
 
@@ -76,6 +80,94 @@ function Queues({ jobs, tab }) {
   />`;
 }
 
+const EMPTY = {
+  waiting: "No job is due.",
+  active: "No job is being done.",
+  delayed: "No job waits for its time.",
+};
+
+const NUMBER = {
+  key: "id",
+  label: "Job",
+  by: (job) => job.id,
+  cell: (job) => html`<${Ident} id=${job.id} what="job" />`,
+};
+const QUEUE = {
+  key: "name",
+  label: "Queue",
+  by: (job) => job.name,
+  cell: (job) => html`<code>${job.name}</code>`,
+};
+const TRIES = {
+  key: "tries",
+  label: "Tries",
+  look: "number",
+  by: (job) => job.tries,
+  cell: (job) => job.tries,
+};
+
+const cancel = (job) =>
+  ask({
+    title: `Cancel job ${job.id}?`,
+    text: "It is taken off the queue and is not done any more.",
+    confirm: "Cancel job",
+    danger: true,
+    done: "It is off the queue.",
+    run: () => api.post(`/jobs/${job.id}/cancel`),
+  });
+
+/** The jobs of a state other than failed. */
+function Standing({ state, query, recount }) {
+  const list = useLoad(() => api.get("/jobs/list", { state, ...pageOf(query) }), [query.page], {
+    everyMs: 3_000,
+  });
+  const again = () => Promise.all([list.reload(), recount()]);
+  const promote = (job) =>
+    ask({
+      title: `Run job ${job.id} now?`,
+      text: "It does not wait for its time any longer.",
+      confirm: "Run now",
+      done: "It is due.",
+      run: () => api.post(`/jobs/${job.id}/promote`),
+    });
+  const moment = (key, label) => ({
+    key,
+    label,
+    by: (job) => job[key],
+    cell: (job) => html`<${When} at=${job[key]} />`,
+  });
+
+  const columns = [NUMBER, QUEUE, TRIES, moment("promisedAt", "Promised")];
+  if (state === "delayed") columns.push(moment("dueAt", "Due"));
+  if (state !== "active") {
+    columns.push({
+      key: "do",
+      label: "Actions",
+      look: "do",
+      cell: (job) => html`<div class="row-tools">
+        ${
+          state === "delayed" &&
+          html`<button class="button small" onClick=${() => promote(job).then(again)}>
+            Run now
+          </button>`
+        }
+        <button class="button small" onClick=${() => cancel(job).then(again)}>Cancel</button>
+      </div>`,
+    });
+  }
+  return html`<${Section} title=${title(state)} flush>
+    <${Loaded} of=${list}>
+      ${(page) => html`<${Table}
+          label=${`${title(state)} jobs`}
+          columns=${columns}
+          rows=${page.items}
+          empty=${EMPTY[state]}
+        />
+        <${Pager} of=${page} />`}
+    <//>
+  <//>`;
+}
+
 function FailedJobs({ query, recount }) {
   const failed = useLoad(() => api.get("/jobs/failed", pageOf(query)), [query.page], {
     everyMs: 5_000,
@@ -90,15 +182,6 @@ function FailedJobs({ query, recount }) {
       done: "It is back in its queue.",
       run: () => api.post(`/jobs/${job.id}/retry`),
     }).then(again);
-  const cancel = (job) =>
-    ask({
-      title: `Cancel job ${job.id}?`,
-      text: "It is taken off the queue and is not done any more.",
-      confirm: "Cancel job",
-      danger: true,
-      done: "It is off the queue.",
-      run: () => api.post(`/jobs/${job.id}/cancel`),
-    }).then(again);
   const retryAll = () =>
     ask({
       title: "Try all failed jobs again?",
@@ -108,26 +191,10 @@ function FailedJobs({ query, recount }) {
     }).then(again);
 
   const columns = [
-    {
-      key: "id",
-      label: "Job",
-      by: (job) => job.id,
-      cell: (job) => html`<${Ident} id=${job.id} what="job" />`,
-    },
-    {
-      key: "name",
-      label: "Queue",
-      by: (job) => job.name,
-      cell: (job) => html`<code>${job.name}</code>`,
-    },
+    NUMBER,
+    QUEUE,
     { key: "error", label: "What it said last", look: "wide", cell: (job) => job.error },
-    {
-      key: "tries",
-      label: "Tries",
-      look: "number",
-      by: (job) => job.tries,
-      cell: (job) => job.tries,
-    },
+    TRIES,
     {
       key: "at",
       label: "Failed",
@@ -140,7 +207,7 @@ function FailedJobs({ query, recount }) {
       look: "do",
       cell: (job) => html`<div class="row-tools">
         <button class="button small" onClick=${() => retry(job)}>Retry</button>
-        <button class="button small" onClick=${() => cancel(job)}>Cancel</button>
+        <button class="button small" onClick=${() => cancel(job).then(again)}>Cancel</button>
       </div>`,
     },
   ];
