@@ -19,9 +19,10 @@ MAIN, OTHER = "one", "two"
 SHORT = {
     "TALKTIME_GRACE_MS": "6000",
     "TALKTIME_STATS_MS": "300",
-    # A node that is stopped for as long as its phones wait for it wakes far behind its deadlines.
+    # A node that is stopped for as long as its phones wait for it wakes far behind its deadlines;
+    # they leave it in time to be back within the grace, which begins with the takeover.
     "TALKTIME_EVIDENCE_MS": "2000",
-    "TALKTIME_DEAD_CALL_MS": "8000",
+    "TALKTIME_DEAD_CALL_MS": "6000",
 }
 
 
