@@ -8,10 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from storage.found import FOUND_MAX, where
 from storage.pool import Connection
-
-# More are not counted.
-FOUND_MAX = 10_000
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -64,14 +62,11 @@ async def search(
 ) -> tuple[list[Line], int]:
     """The lines that have all of what is not None, the newest first, and how many, `FOUND_MAX` at
     most."""
-    wanted: dict[str, Any] = {"actor": actor, "action": action, "target_id": target_id}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    conditions = [f"{name} = ${place}" for place, name in enumerate(given, start=3)]
-    where = f"where {' and '.join(conditions)}" if conditions else ""
+    asked, values = where(3, actor=actor, action=action, target_id=target_id)
     rows = await conn.fetch(
         f"""
         with found as materialized (
-            select id from audit_log {where} order by id desc limit {FOUND_MAX}
+            select id from audit_log {asked} order by id desc limit {FOUND_MAX}
         ),
         page as (select id from found order by id desc limit $1 offset $2)
         select (select count(*) from found) as total, l.id, l.at, l.actor, u.name as actor_name,
@@ -82,7 +77,7 @@ async def search(
         """,
         limit,
         offset,
-        *given.values(),
+        *values,
     )
     lines = [
         Line(**{name: row[name] for name in Line.__struct_fields__})

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from storage.found import FOUND_MAX, where
 from storage.payments import Status
 from storage.pool import Connection
-
-# More are not counted.
-FOUND_MAX = 10_000
 
 
 class FoundPayment(msgspec.Struct, frozen=True):
@@ -45,14 +42,11 @@ async def search(
     offset: int,
 ) -> tuple[list[FoundPayment], int]:
     """The payments that have all of what is not None, and how many, `FOUND_MAX` at most."""
-    wanted: dict[str, Any] = {"user_id": user_id, "status": status, "gateway": gateway}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    conditions = [f"{name} = ${place}" for place, name in enumerate(given, start=3)]
-    where = f"where {' and '.join(conditions)}" if conditions else ""
+    asked, values = where(3, user_id=user_id, status=status, gateway=gateway)
     rows = await conn.fetch(
         f"""
         with found as materialized (
-            select id, created_at from payment {where}
+            select id, created_at from payment {asked}
              order by created_at desc, id desc limit {FOUND_MAX}
         ),
         page as (select id from found order by created_at desc, id desc limit $1 offset $2)
@@ -65,7 +59,7 @@ async def search(
         """,
         limit,
         offset,
-        *given.values(),
+        *values,
     )
     found = [
         FoundPayment(**{name: row[name] for name in FoundPayment.__struct_fields__})

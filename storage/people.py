@@ -12,10 +12,10 @@ from uuid import UUID
 
 import msgspec
 
+from storage.found import FOUND_MAX
 from storage.ids import parse_id
 from storage.pool import Connection, Record
 
-FOUND_MAX = 10_000
 # The newest of these log-ins tell when somebody was last seen.
 LOGINS_READ_MAX = 100
 # Comes after every other character, so that all texts with a prefix lie between it and this.
