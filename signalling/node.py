@@ -98,7 +98,7 @@ class LiveNode:
             socket_limits=ground.socket_limits,
             call_limits=ground.call_limits,
         )
-        self.hub = Hub(self.desk, ground.socket_limits, clock, swept=self._tick)
+        self.hub = Hub(self.desk, ground.socket_limits, clock, awake=self._tick)
         self.registry = Registry(clock, self.board.changed)
         self.guests = Guests(self.registry, self.board.changed)
         self.fanout = Fanout(self.hub, self.exchange, self.guests.admits, self.guests.is_live)

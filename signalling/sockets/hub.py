@@ -46,14 +46,14 @@ class Hub:
         clock: Callable[[], int],
         *,
         sockets_max: int = 20_000,
-        swept: Callable[[], None] = lambda: None,
+        awake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`swept` is called with each part of the sweep, which begins ten times a second."""
+        """`awake` is called ten times a second, also while nothing is swept."""
         self._desk = desk
         self._limits = limits
         self._clock = clock
         self._sockets_max = sockets_max
-        self._swept = swept
+        self._awake = awake
         self._users: dict[UUID, dict[str, Device]] = {}
         # Each with a number that says which of them were there first.
         self._sockets: dict[Link, int] = {}
@@ -305,7 +305,7 @@ class Hub:
             users = list(self._users)
             part = max(1, -(-len(users) // SWEEP_PARTS))
             for first in range(0, max(1, len(users)), part):
-                await nap(SWEEP_S / SWEEP_PARTS)
+                await nap(SWEEP_S / SWEEP_PARTS, slept=self._awake)
                 try:
                     self._sweep(users[first : first + part])
                 except Exception:
@@ -317,7 +317,6 @@ class Hub:
         self._sweep(list(self._users))
 
     def _sweep(self, users: Sequence[UUID]) -> None:
-        self._swept()
         now_ms = self._clock()
         silent: list[Link] = []
         gone: list[Device] = []

@@ -20,12 +20,19 @@ async def on_time(
 
 
 async def nap(
-    seconds: float, *, clock: Callable[[], float] = time.monotonic, sleep: Sleep = asyncio.sleep
+    seconds: float,
+    *,
+    slept: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Sleep = asyncio.sleep,
 ) -> None:
     """Sleep for so long, and `SLACK_S` longer after this node itself was late.
 
     What peers have sent while the loop stood still waits to be read: timers may come before it, and
-    would find silent who has spoken in time.
+    would find silent who has spoken in time. `slept` is called every `seconds`, then too.
     """
-    while not await on_time(seconds, clock=clock, sleep=sleep):
-        seconds = SLACK_S
+    due_s = clock() + seconds
+    while (left_s := due_s - clock()) > 0:
+        if not await on_time(min(seconds, left_s), clock=clock, sleep=sleep):
+            due_s = clock() + SLACK_S
+        slept()
