@@ -95,6 +95,8 @@ class Collector:
         taken, self._second, self._point_s = self._second, Tally(), now_s
         self._read_server()
         server, self._server_point = self._server_point, 0.0
+        # Of the time that the generators speak of: their reports come with beats of their own.
+        covered_s = taken.seconds / max(1, len(self._gauges)) or seconds
         ring, relay = taken.phases.get("ring", EMPTY), taken.phases.get("relay", EMPTY)
         point = Point(
             at_s=now_s - self._began_s,
@@ -106,14 +108,14 @@ class Collector:
             dropped=taken.dropped,
             live=self.live,
             users=self.users,
-            calls_per_s=taken.done / seconds,
-            frames_per_s=(taken.sent + taken.received) / seconds,
+            calls_per_s=taken.done / covered_s,
+            frames_per_s=(taken.sent + taken.received) / covered_s,
             ring_p50=ring.at(0.5),
             ring_p95=ring.at(0.95),
             ring_p99=ring.at(0.99),
             relay_p50=relay.at(0.5),
             relay_p99=relay.at(0.99),
-            cpu=taken.cpu_s / seconds,
+            cpu=taken.cpu_s / covered_s,
             server_cpu=server / seconds if self._pids else -1.0,
         )
         self.history.append(point)
