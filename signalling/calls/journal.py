@@ -103,7 +103,7 @@ class Journal:
         kind = type(given)
         if kind is inputs.Signalled:
             assert isinstance(given, inputs.Signalled)
-            self._signal(at_ms, given)
+            self.note_signal(at_ms, given.party, given.kind, given.gen, len(given.data))
             return
         if not effects:
             if kind is inputs.MediaStats:
@@ -123,17 +123,17 @@ class Journal:
             elif type(effect) in _EFFECTS:
                 self._put(at_ms, None, effect)
 
-    def _signal(self, at_ms: int, given: inputs.Signalled) -> None:
+    def note_signal(self, at_ms: int, party: Party, kind: str, gen: int, size: int) -> None:
+        """A signal that was relayed, or waits: not what it says, which may be 64 KiB."""
         for burst in self._bursts:
-            if burst.party is given.party and burst.gen == given.gen and given.kind == CANDIDATES:
+            if burst.party is party and burst.gen == gen and kind == CANDIDATES:
                 burst.count += 1
-                burst.size += len(given.data)
+                burst.size += size
                 return
-        # Not the signal itself: up to 64 KiB that would be kept alive.
-        signal = _Signal(given.party, given.kind, given.gen, len(given.data))
+        signal = _Signal(party, kind, gen, size)
         self._put(at_ms, None, signal)
-        if given.kind == CANDIDATES:
-            others = [each for each in self._bursts if each.party is not given.party]
+        if kind == CANDIDATES:
+            others = [each for each in self._bursts if each.party is not party]
             self._bursts = (*others, signal)
 
     def _put(self, at_ms: int, party: Party | None, noted: _Noted) -> None:
