@@ -233,6 +233,7 @@ async def make_world(
     name: str = "main",
     wrapped: Pool | None = None,
     wait_max_ms: int = 4_000,
+    posting_gap_s: float = 0.0,
     on_fenced: Callable[[], None] = lambda: None,
     on_slice: Callable[[float, int], None] = lambda _seconds, _works: None,
     clock: Callable[[], int] = lambda: NOW_MS,
@@ -245,6 +246,7 @@ async def make_world(
         epoch=node.epoch,
         clock=clock,
         wait_max_ms=wait_max_ms,
+        posting_gap_s=posting_gap_s,
         on_fenced=on_fenced,
         on_slice=on_slice,
     )
