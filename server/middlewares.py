@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from time import perf_counter
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from rest.http.body import refuse_tokens
+from rest.http.deadline import Deadline
 from rest.http.errors import REQUEST_ID, REQUEST_ID_HEADER, Problem, answer, internal, problem_of
 from rest.http.identity import IDENTITY, Identity
-from server.logs import bound
-from storage.ids import new_id, parse_id
+from server.logs import bind
+from storage.ids import new_text_id, parse_id
 
 Network = IPv4Network | IPv6Network
 # Method, route template (never the path: that may hold anything), status, seconds.
@@ -37,7 +39,8 @@ HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 _request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # `[v6]`, `[v6]:port` or `v4:port`.
 _hop = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5})", re.ASCII)
-_log = structlog.stdlib.get_logger("talktime.http")
+_lines = logging.getLogger("talktime.http")
+_log = structlog.stdlib.get_logger(_lines.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ class Around:
 
 
 def install(app: web.Application, around: Around | None = None) -> None:
-    """Put the middlewares and headers around every request of `app`."""
+    """Put the middleware and the headers around every request of `app`."""
     settings = around or Around()
-    app.middlewares.extend([_tracing(settings), errors_to_json, _bounds(settings)])
+    app.middlewares.append(_around(settings))
     headers = SECURITY_HEADERS | (HTTPS_ONLY if settings.https_only else {})
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -67,35 +70,90 @@ def install(app: web.Application, around: Around | None = None) -> None:
     app.on_response_prepare.append(add_headers)
 
 
-def _tracing(settings: Around) -> Middleware:
+def _around(settings: Around) -> Middleware:
+    """All in one: each middleware of its own would cost every request a coroutine more."""
+    bounded = _bounds(settings)
+    # As logging is set up now; to ask for that anew costs each line a tenth.
+    log = _log.bind()
+
     @web.middleware
-    async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(REQUEST_ID_HEADER, "")
-        request_id = given if _request_id.fullmatch(given) else str(new_id())
+        request_id = given if _request_id.fullmatch(given) else new_text_id()
         # The answer is prepared with this object, not with a copy made below.
         request[REQUEST_ID] = request_id
         seen = request
         address = forwarded_address(request, settings.trusted_proxies)
         if address is not None:
             seen = request.clone(remote=address)
-        ids = {"request_id": request_id}
-        if "/calls/{id}" in template_of(request):
-            ids["call_id"] = request.match_info["id"]
-        with bound(**ids):
-            began = asyncio.get_running_loop().time()
-            status = 499  # Not sent: what the log says when the client left before the answer.
-            try:
-                response = await handler(seen)
-                status = response.status
-            finally:
-                seconds = asyncio.get_running_loop().time() - began
-                route = template_of(seen)
-                _log.info("request", **_line(seen, route, status, seconds))
-                if settings.observe is not None:
-                    settings.observe(request.method, route, status, seconds)
-            return response
+        route = template_of(request)
+        if "/calls/{id}" in route:
+            bind(request_id=request_id, call_id=request.match_info["id"])
+        else:
+            bind(request_id=request_id)
+        began_s = perf_counter()
+        status = 499  # Not sent: what the log says when the client left before the answer.
+        try:
+            response = await bounded(seen, handler)
+            status = response.status
+        except Exception as error:
+            if isinstance(error, web.HTTPException) and error.status < 400:
+                status = error.status
+                raise
+            response = _failure(seen, error)
+            status = response.status
+        finally:
+            seconds = perf_counter() - began_s
+            # Asked before the line is made, which costs more than a line that is not wanted may.
+            if _lines.isEnabledFor(logging.INFO):
+                log.info("request", **_line(seen, route, status, seconds))
+            if settings.observe is not None:
+                settings.observe(request.method, route, status, seconds)
+        return response
 
-    return trace
+    return around
+
+
+def _bounds(settings: Around) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    """What a request must not be, and the deadline of those that may pass."""
+    deadline = Deadline(settings.deadline_s)
+    admit, free, unbounded = settings.admit, settings.free, settings.unbounded
+
+    async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refuse_tokens(request)
+        if _upgrades_with_body(request):
+            raise Problem(400, "BAD_REQUEST", "An upgrade has no body.")
+        path = request.path
+        if admit is not None and path not in free:
+            admit(request)
+        if path in unbounded:
+            return await handler(request)
+        span = deadline()
+        try:
+            async with span:
+                return await handler(request)
+        except TimeoutError:
+            if not span.expired:
+                raise
+            raise Problem(
+                503, "UNAVAILABLE", "This took too long; try again.", retry_after_ms=1000
+            ) from None
+
+    return bounded
+
+
+def _failure(request: web.Request, error: Exception) -> web.Response:
+    """A refusal or a mistake, as the one failure wrapper."""
+    request_id = request[REQUEST_ID]
+    problem = problem_of(error)
+    if problem is None:
+        _log.exception("unexpected", incident=request_id, exc_info=error)
+        problem = internal(request_id)
+    response = answer(problem, request_id)
+    if problem.status in (408, 413) or hdrs.UPGRADE in request.headers:
+        # What is left of the request must not be taken for the next one.
+        response.force_close()
+    return response
 
 
 def template_of(request: web.Request) -> str:
@@ -118,49 +176,6 @@ def _line(request: web.Request, route: str, status: int, seconds: float) -> dict
         if parse_id(value) is not None:
             line[f"path_{name}"] = value
     return line
-
-
-@web.middleware
-async def errors_to_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal and mistake as the one failure wrapper."""
-    try:
-        return await handler(request)
-    except Exception as error:
-        problem = problem_of(error)
-        if problem is None and isinstance(error, web.HTTPException) and error.status < 400:
-            raise
-        request_id = request[REQUEST_ID]
-        if problem is None:
-            _log.exception("unexpected", incident=request_id)
-            problem = internal(request_id)
-        response = answer(problem, request_id)
-        if problem.status in (408, 413) or hdrs.UPGRADE in request.headers:
-            # What is left of the request must not be taken for the next one.
-            response.force_close()
-        return response
-
-
-def _bounds(settings: Around) -> Middleware:
-    @web.middleware
-    async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        refuse_tokens(request)
-        if _upgrades_with_body(request):
-            raise Problem(400, "BAD_REQUEST", "An upgrade has no body.")
-        if settings.admit is not None and request.path not in settings.free:
-            settings.admit(request)
-        if request.path in settings.unbounded:
-            return await handler(request)
-        try:
-            async with asyncio.timeout(settings.deadline_s) as deadline:
-                return await handler(request)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise Problem(
-                503, "UNAVAILABLE", "This took too long; try again.", retry_after_ms=1000
-            ) from None
-
-    return bounded
 
 
 def _upgrades_with_body(request: web.Request) -> bool:

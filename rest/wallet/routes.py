@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import uuid5
 
 from aiohttp import web
 
 from rest.http.body import read_query
+from rest.http.deadline import Deadline
 from rest.http.errors import Fault
 from rest.http.identity import caller
 from rest.http.pages import first_row, span_of
@@ -30,7 +30,7 @@ from storage.call_history import Usage
 from storage.pool import Connection, Pool
 from storage.wallet import Wallet, Wanted
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 WALLET_NOT_FOUND = Fault(404, "WALLET_NOT_FOUND", "You have no such wallet.")
 PAGE_FAULTS = ("INVALID_QUERY",)
 USAGE_EXAMPLE = {
@@ -121,7 +121,7 @@ class WalletRoutes:
 
     async def balance(self, request: web.Request) -> web.Response:
         user_id = caller(request).user_id
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await wallet.read_balance(conn, user_id, self._currency)
         if found is None:
             raise WALLET_NOT_FOUND.problem()
@@ -139,25 +139,25 @@ class WalletRoutes:
         )
 
     async def wallets(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await wallet.list_wallets(conn, caller(request).user_id)
         return reply(WalletList(items=[_view(each) for each in found]))
 
     async def one(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await self._own(conn, request)
         return reply(WalletAnswer(wallet=_view(found)))
 
     async def entries(self, request: web.Request) -> web.Response:
         query = read_query(request, EntryQuery)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await self._own(conn, request)
             return await self._entries(conn, request, query, found, [found.account])
 
     async def spending_entries(self, request: web.Request) -> web.Response:
         """Of both accounts that calls are paid from: one's own money and the bonus."""
         query = read_query(request, EntryQuery)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = [
                 each
                 for each in await wallet.list_wallets(conn, caller(request).user_id)
@@ -172,7 +172,7 @@ class WalletRoutes:
     async def usage(self, request: web.Request) -> web.Response:
         query = read_query(request, UsageQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             rows, total = await call_history.list_usage(
                 conn,
                 caller(request).user_id,

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import structlog
-from aiohttp import web
+from aiohttp import ClientSession, TCPConnector, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from rest.http.identity import address_of
@@ -50,6 +51,16 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 
 def route(path: str, handler: Any, method: str = "GET") -> Route:
     return Route(method, path, handler, summary="", returns=Seen, auth=False)
+
+
+@pytest.fixture
+def with_lines() -> Iterator[None]:
+    """Lines of requests are made, as they are by default in production."""
+    logger = logging.getLogger("talktime.http")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(level)
 
 
 ROUTES = [
@@ -178,7 +189,7 @@ async def test_a_redirect_stays_a_redirect() -> None:
         assert (response.status, response.headers["Location"]) == (302, "/elsewhere")
 
 
-async def test_the_log_has_ids_and_never_the_url(clients: Clients) -> None:
+async def test_the_log_has_ids_and_never_the_url(clients: Clients, with_lines: None) -> None:
     client = await clients.start(*ROUTES)
     wanted = str(uuid4())
     with structlog.testing.capture_logs() as lines:
@@ -192,6 +203,51 @@ async def test_the_log_has_ids_and_never_the_url(clients: Clients) -> None:
     assert found[0]["route"].startswith("/fine/{id")
     assert found[1]["route"] == "unmatched"
     assert "canary" not in repr(lines)
+
+
+async def test_a_redirect_is_logged_as_what_it_is(with_lines: None) -> None:
+    async def moved(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("/elsewhere")
+
+    app = web.Application()
+    install(app)
+    app.router.add_get("/moved", moved)
+    async with TestClient(TestServer(app)) as client:
+        with structlog.testing.capture_logs() as lines:
+            async with client.get("/moved", allow_redirects=False):
+                pass
+    assert [line["status"] for line in lines if line["event"] == "request"] == [302]
+
+
+async def test_no_line_is_made_of_a_request_that_is_not_to_be_logged(clients: Clients) -> None:
+    logging.getLogger("talktime.http").setLevel(logging.WARNING)
+    client = await clients.start(*ROUTES)
+    with structlog.testing.capture_logs() as lines:
+        async with client.get("/fine"):
+            pass
+        async with client.get("/broken"):
+            pass
+    logging.getLogger("talktime.http").setLevel(logging.NOTSET)
+    assert [line["event"] for line in lines] == ["unexpected"]
+
+
+async def test_ids_of_a_request_do_not_outlive_it_on_its_connection() -> None:
+    async def bound_ids(_request: web.Request) -> web.Response:
+        return web.json_response(structlog.contextvars.get_contextvars())
+
+    app = web.Application()
+    install(app)
+    app.router.add_get("/calls/{id}", bound_ids)
+    app.router.add_get("/plain", bound_ids)
+    connector = TCPConnector(limit=1)
+    async with TestServer(app) as server, ClientSession(connector=connector) as session:
+        found = []
+        for path in ("/calls/c1", "/plain"):
+            async with session.get(server.make_url(path)) as response:
+                found.append((await response.json(), response.headers["X-Request-Id"]))
+    (first, first_id), (second, second_id) = found
+    assert first == {"request_id": first_id, "call_id": "c1"}
+    assert second == {"request_id": second_id}
 
 
 async def test_lines_of_a_request_about_a_call_name_the_call(clients: Clients) -> None:

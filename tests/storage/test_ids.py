@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from storage.ids import first_id, new_id, new_secret, parse_id
+from storage.ids import first_id, new_id, new_secret, new_text_id, parse_id
 
 
 def test_a_new_id_is_a_real_version_7_uuid() -> None:
@@ -16,6 +16,14 @@ def test_a_new_id_is_a_real_version_7_uuid() -> None:
 def test_ids_made_one_after_the_other_sort_in_that_order() -> None:
     made = [new_id() for _ in range(1_000)]
     assert made == sorted(set(made))
+
+
+def test_an_id_made_as_text_is_one_of_the_same_kind() -> None:
+    made = [str(new_id()), new_text_id(), str(new_id())]
+    assert made == sorted(made)
+    parsed = parse_id(made[1])
+    assert parsed is not None
+    assert parsed.version == 7
 
 
 def test_an_id_is_read_back_from_its_text_in_either_case() -> None:
