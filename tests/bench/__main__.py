@@ -15,9 +15,11 @@ import uvloop
 
 from tests.bench.calls import bench_calls
 from tests.bench.front import bench_idle, bench_rest, bench_start
+from tests.bench.growth import bench_growth
 from tests.bench.lab import Lab
 from tests.bench.logins import bench_logins
 from tests.bench.machine import bench_machine
+from tests.bench.overload import bench_overload
 from tests.bench.relay import bench_relay
 from tests.bench.report import Report
 from tests.bench.steps import bench_step
@@ -33,8 +35,10 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "rest": bench_rest,
     "logins": bench_logins,
     "start": bench_start,
+    "growth": bench_growth,
+    "overload": bench_overload,
 }
-BENCH_MAX_S = 180.0
+BENCH_MAX_S = 240.0
 
 
 def arguments() -> argparse.Namespace:

@@ -109,6 +109,18 @@ def family_cpu_s(parent: int) -> float:
     return total / _TICKS
 
 
+def offspring(parent: int, word: str) -> list[int]:
+    """The processes that it has started and whose command line has this word."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+                if word.encode() in words and _stat(int(entry))[0] == parent:
+                    found.append(int(entry))
+    return found
+
+
 def _stat(pid: int) -> tuple[int, int, int, int, int]:
     """Parent, then ticks: user, system, and both of the children that were waited for."""
     text = Path(f"/proc/{pid}/stat").read_text()
