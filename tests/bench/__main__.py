@@ -19,11 +19,14 @@ from tests.bench.growth import bench_growth
 from tests.bench.lab import Lab
 from tests.bench.logins import bench_logins
 from tests.bench.machine import bench_machine
+from tests.bench.nodes import bench_nodes
 from tests.bench.overload import bench_overload
 from tests.bench.relay import bench_relay
 from tests.bench.report import Report
 from tests.bench.steps import bench_step
+from tests.bench.storm import bench_storm
 from tests.bench.ticks import bench_ticks
+from tests.bench.workers import bench_workers
 
 BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "step": bench_step,
@@ -37,6 +40,9 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "start": bench_start,
     "growth": bench_growth,
     "overload": bench_overload,
+    "storm": bench_storm,
+    "workers": bench_workers,
+    "nodes": bench_nodes,
 }
 BENCH_MAX_S = 240.0
 

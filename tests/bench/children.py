@@ -110,13 +110,14 @@ def family_cpu_s(parent: int) -> float:
 
 
 def offspring(parent: int, word: str) -> list[int]:
-    """The processes that it has started and whose command line has this word."""
+    """The processes that it has started with this as a word of the command, or its program."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
-                if word.encode() in words and _stat(int(entry))[0] == parent:
+                words = Path(f"/proc/{entry}/cmdline").read_text().replace("\0", " ").split()
+                program = Path(words[0]).name if words else ""
+                if word in (*words, program) and _stat(int(entry))[0] == parent:
                     found.append(int(entry))
     return found
 
