@@ -81,8 +81,7 @@ class Gate:
         return True
 
     def _look(self, late: bool, now_ms: int) -> None:
-        passed_s = max(0, now_ms - self._looked_ms) / 1_000
-        self._looked_ms = now_ms
+        looked_ms, self._looked_ms = self._looked_ms, now_ms
         if late:
             if self._late_since_ms is None:
                 self._late_since_ms = now_ms
@@ -91,7 +90,7 @@ class Gate:
         span_ms = max(1, now_ms - self._since_ms)
         free = self._rate_per_s is math.inf
         if late_since_ms is not None:
-            lasted = now_ms - late_since_ms >= MOMENT_MS
+            lasted = looked_ms - late_since_ms >= MOMENT_MS
             if lasted and (free or span_ms >= SPAN_MS):
                 # Over the time when too many came in and that when they were worked off.
                 average_per_s = self._admitted * 1_000 / span_ms
@@ -103,4 +102,5 @@ class Gate:
         elif now_ms - self._refused_ms >= CALM_MS:
             self._rate_per_s = math.inf
         else:
-            self._rate_per_s *= 1 + GROWTH_PER_S * min(1.0, passed_s)
+            passed_s = min(1_000, max(0, now_ms - looked_ms)) / 1_000
+            self._rate_per_s *= 1 + GROWTH_PER_S * passed_s
