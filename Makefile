@@ -7,10 +7,11 @@ UV := $(shell command -v uv 2>/dev/null)
 PIP := $(if $(UV),$(UV) pip install --quiet --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo cluster migrate test fuzz faults check format bench screenshots lock clean
+.PHONY: help run demo cluster migrate test fuzz faults check format bench bench-compare bench-chart \
+  screenshots lock clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # `exec`: Ctrl-C reaches the server itself, once, and make has nothing to report.
 run: $(VENV)/.installed ## Start the server in development mode, with its own PostgreSQL.
@@ -45,8 +46,15 @@ format: $(VENV)/.installed-dev ## Format, and mend what ruff can mend.
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(VENV)/.installed-dev ## Measure; prints a table and writes JSON.
+bench: $(VENV)/.installed-dev ## Measure; a table and bench.json; ARGS="--runs 5 --peers".
 	@exec $(PY) -m tests.bench $(ARGS)
+
+bench-compare: $(VENV)/.installed-dev ## Compare two results: OLD=a.json NEW=b.json.
+	@test -n "$(OLD)" -a -n "$(NEW)" || { echo "make $@ OLD=a.json NEW=b.json"; exit 2; }
+	@exec $(PY) -m tests.bench.compare "$(OLD)" "$(NEW)" $(ARGS)
+
+bench-chart: $(VENV)/.installed-dev ## Draw the README's chart of bench.json, or of NEW=b.json.
+	@exec $(PY) -m tests.bench.chart "$(or $(NEW),bench.json)" --to .github/pictures/bench.svg
 
 screenshots: $(VENV)/.installed-dev ## A picture of every screen, in ./screenshots; needs Chromium.
 	@exec $(PY) -m tests.browser.screenshots --readme .github/pictures $(ARGS)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import cache
 
 from server.metrics import Metrics
 from signalling.codes import State
@@ -17,11 +18,16 @@ class CallWatch:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        # Looking a label up costs more than counting.
+        self._started = cache(metrics.calls_started.labels)
+        self._ended = cache(metrics.calls_ended.labels)
+        self._charged = cache(metrics.charged.labels)
+        self._legs = cache(metrics.media_legs.labels)
 
     def moved(self, before: Call | None, call: Call, now_ms: int) -> None:
         metrics = self._metrics
         if before is None:
-            metrics.calls_started.labels(call.kind).inc()
+            self._started(call.kind).inc()
             return
         if before.ringing_ms is None and call.ringing_ms is not None:
             metrics.call_ring.observe((call.ringing_ms - call.created_ms) / 1000)
@@ -35,20 +41,20 @@ class CallWatch:
                 metrics.drift.observe(late_ms / 1000)
         charged = charged_minor(call) - charged_minor(before)
         if charged > 0:
-            metrics.charged.labels(call.meter.tariff.currency).inc(charged)
+            self._charged(call.meter.tariff.currency).inc(charged)
         if call.state is State.ENDED and before.state is not State.ENDED:
-            metrics.calls_ended.labels(str(call.reason)).inc()
+            self._ended(str(call.reason)).inc()
         if call.final is not None and before.final is None:
             tell(call)
 
     def flows(self, relay: bool | None, ms: int) -> None:
         route = {True: "relay", False: "direct", None: "unknown"}[relay]
-        self._metrics.media_legs.labels(route).inc()
+        self._legs(route).inc()
         if ms:
             self._metrics.media_setup.labels(route).observe(ms / 1000)
 
     def refused(self, row: CallRow) -> None:
-        self._metrics.calls_ended.labels(str(row.reason)).inc()
+        self._ended(str(row.reason)).inc()
         log.info(
             "call ended",
             extra={

@@ -19,6 +19,9 @@ _id_only = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 _where = regex.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
+# An event `signal` for one device: seq, call, ts, data.
+SIGNAL = b'{"type":"signal","seq":%d,"call":"%b","ts":%d,"data":%b}'
+
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
     """An event without its `seq`: `head` ends where the number goes, `tail` begins after it."""

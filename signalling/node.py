@@ -6,6 +6,7 @@ tests' harness and the simulation make their nodes here, each on their own groun
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -73,7 +74,7 @@ class Ground:
     push: Push = field(default_factory=NoPush)
     turn: TurnTerms = field(default_factory=TurnTerms)
     watcher: Watcher | None = None
-    proved_s: Callable[[], float] | None = None
+    proved_s: Callable[[], float] = lambda: math.inf
     wait_ms: Callable[[], int] = lambda: 0
     closed: Callable[[Host], None] = lambda _host: None
     parted: Callable[[Host], None] = lambda _host: None
@@ -89,10 +90,7 @@ class LiveNode:
         self.ground = ground
         clock = ground.clock
         self.exchange = Exchange(ground.bus)
-        self._wakefulness: Wakefulness | None = None
-        if ground.proved_s is not None:
-            loop = asyncio.get_running_loop()
-            self._wakefulness = Wakefulness(loop.time, ground.proved_s)
+        wakefulness = Wakefulness(asyncio.get_running_loop().time, ground.proved_s)
         self.board = PresenceBoard(ground.socket_limits, clock)
         self.desk = CallDesk(
             doorman=ground.doorman,
@@ -100,7 +98,7 @@ class LiveNode:
             socket_limits=ground.socket_limits,
             call_limits=ground.call_limits,
         )
-        self.hub = Hub(self.desk, ground.socket_limits, clock, awake=self._tick)
+        self.hub = Hub(self.desk, ground.socket_limits, clock, awake=wakefulness.tick)
         self.registry = Registry(clock, self.board.changed)
         self.guests = Guests(self.registry, self.board.changed)
         self.fanout = Fanout(self.hub, self.exchange, self.guests.admits, self.guests.is_live)
@@ -121,7 +119,7 @@ class LiveNode:
             ground.turn,
             closed=self._closed,
             watcher=ground.watcher,
-            sure=self._is_sure,
+            sure=wakefulness.is_sure,
         )
         self.adopter = Adopter(
             claims=ground.claims,
@@ -239,13 +237,6 @@ class LiveNode:
                 clock=clock,
             )
         )
-
-    def _tick(self) -> None:
-        if self._wakefulness is not None:
-            self._wakefulness.tick()
-
-    def _is_sure(self) -> bool:
-        return self._wakefulness is None or self._wakefulness.is_sure()
 
     def is_in_call(self, user_id: UUID) -> bool:
         """Whether the user is in a live call, of this node or, as far as it knows, of another."""

@@ -20,7 +20,6 @@ from rest.http.body import Body, read_body
 from rest.http.errors import REQUEST_ID, Problem, internal, problem_of
 from rest.http.identity import caller
 
-PATH = "/graphql"
 ROLE = "admin"
 DEADLINE_S = 10.0
 ERRORS_MAX = 20

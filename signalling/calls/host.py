@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -17,8 +17,8 @@ from signalling.calls.journal import REQUESTED, TAKEN_OVER, Journal
 from signalling.calls.watcher import Watcher
 from signalling.codes import By, Code, Party, Refused, State
 from signalling.core.call import deadline, step
-from signalling.core.effects import Effect
-from signalling.core.inputs import Input, MediaConnected, Stopped, TimerFired
+from signalling.core.effects import Effect, Relay
+from signalling.core.inputs import Input, MediaConnected, Signalled, Stopped, TimerFired
 from signalling.core.model import Call, leg_of
 from signalling.events import Final
 
@@ -50,6 +50,15 @@ class Accounts(msgspec.Struct, frozen=True):
     bonus: int | None = None
 
 
+class Way(NamedTuple):
+    """How a leg's last signal went: what was asked of `step` in this state, and whose it became."""
+
+    call: Call
+    device: str
+    gen: int
+    to: str
+
+
 class Handle(Protocol):
     def cancel(self) -> None: ...
 
@@ -62,6 +71,8 @@ class Performer(Protocol):
     def perform(
         self, host: "Host", effects: list[Effect], cause: Cause | None, now_ms: int
     ) -> None: ...
+
+    def relay(self, host: "Host", party: Party, device: str, data: bytes, now_ms: int) -> None: ...
 
     def is_sure(self) -> bool:
         """Whether what this node knows of its calls holds; not when it has just been asleep."""
@@ -102,6 +113,7 @@ class Host:
         self._lost = False
         self._inbox: deque[tuple[Input, Cause | None]] = deque()
         self._when_told: list[Callable[[Final], None]] = []
+        self._ways: dict[Party, Way] = {}
 
     def party(self, user_id: UUID) -> Party:
         """Which side this user is.
@@ -109,9 +121,10 @@ class Host:
         Raises:
             Refused: not_your_call.
         """
-        if self.call.caller.profile.user_id == user_id:
+        number = user_id.int  # UUIDs compare themselves in Python.
+        if self.call.caller.profile.user_id.int == number:
             return Party.CALLER
-        if self.call.callee.profile.user_id == user_id:
+        if self.call.callee.profile.user_id.int == number:
             return Party.CALLEE
         raise Refused(Code.NOT_YOUR_CALL, "You are not a party of this call.", field="call")
 
@@ -155,7 +168,30 @@ class Host:
         try:
             self._step(given, cause, now_ms)
         finally:
-            self._work_off()
+            if self._inbox or self.call is not self._due_of:
+                self._work_off()
+
+    def pass_on(self, party: Party, device: str, gen: int, data: bytes) -> bool:
+        """Relay a candidate that goes the way of the one before it; false if it may not.
+
+        `step` is pure: asked the same again of the same state, it says the same again.
+        """
+        way = self._ways.get(party)
+        if (
+            way is None
+            or way.call is not self.call
+            or way.gen != gen
+            or way.device != device
+            or self._inbox
+            or self._lost
+        ):
+            return False
+        now_ms = self._fire_due()
+        if way.call is not self.call:
+            return False
+        self.journal.note_signal(now_ms, party, "candidates", gen, len(data))
+        self._performer.relay(self, party.other, way.to, data, now_ms)
+        return True
 
     def take(self, given: Input) -> None:
         """As `feed`, for what nobody waits to be answered: kept for as long as this node is not
@@ -208,9 +244,14 @@ class Host:
         call, effects = step(before, given, now_ms)
         self.call = call
         self.journal.note(now_ms, given, effects)
-        # Most inputs only pass signalling on.
-        if not (
-            call.meter is before.meter and call.state is before.state and call.final is before.final
+        if isinstance(given, Signalled) and given.kind == "candidates":
+            for effect in effects:
+                assert isinstance(effect, Relay)
+                self._ways[given.party] = Way(call, given.device, given.gen, effect.device)
+        if (
+            call.meter is not before.meter
+            or call.state is not before.state
+            or call.final is not before.final
         ):
             self._performer.watcher.moved(before, call, now_ms)
         if isinstance(given, MediaConnected):
@@ -265,7 +306,7 @@ class Host:
                 retry_after_ms=500,
             )
         for _ in range(FIRINGS_MAX):
-            due_ms = self._deadline()
+            due_ms = self._due_ms if self.call is self._due_of else self._deadline()
             if due_ms is None or due_ms > now_ms:
                 return now_ms
             self._step(TimerFired(), None, now_ms)

@@ -82,8 +82,7 @@ class Journal:
         kind = type(given)
         if kind is inputs.Signalled:
             assert isinstance(given, inputs.Signalled)
-            # Up to 64 KiB that would be kept alive.
-            self._put(at_ms, None, _Signal(given.party, given.kind, given.gen, len(given.data)))
+            self.note_signal(at_ms, given.party, given.kind, given.gen, len(given.data))
             return
         if not effects:
             if kind is inputs.MediaStats:
@@ -101,6 +100,10 @@ class Journal:
                     self._put(at_ms, effect.party, effect.event)
             elif type(effect) in _EFFECTS:
                 self._put(at_ms, None, effect)
+
+    def note_signal(self, at_ms: int, party: Party, kind: str, gen: int, size: int) -> None:
+        """A signal that was relayed, or waits: not what it says, which may be 64 KiB."""
+        self._put(at_ms, None, _Signal(party, kind, gen, size))
 
     def _put(self, at_ms: int, party: Party | None, noted: _Noted) -> None:
         if len(self._first) < FIRST_MAX:

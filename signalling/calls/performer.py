@@ -10,6 +10,7 @@ from uuid import UUID
 
 from signalling.calls.host import Cause, Host
 from signalling.calls.watcher import Unwatched, Watcher
+from signalling.codes import Party
 from signalling.core import effects as made
 from signalling.core import inputs
 from signalling.events import IceServers
@@ -48,11 +49,8 @@ class CallPerformer:
         self._push = push
         self._turn = turn
         self._closed = closed
-        self._sure = sure
+        self.is_sure = sure
         self.watcher = watcher or Unwatched()
-
-    def is_sure(self) -> bool:
-        return self._sure()
 
     def perform(
         self, host: Host, effects: list[made.Effect], cause: Cause | None, now_ms: int
@@ -60,7 +58,7 @@ class CallPerformer:
         for effect in effects:
             match effect:
                 case made.Relay():
-                    self._relay(host, effect, now_ms)
+                    self.relay(host, effect.party, effect.device, effect.data, now_ms)
                 case made.Tell():
                     self._tell(host, effect, cause, now_ms)
                 case made.Charge():
@@ -80,37 +78,37 @@ class CallPerformer:
                     user_id = host.user(party)
                     servers = ice_servers(self._turn, user_id, host.id, now_ms)
                     event = encode_event(IceServers(ice_servers=servers), now_ms, call=host.id_text)
-                    self._send(host, user_id, event, only=device)
+                    self._to_device(host, user_id, device, event)
                 case made.Closed():
                     self._closed(host)
                 case _:
                     raise AssertionError(effect)
 
-    def _relay(self, host: Host, effect: made.Relay, now_ms: int) -> None:
-        event = encode_raw("signal", effect.data, now_ms, call=host.id_text)
-        self._send(host, host.user(effect.party), event, only=effect.device)
+    def relay(self, host: Host, party: Party, device: str, data: bytes, now_ms: int) -> None:
+        """A signal for one device of a party."""
+        user_id = host.user(party)
+        if not self._fanout.relay(user_id, device, host.id_text, data, now_ms):
+            event = encode_raw("signal", data, now_ms, call=host.id_text)
+            self._to_device(host, user_id, device, event)
 
     def _tell(self, host: Host, effect: made.Tell, cause: Cause | None, now_ms: int) -> None:
         user_id = host.user(effect.party)
         event = encode_event(effect.event, now_ms, call=host.id_text, rev=effect.rev)
         re: tuple[str, str] | None = None
-        if cause is not None and cause.id is not None and cause.user_id == user_id:
+        if cause is not None and cause.id is not None and cause.user_id.int == user_id.int:
             re = (cause.device, cause.id)
-        self._send(host, user_id, event, only=effect.only, but=effect.but, re=re)
-
-    def _send(
-        self,
-        host: Host,
-        user_id: UUID,
-        event: Encoded,
-        *,
-        only: str | None = None,
-        but: str | None = None,
-        re: tuple[str, str] | None = None,
-    ) -> None:
         self._fanout.to_user(
-            user_id, event, only=only, but=but, re=re, call=host.id, claim=host.claim
+            user_id,
+            event,
+            only=effect.only,
+            but=effect.but,
+            re=re,
+            call=host.id,
+            claim=host.claim,
         )
+
+    def _to_device(self, host: Host, user_id: UUID, device: str, event: Encoded) -> None:
+        self._fanout.to_user(user_id, event, only=device, call=host.id, claim=host.claim)
 
     def _wake(self, host: Host) -> None:
         call = host.call

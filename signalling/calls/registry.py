@@ -13,12 +13,16 @@ RECENT_MAX = 5_000
 
 
 class Registry:
-    """`changed(user_id)` is called when a user begins or ends to be in a live call."""
+    """`changed(user_id)` is called when a user begins or ends to be in a live call.
+
+    Calls are kept by the number of their id: every frame looks for one, and a UUID hashes and
+    compares itself in Python (0.3 µs of some 10 for a frame that is passed on).
+    """
 
     def __init__(self, clock: Callable[[], int], changed: Callable[[UUID], None]) -> None:
         self._clock = clock
         self._changed = changed
-        self._hosts: dict[UUID, Host] = {}
+        self._hosts: dict[int, Host] = {}
         self._by_user: dict[UUID, Host] = {}
         self._ended: OrderedDict[UUID, Call] = OrderedDict()
 
@@ -29,13 +33,13 @@ class Registry:
         return list(self._hosts.values())
 
     def add(self, host: Host) -> None:
-        self._hosts[host.id] = host
+        self._hosts[host.id.int] = host
         for user_id in host.users():
             self._by_user[user_id] = host
             self._changed(user_id)
 
     def find(self, call_id: UUID) -> Host | None:
-        return self._hosts.get(call_id)
+        return self._hosts.get(call_id.int)
 
     def of_user(self, user_id: UUID) -> Host | None:
         """The user's live call; one that has ended does not count, even if its books are open."""
@@ -60,7 +64,7 @@ class Registry:
     def _let_go(self, host: Host) -> list[UUID]:
         """Those of the users whose call it was."""
         host.close()
-        self._hosts.pop(host.id, None)
+        self._hosts.pop(host.id.int, None)
         users = [user_id for user_id in host.users() if self._by_user.get(user_id) is host]
         for user_id in users:
             del self._by_user[user_id]

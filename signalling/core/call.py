@@ -177,13 +177,8 @@ def accept(call: Call, given: inputs.Accepted, now_ms: int) -> tuple[Call, list[
         ice_ms=now_ms + limits.ice_ttl_ms * 4 // 5,
     )
     effects: list[Effect] = [
-        Tell(Party.CALLER, accepted(call, elsewhere=False, polite=False), call.rev),
-        *ending.tell_leg(
-            call,
-            Party.CALLEE,
-            accepted(call, elsewhere=False, polite=True),
-            accepted(call, elsewhere=True, polite=True),
-        ),
+        *told_accepted(call, Party.CALLER, polite=False),
+        *told_accepted(call, Party.CALLEE, polite=True),
         Note(State.ACCEPTED, call.ringing_ms, now_ms, given.device),
     ]
     if given.device is not None:
@@ -194,10 +189,11 @@ def accept(call: Call, given: inputs.Accepted, now_ms: int) -> tuple[Call, list[
     return call, effects
 
 
-def accepted(call: Call, *, elsewhere: bool, polite: bool) -> CallAccepted:
-    return CallAccepted(
-        device=call.callee.device, elsewhere=elsewhere, polite=polite, expires_at=call.expires_ms
+def told_accepted(call: Call, party: Party, *, polite: bool) -> list[Effect]:
+    here = CallAccepted(
+        device=call.callee.device, elsewhere=False, polite=polite, expires_at=call.expires_ms
     )
+    return ending.tell_leg(call, party, here, replace(here, elsewhere=True))
 
 
 def reject(call: Call, why: str, note: str | None, now_ms: int) -> tuple[Call, list[Effect]]:

@@ -158,7 +158,9 @@ def take(context: Context, device: Sender, frame: commands.Frame, _: commands.No
     return call_ok(context, host, device)
 
 
-def signal(context: Context, device: Sender, frame: commands.Frame, data: commands.Signal) -> Shape:
+def signal(
+    context: Context, device: Sender, frame: commands.Frame, data: commands.Signal
+) -> Shape | None:
     host, party = find(context, device, frame)
     limits = host.call.limits
     raw = bytes(frame.data)
@@ -172,9 +174,11 @@ def signal(context: Context, device: Sender, frame: commands.Frame, data: comman
         raw = without_addresses(data)
     raw = raw.rstrip()
     relayed = raw[:-1] + _FROM[party]
+    if data.kind == "candidates" and host.pass_on(party, device.id, data.gen, relayed):
+        return None if frame.id is None else EMPTY
     given = inputs.Signalled(party, device.id, data.kind, data.gen, relayed)
     feed(context, host, device, frame, given)
-    return EMPTY if frame.id is None else what_became(host, party, data)
+    return None if frame.id is None else what_became(host, party, data)
 
 
 def what_became(host: Host, party: Party, data: commands.Signal) -> Shape:

@@ -80,9 +80,14 @@ class PresenceBoard:
     def of(self, user_id: UUID, availability: str | None = None) -> str:
         """online, busy, break or offline. `availability`: what is stored, if the caller knows."""
         here = self._here(user_id, availability)
-        if availability == "offline" or user_id not in self._elsewhere:
+        return here if availability == "offline" else self._anywhere(user_id, here)
+
+    def _anywhere(self, user_id: UUID, here: str) -> str:
+        """With what the other nodes say."""
+        elsewhere = self._elsewhere.get(user_id)
+        if elsewhere is None:
             return here
-        said = {here, *(presence for presence, _ in self._elsewhere[user_id].values())}
+        said = {here, *(presence for presence, _ in elsewhere.values())}
         return next((presence for presence in BUSIEST if presence in said), "offline")
 
     def _here(self, user_id: UUID, availability: str | None = None) -> str:
@@ -108,8 +113,9 @@ class PresenceBoard:
         if known is None:
             return
         assert self._hub is not None
-        mine: Said | None = (self._here(user_id), known[1])
-        if not self._hub.devices(user_id):
+        here = self._here(user_id)
+        mine: Said | None = (here, known[1])
+        if here == "offline" and not self._hub.devices(user_id):
             del self._set_by_hand[user_id]
             mine = None
         if self._mine.get(user_id) != mine and self._exchange is not None:
@@ -119,11 +125,11 @@ class PresenceBoard:
             self._mine.pop(user_id, None)
         else:
             self._mine[user_id] = mine
-        self._announce(user_id, known[1])
+        self._announce(user_id, here, known[1])
 
-    def _announce(self, user_id: UUID, message: str | None) -> None:
+    def _announce(self, user_id: UUID, here: str, message: str | None) -> None:
         """Tell who watches, if there is something to tell."""
-        now = (self.of(user_id), message)
+        now = (self._anywhere(user_id, here), message)
         gone = user_id not in self._mine and user_id not in self._elsewhere
         if gone:
             self._told.pop(user_id, None)
@@ -150,7 +156,7 @@ class PresenceBoard:
             said[node] = (given.presence, given.message)
         if not said:
             del self._elsewhere[given.user_id]
-        self._announce(given.user_id, given.message)
+        self._announce(given.user_id, self._here(given.user_id), given.message)
 
     def _tell_mine(self, node: str) -> None:
         assert self._exchange is not None

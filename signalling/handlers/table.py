@@ -220,15 +220,17 @@ class CallDesk:
 
     def receive(self, device: Device, frame: Frame) -> None:
         data = decode_data(frame)
+        visits = self._context.visits
+        if visits.alone and not visits.moving:
+            self._apply(device, frame, data)
+            return
         call_id = data.conversation if isinstance(data, IN_CHAT) else frame.call
         if call_id is None or frame.type in OF_THIS_NODE or self.is_known(call_id):
             self._apply(device, frame, data)
             return
-        if self._context.visits.alone:
+        if visits.alone:
             raise away()
-        self._context.visits.forward(
-            device, frame, call_id, lambda: self._apply(device, frame, data)
-        )
+        visits.forward(device, frame, call_id, lambda: self._apply(device, frame, data))
 
     def is_known(self, call_id: UUID) -> bool:
         """Whether a call is this node's to speak of; on its way down it lets its calls go."""

@@ -123,6 +123,12 @@ class Fanout:
         for node in followed[1]:
             self._bus.post(node, parcel)
 
+    def relay(self, user_id: UUID, device: str, call: bytes, data: bytes, now_ms: int) -> bool:
+        """Send a signal to one device, if it has a socket here. Most of a call's frames are these,
+        and each goes to one device only: nothing of it is put together twice."""
+        known = self._hub.get(user_id, device)
+        return known is not None and known.relay(call, data, now_ms)
+
     def to_node(self, node: str, user_id: UUID, event: Encoded, *, call: UUID, claim: int) -> None:
         """Send to the user's devices on one other node only."""
         parcel = Telling(user_id, event.head, event.tail, call=call, claim=claim)
@@ -182,7 +188,7 @@ class Fanout:
             if device is None:
                 return False
             device.send(event, re[1] if re is not None and re[0] == only else None)
-            return device.connected
+            return device.link is not None
         for device in self._hub.sessions(user_id):
             if device.id != but:
                 device.send(event, re[1] if re is not None and re[0] == device.id else None)

@@ -23,8 +23,6 @@ from signalling.nodes.outgoing import AWAY, TO_ALL, TO_NODE, TO_USER, Outgoing
 from storage.errors import Unavailable
 
 BLOCK_S = 1.0
-# What comes within so long goes together: each round trip costs both nodes and Redis the same.
-PAUSE_S = 0.001
 BEAT_S = 1.0
 SILENCE_S = 4.0
 UNHEALTHY_S = 2.5
@@ -286,7 +284,6 @@ class RedisBus:
             while self.outgoing:
                 if await self._send():
                     failures = 0
-                    await asyncio.sleep(PAUSE_S)
                     continue
                 failures += 1
                 self._up.clear()

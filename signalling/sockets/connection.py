@@ -57,6 +57,7 @@ class Connection:
         "closing",
         "device",
         "heard_ms",
+        "send",
     )
 
     def __init__(
@@ -74,6 +75,7 @@ class Connection:
         self._limits = limits
         self._clock = clock
         self._queue = SendQueue(transport, flusher, limits, self._slow)
+        self.send: Callable[[bytes], None] = self._queue.put
         self._errors: Window | None = None
         self._floods: Window | None = None
         self._cut: asyncio.TimerHandle | None = None
@@ -90,9 +92,6 @@ class Connection:
         return self.closing or self._transport.is_closing()
 
     # -- out ---------------------------------------------------------------------------------
-
-    def send(self, frame: bytes) -> None:
-        self._queue.put(frame)
 
     def close(self, code: int, why: str = "") -> None:
         """Send a close frame and end. Later calls do nothing."""

@@ -12,7 +12,7 @@ from uuid import UUID
 from signalling import commands, limits
 from signalling.codes import Close, Code, Refused
 from signalling.events import Shape
-from signalling.frames import Encoded, encode_error, encode_ok, finish
+from signalling.frames import SIGNAL, Encoded, encode_error, encode_ok, finish
 from signalling.limits import SocketLimits
 from signalling.sockets.answers import Answers
 from signalling.sockets.identity import Identity
@@ -203,15 +203,30 @@ class Device:
         link = self.link
         if link is None and not self.away(self._clock()):
             return False
-        self.seq += 1
-        frame = finish(event, self.seq, re)
+        self.seq = seq = self.seq + 1
+        frame = finish(event, seq, re)
+        self._keep(frame)
+        if link is not None:
+            link.send(frame)
+        return True
+
+    def relay(self, call: bytes, data: bytes, now_ms: int) -> bool:
+        """As `send`, for a signal; false, and nothing done, if there is no socket."""
+        link = self.link
+        if link is None:
+            return False
+        self.seq = seq = self.seq + 1
+        frame = SIGNAL % (seq, call, now_ms, data)
+        self._keep(frame)
+        link.send(frame)
+        return True
+
+    def _keep(self, frame: bytes) -> None:
+        """For a socket that may have to go on where this one broke off."""
         ring = self._ring
         if ring is None:
             ring = self._ring = Ring(self._rings)
         ring.put(frame)
-        if link is not None:
-            link.send(frame)
-        return True
 
     def ack(self, seq: int) -> None:
         """The client has worked off the events up to `seq`: they need not be kept. A number that

@@ -54,7 +54,8 @@ class Hub:
         self._clock = clock
         self._sockets_max = sockets_max
         self._awake = awake
-        self._users: dict[UUID, dict[str, Device]] = {}
+        # By the number of the user's id: UUIDs hash and compare themselves in Python.
+        self._users: dict[int, dict[str, Device]] = {}
         # Each with a number that says which of them were there first.
         self._sockets: dict[Link, int] = {}
         self._numbers = itertools.count(1)
@@ -89,28 +90,20 @@ class Hub:
 
     def get(self, user_id: UUID, device_id: str) -> Device | None:
         """A known device, connected or not."""
-        return self._users.get(user_id, {}).get(device_id)
+        return self._users.get(user_id.int, NOBODY).get(device_id)
 
-    def devices(self, user_id: UUID) -> tuple[Device, ...]:
+    def devices(self, user_id: UUID) -> list[Device]:
         """The connected devices of a user."""
-        known = self._users.get(user_id)
-        if known is None:
-            return ()
-        return tuple([device for device in known.values() if device.link is not None])
+        known = self._users.get(user_id.int, NOBODY)
+        return [device for device in known.values() if device.link is not None]
 
-    def sessions(self, user_id: UUID) -> tuple[Device, ...]:
+    def sessions(self, user_id: UUID) -> list[Device]:
         """The devices of a user that take events: connected, or gone for a moment."""
-        known = self._users.get(user_id)
-        if known is None:
-            return ()
-        return tuple([device for device in known.values() if device.session])
+        known = self._users.get(user_id.int, NOBODY)
+        return [device for device in known.values() if device.session]
 
     def connected_users(self) -> list[UUID]:
-        return [
-            user_id
-            for user_id, known in self._users.items()
-            if any(device.link is not None for device in known.values())
-        ]
+        return list({device.user_id.int: device.user_id for device in self.all_devices()}.values())
 
     def all_devices(self) -> Iterator[Device]:
         """Every connected device. Nothing may be attached or closed while this runs."""
@@ -275,7 +268,7 @@ class Hub:
         min(idle, key=lambda device: device.met_ms).close(Close.REPLACED)
 
     def _learn(self, user_id: UUID, device_id: str) -> Device:
-        known = self._users.setdefault(user_id, {})
+        known = self._users.setdefault(user_id.int, {})
         if len(known) >= KNOWN_PER_USER_MAX:
             idle = [one for one in known.values() if one.link is None and not one.in_call]
             if idle:
@@ -316,13 +309,13 @@ class Hub:
         its session, later the device."""
         self._sweep(list(self._users))
 
-    def _sweep(self, users: Sequence[UUID]) -> None:
+    def _sweep(self, users: Sequence[int]) -> None:
         now_ms = self._clock()
         silent: list[Link] = []
         gone: list[Device] = []
         over: list[Device] = []
-        for user_id in users:
-            for device in self._users.get(user_id, NOBODY).values():
+        for number in users:
+            for device in self._users.get(number, NOBODY).values():
                 link = device.link
                 if link is not None:
                     link.check(now_ms)
@@ -342,10 +335,10 @@ class Hub:
         for device in over:
             self._end_session(device)
         for device in gone:
-            known = self._users[device.user_id]
+            known = self._users[device.user_id.int]
             del known[device.id]
             if not known:
-                del self._users[device.user_id]
+                del self._users[device.user_id.int]
 
     async def close_all(self, code: int, spread_ms: int, *, retry_ms: int = 1_000) -> None:
         """Tell every device that this node goes away, then close all sockets over `spread_ms`.

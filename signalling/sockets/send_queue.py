@@ -103,28 +103,25 @@ class SendQueue:
         self._last = (0, 0)
         self._closed = False
 
-    def put(self, payload: bytes) -> None:
-        """Queue a text frame."""
-        size = len(payload)
-        self._put(_short_text[size] if size < 126 else header(TEXT, size), payload, size)
-
-    def pong(self, payload: bytes) -> None:
-        """Answer a WebSocket ping."""
-        size = len(payload)
-        self._put(header(PONG, size), payload, size)
-
-    def _put(self, head: bytes, payload: bytes, size: int) -> None:
+    def put(self, payload: bytes, opcode: int = TEXT) -> None:
+        """Queue a frame."""
         if self._closed:
             return
         pending = self._pending
         if not pending:
             self._flusher.add(self)
-        pending += (head, payload)
+        size = len(payload)
+        short = size < 126 and opcode == TEXT
+        pending += (_short_text[size] if short else header(opcode, size), payload)
         size += HEADER_BYTES_MAX
         self._pending_bytes += size
         self._room_bytes -= size
         if self._room_bytes < 0:
             self._measure()
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a WebSocket ping."""
+        self.put(payload, PONG)
 
     def _measure(self) -> None:
         """The room was counted down without asking the transport; ask it now."""

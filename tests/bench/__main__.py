@@ -1,4 +1,9 @@
-"""`python -m tests.bench [--quick] [--only NAME] [--json FILE]`: measure, print, write JSON."""
+"""`python -m tests.bench [--quick] [--only NAME] [--runs N] [--peers] [--json FILE]`: measure.
+
+It prints a table and writes JSON, which `tests.bench.compare` and `tests.bench.chart` read. With
+`--runs` each figure is a median: all benchmarks once, then all once more, so that what the machine
+does meanwhile meets all of them alike.
+"""
 
 import argparse
 import asyncio
@@ -8,7 +13,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import uvloop
@@ -19,10 +24,13 @@ from tests.bench.growth import bench_growth
 from tests.bench.lab import Lab
 from tests.bench.logins import bench_logins
 from tests.bench.machine import bench_machine
+from tests.bench.micro import bench_codec, bench_tariff, bench_throttle
 from tests.bench.nodes import bench_nodes
 from tests.bench.overload import bench_overload
+from tests.bench.peers.bench import bench_peers
 from tests.bench.relay import bench_relay
 from tests.bench.report import Report
+from tests.bench.results import Options, write
 from tests.bench.steps import bench_step
 from tests.bench.storm import bench_storm
 from tests.bench.ticks import bench_ticks
@@ -30,7 +38,11 @@ from tests.bench.workers import bench_workers
 
 BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "step": bench_step,
+    "codec": bench_codec,
+    "tariff": bench_tariff,
+    "throttle": bench_throttle,
     "machine": bench_machine,
+    "peers": bench_peers,
     "ticks": bench_ticks,
     "calls": bench_calls,
     "relay": bench_relay,
@@ -44,18 +56,47 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "workers": bench_workers,
     "nodes": bench_nodes,
 }
+# Others' servers, from a registry: only when asked for.
+ASKED_FOR = {"peers"}
 BENCH_MAX_S = 240.0
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    what = "Measure, print a table, and write JSON."
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=what)
     parser.add_argument("--quick", action="store_true", help="small and short: a smoke test")
     parser.add_argument("--only", action="append", choices=BENCHES, help="may be repeated")
+    parser.add_argument("--runs", type=_runs, default=1, metavar="N", help="medians of N runs")
+    parser.add_argument("--peers", action="store_true", help="PeerJS and Socket.IO too, by npm")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
     parser.add_argument("--idle", type=int, default=2_000, metavar="N", help="idle devices")
     parser.add_argument("--pin", action="store_true", help="servers on the first core, alone")
     parser.add_argument("--dir", type=Path, help="where PostgreSQL's data goes; a real disk")
-    return parser.parse_args()
+    return parser.parse_args(given)
+
+
+def _runs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a number from 1 on")
+    return int(text)
+
+
+def chosen(given: argparse.Namespace) -> list[str]:
+    """The benchmarks to run, in the order in which one may use what another has found."""
+    wanted = set(given.only or BENCHES.keys() - ASKED_FOR)
+    if given.peers:
+        wanted.add("peers")
+    return [name for name in BENCHES if name in wanted]
+
+
+def options(given: argparse.Namespace) -> Options:
+    """What changes the figures, as the result file keeps it."""
+    return {
+        "quick": given.quick,
+        "idle": given.idle,
+        "pin": given.pin,
+        "benches": chosen(given),
+    }
 
 
 async def run(given: argparse.Namespace, report: Report, directory: Path) -> None:
@@ -64,13 +105,16 @@ async def run(given: argparse.Namespace, report: Report, directory: Path) -> Non
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     lab = Lab(directory, report, quick=given.quick, idle=given.idle, pin=given.pin)
     try:
-        for name in given.only or BENCHES:
-            report.bench = name
-            print(f"{name}…", file=sys.stderr, flush=True)
-            began_s = time.perf_counter()
-            async with asyncio.timeout(BENCH_MAX_S):
-                await BENCHES[name](lab)
-            print(f"  {time.perf_counter() - began_s:.1f} s", file=sys.stderr, flush=True)
+        for number in range(given.runs):
+            report.begin_run()
+            for name in chosen(given):
+                report.bench = name
+                of = f" ({number + 1} of {given.runs})" if given.runs > 1 else ""
+                print(f"{name}{of}…", file=sys.stderr, flush=True)
+                began_s = time.perf_counter()
+                async with asyncio.timeout(BENCH_MAX_S):
+                    await BENCHES[name](lab)
+                print(f"  {time.perf_counter() - began_s:.1f} s", file=sys.stderr, flush=True)
     finally:
         lab.close()
 
@@ -91,7 +135,7 @@ def main() -> int:
         shutil.rmtree(directory, ignore_errors=True)
         if report.figures:
             report.print()
-            report.write(given.json, quick=given.quick)
+            write(given.json, report.result(options(given)))
             print(f"written to {given.json}", file=sys.stderr)
     return 0
 

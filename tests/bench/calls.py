@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol, Self, TypeVar
 
 from signalling.calls.records import read_tariff
 from signalling.core.tariff import cost
@@ -13,10 +14,22 @@ from tests.bench.children import Child
 from tests.bench.lab import Lab, own_cpu_s
 from tests.bench.line import connect_all
 from tests.bench.pairs import Pair, Tally
+from tests.bench.ratios import add_ratios
 
 PHASE_MAX_S = 30.0
 CONCURRENCY = 128
 RATE = 200
+
+
+class Calling(Protocol):
+    """Two sockets that can make one call at a time."""
+
+    def may_begin(self, now_s: float, /) -> bool: ...
+
+    def begin(self, tally: Tally, done: Callable[[Self], None], /) -> None: ...
+
+
+Two = TypeVar("Two", bound=Calling)
 
 
 async def open_pairs(lab: Lab, server: Child, dsn: str, count: int) -> list[Pair]:
@@ -27,13 +40,13 @@ async def open_pairs(lab: Lab, server: Child, dsn: str, count: int) -> list[Pair
 
 
 async def run_calls(
-    pairs: Sequence[Pair], calls: int, *, concurrency: int, rate: float = 0
+    pairs: Sequence[Two], calls: int, *, concurrency: int, rate: float = 0
 ) -> Tally:
     """So many calls, at most `concurrency` at once; with a `rate`, so many are begun a second."""
     tally, free, finished = Tally(), deque(pairs), asyncio.Event()
     begun = over = 0
 
-    def done(pair: Pair) -> None:
+    def done(pair: Two) -> None:
         nonlocal over
         over += 1
         free.append(pair)
@@ -85,6 +98,8 @@ async def measure(
     report.add(
         f"{name}: calls per CPU-second", tally.done / max(cpu_s, 0.01), "calls/CPU-s", target
     )
+    both_s = max(cpu_s + database_s, 0.01)
+    report.add(f"{name}: the same, PostgreSQL's CPU included", tally.done / both_s, "calls/CPU-s")
     report.add(f"{name}: server CPU", cpu_s / count * 1e6, "µs/call")
     user_s = server.user_s - user_s
     report.add(f"{name}: of it outside the kernel", user_s / count * 1e6, "µs/call")
@@ -113,6 +128,7 @@ async def bench_calls(lab: Lab) -> None:
         await measure(lab, server, pairs, lab.pick(1_000, 40), "at 200/s", rate=RATE)
         lab.report.add("server RSS after it", server.rss_bytes / 2**20, "MiB")
     await _check_books(lab, dsn)
+    add_ratios(lab.report)
 
 
 async def _check_books(lab: Lab, dsn: str) -> None:

@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 READY_S = 90.0
 STOP_S = 15.0
+FAMILY_TRIES = 10
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,7 +46,11 @@ class Child:
 
 @contextlib.asynccontextmanager
 async def child(
-    *command: str, log: Path, settings: Mapping[str, str], pin: bool = False
+    *command: str,
+    log: Path,
+    settings: Mapping[str, str],
+    pin: bool = False,
+    program: Sequence[str] = (sys.executable, "-m"),
 ) -> AsyncIterator[Child]:
     """`python -m command` until it prints `http://host:port`; stopped, or killed, at the end.
 
@@ -53,7 +58,7 @@ async def child(
     """
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *command),
+            *(*program, *command),
             cwd=ROOT,
             env={**os.environ, **settings},
             stdin=asyncio.subprocess.DEVNULL,
@@ -67,6 +72,31 @@ async def child(
         yield Child(process, host, port)
     finally:
         await _stop(process)
+
+
+async def finished(*command: str | Path, max_s: float, cwd: Path = ROOT) -> tuple[int, str]:
+    """Run a program to its end: its exit code, and all it said. It is killed when we give up.
+
+    Raises:
+        TimeoutError: it took longer than `max_s`.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(max_s):
+            said, _ = await process.communicate()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return process.returncode, said.decode(errors="replace")
 
 
 async def _address(process: asyncio.subprocess.Process, log: Path) -> tuple[str, int]:
@@ -99,14 +129,18 @@ def cpu_s(pid: int) -> float:
 
 def family_cpu_s(parent: int) -> float:
     """CPU of a process, of its children, and of those that have ended."""
-    total = sum(_stat(parent)[1:])
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                owner, user, system, *_ = _stat(int(entry))
-                if owner == parent:
-                    total += user + system
-    return total / _TICKS
+    for _ in range(FAMILY_TRIES):
+        own, children = _stat(parent), 0
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    owner, user, system, *_ = _stat(int(entry))
+                    if owner == parent:
+                        children += user + system
+        # A child that ended meanwhile is in neither sum, or would be in both.
+        if _stat(parent)[3:] == own[3:]:
+            break
+    return (sum(own[1:]) + children) / _TICKS
 
 
 def offspring(parent: int, word: str) -> list[int]:

@@ -15,6 +15,7 @@ from tests.bench.pairs import Pair
 PING_IDLE_S = 25.0
 PING_CALL_S = 5.0
 OPENING_AT_ONCE = 64
+END_S = 20.0
 _PING = framed(b'{"type":"ping","data":{"t":1}}')
 _STEP_S = 0.01
 
@@ -46,6 +47,25 @@ async def keep_talking(pairs: Sequence[Pair]) -> None:
     tally = await run_calls(pairs, len(pairs), concurrency=OPENING_AT_ONCE)
     if tally.done < len(pairs):
         raise RuntimeError(f"calls failed: {dict(tally.errors)}")
+
+
+async def end_calls(pairs: Sequence[Pair]) -> None:
+    """Hang up in all of them, and wait until all have been told."""
+    gate = asyncio.Semaphore(OPENING_AT_ONCE)
+
+    async def one(pair: Pair) -> None:
+        told = asyncio.get_running_loop().create_future()
+
+        def take(frame: bytes) -> None:
+            if frame.startswith(b'{"type":"call_ended"') and not told.done():
+                told.set_result(None)
+
+        async with gate, asyncio.timeout(END_S):
+            pair.caller.on_frame = take
+            pair.caller.send(b'{"type":"call_end","id":"over","call":"%b"}' % pair.call)
+            await told
+
+    await asyncio.gather(*map(one, pairs))
 
 
 @contextlib.asynccontextmanager

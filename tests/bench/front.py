@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tests.bench.children import ROOT, child
+from tests.bench.exposed import longest_s, read_metrics
 from tests.bench.lab import SETTINGS, Lab, own_cpu_s
 from tests.bench.line import Getter, connect_all
 from tests.bench.relay import PHASE_MAX_S
@@ -27,6 +28,7 @@ async def bench_idle(lab: Lab) -> None:
     async with lab.server(dsn) as server:
         first = await connect_all(server.host, server.port, logins[:1])
         await asyncio.sleep(0.2)
+        exposed = await read_metrics(server.host, server.port)
         before, cpu_s, began_s = server.rss_bytes, server.cpu_s, time.perf_counter()
         lines = await connect_all(server.host, server.port, logins[1:])
         spent_s, cpu_s = time.perf_counter() - began_s, server.cpu_s - cpu_s
@@ -43,6 +45,10 @@ async def bench_idle(lab: Lab) -> None:
         await asyncio.sleep(seconds)
         share = (server.cpu_s - cpu_s) / seconds * 100
         lab.report.add("server CPU with all of them idle", share, "%")
+        after = await read_metrics(server.host, server.port)
+        for what in ("gc_pause", "event_loop_lag"):
+            longest_ms = longest_s(exposed, after, f"talktime_{what}_seconds") * 1_000
+            lab.report.add(f"longest {what} since the first, at most", longest_ms, "ms", "≤ 50")
         dropped = sum(line.closed for line in lines)
         lab.report.add("dropped", dropped, "sockets", "0")
         for line in first + lines:

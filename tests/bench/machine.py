@@ -1,4 +1,4 @@
-"""What this machine can do without us: PostgreSQL by asyncpg, and a bare aiohttp relay."""
+"""What this machine can do without us: PostgreSQL by asyncpg and pgbench, a bare aiohttp relay."""
 
 import asyncio
 import time
@@ -9,9 +9,11 @@ import asyncpg
 
 from storage.pool import Connection
 from tests.bench.children import child
+from tests.bench.floors import COUNTERS, batches, pgbench
 from tests.bench.lab import Lab, own_cpu_s
 from tests.bench.line import Line
 from tests.bench.relay import Arrived, measure_relay
+from tests.bench.relayed import measure_bare
 
 PAYLOAD = b'{"type":"signal","data":"' + b"x" * 273 + b'"}'
 CONNECTIONS = 8
@@ -29,7 +31,7 @@ async def _postgres(lab: Lab) -> None:
     try:
         await conns[0].execute(
             "create table counter (id int primary key, n bigint not null) with (fillfactor = 50);"
-            "insert into counter select g, 0 from generate_series(1, 10000) g;"
+            f"insert into counter select g, 0 from generate_series(1, {COUNTERS}) g;"
             "create table event (id bigint generated always as identity primary key,"
             " counter int not null, at timestamptz not null default now());"
         )
@@ -49,8 +51,11 @@ async def _postgres(lab: Lab) -> None:
             report.add(f"begin, update, insert, commit, {count} connections", done / seconds, "/s")
             database_us = (lab.database_cpu_s() - database_s) / done * 1e6
             report.add(f"the same, {count} connections, PostgreSQL CPU", database_us, "µs")
+        for count in (1, 2):
+            await batches(lab, conns[:count])
     finally:
         await asyncio.gather(*(conn.close() for conn in conns))
+    await pgbench(lab, dsn)
 
 
 async def _repeat(
@@ -109,6 +114,8 @@ async def _relay(lab: Lab) -> None:
             b = await Line.open(server.host, server.port, f"/relay/{number}")
             ways += (BareWay(a, b), BareWay(b, a))
         await measure_relay(lab, server, ways, lab.pick(50, 20))
+    async with child("tests.bench.bare", log=log, settings={}, pin=lab.pin) as server:
+        await measure_bare(lab, server)
     async with child("tests.bench.bare", log=log, settings={}) as server:
         (await Line.open(server.host, server.port, "/relay/first")).close()
         before, count = server.rss_bytes, lab.pick(IDLE, 200)

@@ -12,7 +12,7 @@ from tests.bench.lab import Lab
 from tests.bench.line import connect_all
 from tests.bench.pairs import Pair
 from tests.bench.relay import RATE, CallWay, at_rate, flat_out
-from tests.bench.report import quantile
+from tests.bench.results import quantile
 
 PAIRS = 300
 SEEN_S = 30.0

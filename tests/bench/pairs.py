@@ -27,11 +27,13 @@ CANDIDATE = (
     b'"candidate:1 1 udp 2130706431 192.0.2.10 50000 typ host generation 0","sdpMid":"0",'
     b'"sdpMLineIndex":0}]}}'
 )
-_REQUEST = b'{"type":"call_request","id":"r%d","data":{"toUserId":"%b"}}'
+# Where only the length of an id matters.
+ID_EXAMPLE = b"0192f1a0-5b7c-7d3e-8f90-a1b2c3d4e5f6"
+REQUEST = b'{"type":"call_request","id":"r%d","data":{"toUserId":"%b"}}'
 _RINGING = b'{"type":"call_ringing","id":"g%d","call":"%b"}'
-_ACCEPT = b'{"type":"call_accept","id":"a%d","call":"%b"}'
+ACCEPT = b'{"type":"call_accept","id":"a%d","call":"%b"}'
 _MEDIA = b'{"type":"media_connected","id":"m%d","call":"%b"}'
-_END = b'{"type":"call_end","id":"e%d","call":"%b"}'
+END = b'{"type":"call_end","id":"e%d","call":"%b"}'
 
 
 class Tally:
@@ -83,7 +85,7 @@ class Pair:
         self._got = [0, 0]
         self._left = 3  # The end as each side hears of it, and the answer to the command.
         self._at_s = now_s
-        self.caller.send(_REQUEST % (self._number, self._callee_id))
+        self.caller.send(REQUEST % (self._number, self._callee_id))
 
     def relay(self, from_caller: bool) -> None:
         """Send one candidate through the live call."""
@@ -109,7 +111,7 @@ class Pair:
                 self._finish()
             else:
                 self._at_s = time.perf_counter()
-                self.caller.send(_END % (self._number, self.call))
+                self.caller.send(END % (self._number, self.call))
         elif kind == b"call_ended":
             self._step()
         elif kind == b"ok":
@@ -133,7 +135,7 @@ class Pair:
             self.callee.send(_RINGING % (self._number, self.call))
         elif kind == b"call_ringing":
             self._at_s = time.perf_counter()
-            self.callee.send(_ACCEPT % (self._number, self.call))
+            self.callee.send(ACCEPT % (self._number, self.call))
         elif kind == b"call_ended":
             self.tally.note("end", self._at_s)
             self._step()

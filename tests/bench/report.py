@@ -1,35 +1,46 @@
-"""Figures, their table, and their JSON."""
+"""Figures as they come, over one or several runs, and their table."""
 
 import os
-import platform
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import environment
+from tests.bench.results import Figure, Options, Result, digits, quantile
 
-class Figure(msgspec.Struct, frozen=True):
-    """One measured value; `target` is what the project aims at, in words."""
+WIDTH = 120  # Also where the output is no terminal.
 
-    bench: str
-    name: str
-    value: float
+
+class _Kept(msgspec.Struct):
+    """A figure that may get more values."""
+
     unit: str
-    target: str = ""
+    target: str
+    values: list[float]
 
 
 class Report:
-    """Keeps figures in the order in which they came."""
+    """Keeps figures in the order in which they first came, and every run's value of each."""
 
     def __init__(self) -> None:
-        self.figures: list[Figure] = []
         self.bench = ""
+        self.runs = 0
+        self.versions: dict[str, str] = {}  # Of what else was measured.
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._run: dict[tuple[str, str], float] = {}
+
+    def begin_run(self) -> None:
+        """What is added from here on belongs to the next run."""
+        self.runs += 1
+        self._run = {}
 
     def add(self, name: str, value: float, unit: str, target: str = "") -> None:
-        self.figures.append(Figure(self.bench, name, value, unit, target))
+        key = (self.bench, name)
+        self._kept.setdefault(key, _Kept(unit, target, [])).values.append(float(value))
+        self._run[key] = float(value)
 
     def times(self, name: str, times_ms: Sequence[float], target: str = "") -> None:
         """The median and the 99th percentile of times in milliseconds."""
@@ -38,55 +49,56 @@ class Report:
             self.add(f"{name} p99", quantile(times_ms, 0.99), "ms")
 
     def value(self, bench: str, name: str) -> float | None:
-        """What another benchmark of this run has found, for ratios."""
-        return next(
-            (each.value for each in self.figures if (each.bench, each.name) == (bench, name)), None
+        """What another benchmark has found in the same run, for ratios."""
+        return self._run.get((bench, name))
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        return tuple(
+            Figure.of(bench, name, kept.unit, kept.target, kept.values)
+            for (bench, name), kept in self._kept.items()
         )
 
     def table(self) -> Table:
-        table = Table(title="talktime bench", title_justify="left")
+        several = self.runs > 1
+        title = f"talktime bench, medians of {self.runs} runs" if several else "talktime bench"
+        table = Table(title=title, title_justify="left")
         for column in ("benchmark", "figure"):
             table.add_column(column)
-        table.add_column("value", justify="right")
+        for column in ("median", "min", "max") if several else ("value",):
+            table.add_column(column, justify="right", no_wrap=True)
         for column in ("unit", "target"):
             table.add_column(column)
         before = ""
-        for each in self.figures:
+        # Of a figure that came late, as a failure in the second run, the benchmark was before.
+        order = {bench: n for n, bench in enumerate(dict.fromkeys(key[0] for key in self._kept))}
+        for each in sorted(self.figures, key=lambda figure: order[figure.bench]):
             if each.bench != before:
                 table.add_section()
             shown = each.bench if each.bench != before else ""
-            table.add_row(shown, each.name, digits(each.value), each.unit, each.target)
+            spread = (digits(each.min), digits(each.max)) if several else ()
+            table.add_row(shown, each.name, digits(each.median), *spread, each.unit, each.target)
             before = each.bench
         return table
 
     def print(self) -> None:
-        # Wide enough also where the output is no terminal.
-        console = Console()
-        console.width = max(console.width, 110)
-        console.print(self.table())
+        print_wide(self.table())
 
-    def write(self, path: Path, *, quick: bool) -> None:
-        body = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "quick": quick,
-            "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "cpus": os.cpu_count(),
-            "load_average": os.getloadavg(),
-            "figures": self.figures,
-        }
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n")
+    def result(self, options: Options) -> Result:
+        return Result(
+            at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            commit=environment.commit(),
+            options=options,
+            runs=self.runs,
+            machine=environment.machine(),
+            python=environment.python(),
+            versions=environment.versions() | self.versions,
+            load_average=os.getloadavg(),
+            figures=self.figures,
+        )
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of them do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
-
-
-def digits(value: float) -> str:
-    if value == 0 or abs(value) >= 1_000:
-        return f"{value:,.0f}".replace(",", " ")
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+def print_wide(table: Table) -> None:
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(table)

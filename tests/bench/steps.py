@@ -1,8 +1,5 @@
 """The pure state machine: nanoseconds for one `step`, and for all steps of a call."""
 
-import timeit
-from collections.abc import Callable
-
 from signalling.codes import Party
 from signalling.core import inputs
 from signalling.core.call import deadline, open_call, step
@@ -10,6 +7,7 @@ from signalling.core.effects import Charge
 from signalling.core.model import Call
 from signalling.core.tariff import first_hold
 from tests.bench.lab import Lab
+from tests.bench.timing import empty_call_ns, fastest_ns
 from tests.signalling.core.calling import (
     ALICE,
     BOB,
@@ -94,16 +92,9 @@ async def bench_step(lab: Lab) -> None:
         assert any(isinstance(effect, Charge) for effect in effects)
         step(charged, posted(charged, effects), late)
 
-    lab.report.add("signal relay", _ns(lab, lambda: step(call, candidate, NOW)), "ns")
-    lab.report.add("media_stats", _ns(lab, lambda: step(call, counters, NOW)), "ns")
-    lab.report.add("deadline of a live call", _ns(lab, lambda: deadline(call)), "ns")
-    lab.report.add("tick: timer and charge posted", _ns(lab, tick), "ns")
-    lab.report.add("a whole call", _ns(lab, _life), "ns")
-
-
-def _ns(lab: Lab, run: Callable[[], object]) -> float:
-    """The fastest of some rounds, each of some 100 ms."""
-    timer = timeit.Timer(run)
-    once_s = max(timer.timeit(10) / 10, 1e-8)
-    number = max(1, int(lab.pick(200, 30) / 1_000 / once_s))
-    return min(timer.repeat(5, number)) / number * 1e9
+    lab.report.add("floor: an empty call", empty_call_ns(lab), "ns")
+    lab.report.add("signal relay", fastest_ns(lab, lambda: step(call, candidate, NOW)), "ns")
+    lab.report.add("media_stats", fastest_ns(lab, lambda: step(call, counters, NOW)), "ns")
+    lab.report.add("deadline of a live call", fastest_ns(lab, lambda: deadline(call)), "ns")
+    lab.report.add("tick: timer and charge posted", fastest_ns(lab, tick), "ns")
+    lab.report.add("a whole call", fastest_ns(lab, _life), "ns")

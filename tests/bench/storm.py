@@ -9,7 +9,7 @@ from tests.bench.crowd import Meter, keep_talking
 from tests.bench.lab import Lab, Login
 from tests.bench.line import Line
 from tests.bench.pairs import CANDIDATE, Pair
-from tests.bench.report import quantile
+from tests.bench.results import quantile
 
 USERS = 10_000
 CALLS = 200

@@ -11,6 +11,7 @@ from storage.pool import Connection, connect, create_pool
 from storage.works import Authorise, Authorised, Charged, Outcome
 from tests.bench.children import cpu_s
 from tests.bench.lab import Lab, own_cpu_s
+from tests.bench.report import Report
 from tests.storage.world import NOW_MS, UNIT, charge_of, make_node, make_user
 
 MONEY = 10**9
@@ -30,8 +31,17 @@ async def bench_ticks(lab: Lab) -> None:
         await _one_backend(lab, conn, node, works[:100])
         await _one_backend(lab, conn, node, works[100:300])
         await _combiner(lab, dsn, node, works[300:])
+        _compare(lab.report)
     finally:
         await conn.close()
+
+
+def _compare(report: Report) -> None:
+    """Of full ticks to the transactions of pgbench in the same run, on their best connections."""
+    ours = report.value("ticks", "combiner: ticks")
+    theirs = report.value("machine", "pgbench simple-update, 8 clients")
+    if ours and theirs:
+        report.add("combiner: ticks ÷ pgbench simple-update", ours / theirs, "× the rate", "≥ 4")
 
 
 async def _work(conn: Connection, node: NodeClaim) -> Authorise:

@@ -19,7 +19,7 @@ from storage import call_journals
 from storage.call_journals import Noted
 from storage.pool import Pool
 from tests.server.test_call_watch import call, value
-from tests.signalling.calls.test_host import Notes
+from tests.signalling.calls.hosting import Notes
 from tests.signalling.harness import FakeTime
 
 __all__ = ["call"]

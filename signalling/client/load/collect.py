@@ -56,6 +56,7 @@ class Collector:
         self.users_most = 0
         self._runs: list[Stretch] = []
         self._second = Tally()
+        self._covered_s: defaultdict[int, float] = defaultdict(float)
         self._gauges: dict[int, tuple[int, int]] = {}
         self._pids = tuple(server_pids)
         self._cpu_of = cpu_of or cpu_s_of
@@ -77,6 +78,7 @@ class Collector:
         for sum_ in (self.total, self.stretch.tally, self._second):
             sum_.add(tally)
         self.stretch.cpu_s[worker] += tally.cpu_s
+        self._covered_s[worker] += tally.seconds
         self._gauges[worker] = (tally.users, tally.live)
         self.users_most = max(self.users_most, self.users)
 
@@ -95,6 +97,9 @@ class Collector:
         taken, self._second, self._point_s = self._second, Tally(), now_s
         self._read_server()
         server, self._server_point = self._server_point, 0.0
+        # Of the time that the generators speak of: their reports come with beats of their own.
+        covered_s = max(self._covered_s.values(), default=0.0) or seconds
+        self._covered_s.clear()
         ring, relay = taken.phases.get("ring", EMPTY), taken.phases.get("relay", EMPTY)
         point = Point(
             at_s=now_s - self._began_s,
@@ -106,14 +111,14 @@ class Collector:
             dropped=taken.dropped,
             live=self.live,
             users=self.users,
-            calls_per_s=taken.done / seconds,
-            frames_per_s=(taken.sent + taken.received) / seconds,
+            calls_per_s=taken.done / covered_s,
+            frames_per_s=(taken.sent + taken.received) / covered_s,
             ring_p50=ring.at(0.5),
             ring_p95=ring.at(0.95),
             ring_p99=ring.at(0.99),
             relay_p50=relay.at(0.5),
             relay_p99=relay.at(0.99),
-            cpu=taken.cpu_s / seconds,
+            cpu=taken.cpu_s / covered_s,
             server_cpu=server / seconds if self._pids else -1.0,
         )
         self.history.append(point)

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from rest.graphql import PATH
 from rest.graphql.desk import Sample
-from rest.graphql.view import PATH
 from tests.rest.harness import Answer, Person, Rest, read_answer
 
 Json = dict[str, Any]

@@ -11,8 +11,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
+from rest.graphql import PATH
 from rest.graphql.desk import Desk
-from rest.graphql.view import PATH, GraphQL
+from rest.graphql.view import GraphQL
 from server.access import Access
 from storage.pool import Pool
 from tests.rest.graphql.asking import HASTY, Graph

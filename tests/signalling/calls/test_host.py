@@ -1,96 +1,20 @@
 """The host of one call: order of inputs, its one timer, and calls whose rules are broken."""
 
 import asyncio
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
 from signalling.calls import host as module
 from signalling.calls.host import AGAIN_MS, Accounts, Cause, Host
-from signalling.calls.watcher import Unwatched
 from signalling.codes import By, Code, Party, Reason, Refused, State
 from signalling.core import inputs
-from signalling.core.call import open_call, step
+from signalling.core.call import step
 from signalling.core.effects import Closed, Effect, Settle, Tell
 from signalling.core.model import Call
-from signalling.core.tariff import minute
-from signalling.events import CallAccepted, Profile
-from signalling.limits import CallLimits
+from signalling.events import CallAccepted
+from tests.signalling.calls.hosting import ANN, KAI, LIMITS, Notes
 from tests.signalling.harness import START_MS, FakeTime
-
-ANN, KAI, CALL = UUID(int=1), UUID(int=2), UUID(int=3)
-LIMITS = CallLimits()
-
-
-class Watched(Unwatched):
-    """Writes down the states between which calls moved."""
-
-    def __init__(self) -> None:
-        self.moves: list[tuple[State | None, State]] = []
-        self.media: list[tuple[bool | None, int]] = []
-
-    def moved(self, before: Call | None, call: Call, now_ms: int) -> None:
-        self.moves.append((None if before is None else before.state, call.state))
-
-    def flows(self, relay: bool | None, ms: int) -> None:
-        self.media.append((relay, ms))
-
-
-class Notes:
-    """A performer that writes down what it is given; `on` runs in the middle of the work."""
-
-    def __init__(self) -> None:
-        self.effects: list[Effect] = []
-        self.causes: list[Cause | None] = []
-        self.watcher = Watched()
-        self.sure = True
-        self.on: Callable[[Host, Effect], None] = lambda host, effect: None
-
-    def perform(self, host: Host, effects: list[Effect], cause: Cause | None, now_ms: int) -> None:
-        for effect in effects:
-            self.effects.append(effect)
-            self.causes.append(cause)
-            self.on(host, effect)
-
-    def is_sure(self) -> bool:
-        return self.sure
-
-    def of(self, kind: type[Effect]) -> list[Effect]:
-        return [effect for effect in self.effects if isinstance(effect, kind)]
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
-def notes() -> Notes:
-    return Notes()
-
-
-@pytest.fixture
-def host(time: FakeTime, notes: Notes) -> Host:
-    call, effects = open_call(
-        call_id=CALL,
-        kind="audio",
-        connect_on="media",
-        caller=Profile(user_id=ANN, name="Ann"),
-        callee=Profile(user_id=KAI, name="Kai"),
-        device="phone",
-        has_socket=True,
-        tariff=minute(0),
-        held_minor=0,
-        available_minor=0,
-        limits=LIMITS,
-        note=None,
-        created_ms=time(),
-        now_ms=time(),
-    )
-    made = Host(call, Accounts(1, 2, 3), notes, time, time.later)
-    made.begin(effects, None)
-    return made
 
 
 def settled() -> inputs.Settled:

@@ -12,7 +12,8 @@ from signalling.core.call import open_call
 from signalling.core.tariff import minute
 from signalling.events import Profile
 from signalling.limits import RECENT_CALLS_MS, CallLimits
-from tests.signalling.calls.test_host import Notes, settled
+from tests.signalling.calls.hosting import Notes
+from tests.signalling.calls.test_host import settled
 from tests.signalling.harness import FakeTime
 
 ANN, KAI, LEA = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -97,10 +97,15 @@ def test_row_5_the_first_answer_wins_and_gets_the_early_signals(state: State) ->
     assert deadline(call) == NOW + 9 + LIMITS.connect_ms
     told = [effect for effect in effects if isinstance(effect, Tell)]
     assert [(tell.party, tell.only, tell.but) for tell in told] == [
-        (Party.CALLER, None, None),
+        (Party.CALLER, PHONE, None),
+        (Party.CALLER, None, PHONE),
         (Party.CALLEE, DESK, None),
         (Party.CALLEE, None, DESK),
     ]
+    asker, beside = (tell.event for tell in told if tell.party is Party.CALLER)
+    assert isinstance(asker, CallAccepted)
+    assert isinstance(beside, CallAccepted)
+    assert (asker.elsewhere, beside.elsewhere) == (False, True)
     winner, loser = (tell.event for tell in told if tell.party is Party.CALLEE)
     assert isinstance(winner, CallAccepted)
     assert isinstance(loser, CallAccepted)
@@ -169,7 +174,7 @@ def test_row_8_an_answer_connects_at_once_where_that_was_agreed(device: str | No
     call, effects = step(opened(connect_on="answer")[0], inputs.Accepted(device), NOW)
     assert call.state is State.CONNECTED
     kinds = [type(event) for event in events(effects, Party.CALLER)]
-    assert kinds == [CallAccepted, CallConnected]
+    assert kinds == [CallAccepted, CallAccepted, CallConnected]
     assert charge_of(effects).target_minor == 120
 
 

@@ -72,7 +72,7 @@ async def test_an_accepted_hello_is_welcomed_with_seq_1(rig: Rig) -> None:
     device = rig.hub.get(user(7), "tablet")
     assert device is not None
     assert device.connected
-    assert rig.hub.devices(user(7)) == (device,)
+    assert rig.hub.devices(user(7)) == [device]
     assert rig.hub.connected_users() == [user(7)]
     assert rig.hub.count == 1
 

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
 
 import pytest
 
@@ -167,7 +166,7 @@ class TestSweep:
         client = await rig.welcomed()
         sweep, faults = rig.hub._sweep, [RuntimeError("once")]
 
-        def faulty(users: Sequence[UUID]) -> None:
+        def faulty(users: Sequence[int]) -> None:
             if faults:
                 raise faults.pop()
             sweep(users)

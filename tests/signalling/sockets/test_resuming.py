@@ -73,7 +73,7 @@ async def test_what_was_missed_comes_again_in_order_and_then_what_is_new(rig: Ri
     assert await numbers(client, 2) == [(2, 1), (3, 2)]
     await cut(rig)
     assert tell(rig, 3, 4) == 2, "taken, though there is no socket"
-    assert rig.hub.devices(user(1)) == ()
+    assert rig.hub.devices(user(1)) == []
     client, welcome = await resume(rig, session, 3)
     assert (welcome["seq"], welcome["data"]["resumed"]) == (3, True)
     assert welcome["data"]["replayTo"] == 5

@@ -37,6 +37,16 @@ def test_seconds_and_totals_hold_what_came() -> None:
     assert len(report.history) == 2
 
 
+def test_a_rate_is_of_the_time_that_the_generators_speak_of() -> None:
+    """Whenever they report: a second may hold two of their seconds, or none."""
+    collector = Collector()
+    for worker in (0, 1):
+        for _ in range(2):
+            collector.add(worker, tally(done=50, seconds=1.0, cpu_s=0.25, sent=10))
+    point = collector.tick()
+    assert (point.calls_per_s, point.cpu, point.frames_per_s) == (100.0, 0.5, 20.0)
+
+
 def test_a_stretch_holds_what_came_since_it_began() -> None:
     collector = Collector()
     collector.begin("run", 10)
