@@ -27,8 +27,9 @@ LIVE = (10, 500, 5_000)
 CALLERS = 50
 IDLE_S = 4.0
 SETTLE_S = 1.0
-# Until the server is done with the sockets that were closed.
-AGAIN_S = 4.0
+# What the server may still be busy with, and for how long, after many have gone.
+CALM_SHARE = 0.1
+CALM_MAX_S = 30.0
 MAX = "≤ 1.15"
 
 
@@ -71,6 +72,15 @@ def ratios(lab: Lab, name: str, costs: Costs) -> None:
             lab.report.add(f"{name}: {whose} CPU of a call", found[-2] / smallest, "×", MAX)
 
 
+async def calm(lab: Lab, server: Child) -> None:
+    """Until the server has done what those who are gone have left it."""
+    for _ in range(int(CALM_MAX_S)):
+        meter = Meter(lab, server)
+        await asyncio.sleep(lab.seconds(SETTLE_S))
+        if meter.server_s < CALM_SHARE * meter.seconds:
+            return
+
+
 async def bench_growth(lab: Lab) -> None:
     await _users(lab)
     await _live(lab)
@@ -100,7 +110,7 @@ async def _users(lab: Lab) -> None:
         lab.report.add("dropped", sum(line.closed for line in lines), "sockets", "0")
         for line in lines:
             line.close()
-        await asyncio.sleep(lab.seconds(AGAIN_S))
+        await calm(lab, server)
         await measure(lab, server, pairs, f"{sizes[0]} users again", costs)
     ratios(lab, f"{sizes[-1]} users to {sizes[0]}", costs)
 
@@ -128,6 +138,6 @@ async def _live(lab: Lab) -> None:
         lost = sum(pair.caller.closed or pair.callee.closed for pair in live)
         lab.report.add("live calls that lost a socket", lost, "calls", "0")
         await end_calls(live[sizes[0] :])
-        await asyncio.sleep(lab.seconds(SETTLE_S))
+        await calm(lab, server)
         await measure(lab, server, pairs, f"{sizes[0]} live calls again", costs)
     ratios(lab, f"{sizes[-1]} live calls to {sizes[0]}", costs)
