@@ -1,4 +1,8 @@
-"""Where users are, asked for many at once: a round trip costs the same for one as for hundreds."""
+"""Where users are, asked for many at once: a round trip costs the same for one as for hundreds.
+
+Asked for one call after the other it was a tenth of two busy workers' time, and a queue before each
+ring; together it is a fortieth.
+"""
 
 from __future__ import annotations
 
