@@ -19,7 +19,7 @@ BATCH_MAX = 500
 BATCH_DEADLINE_S = 4.0
 POLL_S = 0.5
 # Calls that end one after the other are told of together.
-PAUSE_S = 0.1
+PAUSE_S = 0.2
 
 Also = Callable[[Connection, Sequence[EndedCall]], Awaitable[None]]
 

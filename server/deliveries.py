@@ -16,6 +16,15 @@ Body = dict[str, object]
 log = logging.getLogger(__name__)
 
 
+class _Told(msgspec.Struct, rename="camel"):
+    user_id: UUID
+    notification: Notification
+
+
+class _Many(msgspec.Struct):
+    items: list[_Told]
+
+
 class Deliveries:
     def __init__(
         self,
@@ -30,6 +39,7 @@ class Deliveries:
         self._by_topic: dict[str, Callable[[UUID, Body], Awaitable[None]]] = {
             settlement.COMPLETED_TOPIC: self._payment_completed,
             notifications.TOPIC: self._notification,
+            notifications.MANY_TOPIC: self._notifications,
             wallet.CHANGED_TOPIC: self._wallet_changed,
         }
 
@@ -53,6 +63,10 @@ class Deliveries:
 
     async def _notification(self, user_id: UUID, body: Body) -> None:
         self._tell(user_id, msgspec.convert(body, Notification))
+
+    async def _notifications(self, _user_id: UUID, body: Body) -> None:
+        for told in msgspec.convert(body, _Many).items:
+            self._tell(told.user_id, told.notification)
 
     async def _wallet_changed(self, user_id: UUID, body: Body) -> None:
         bonus = body.get("bonusAccount")

@@ -1,8 +1,8 @@
 """The write-combining queue: every durable step of the calls of this node goes through it.
 
 One task, one connection, one transaction for everything that came while the last one was under way.
-A quiet queue adds no delay, a busy one batches by itself. Each transaction begins with the proof
-that the node still owns its epoch, which is its heartbeat too.
+A quiet queue adds no delay, a busy one batches by itself (and see `storage/pace.py`). Each
+transaction begins with the proof that the node still owns its epoch, which is its heartbeat too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from asyncpg.pool import PoolConnectionProxy
 from storage import authorise, calls, meters, nodes, works
 from storage.errors import Conflict, Fenced, NotFound, Refusal, Unavailable
 from storage.lanes import Done, Item, Lanes, answer
+from storage.pace import POSTING_GAP_S, Pace
 from storage.pool import LOST, Connection, Pool
 from storage.proof import Proof
 from storage.works import (
@@ -44,7 +45,6 @@ SLICE_DEADLINE_S = 4.0
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 1.0
 LOCKED_MIN_S = 0.01
-NOTE_WAIT_S = 0.25
 LOCKED_MAX_S = 0.25
 
 # The same slice may succeed on a new connection.
@@ -103,6 +103,7 @@ class Combiner:
         beat_ms: int = 1000,
         slice_max: int = 200,
         wait_max_ms: int = 4000,
+        posting_gap_s: float = POSTING_GAP_S,
         on_fenced: Callable[[], None] = lambda: None,
         on_slice: Callable[[float, int], None] = lambda _seconds, _works: None,
     ) -> None:
@@ -117,6 +118,7 @@ class Combiner:
         # Asking which loop runs is a system call, and works come by the thousand.
         self._loop = asyncio.get_running_loop()
         self._lanes = Lanes()
+        self._pace = Pace(posting_gap_s)
         self._wake = asyncio.Event()
         self._conn: PoolConnectionProxy[asyncpg.Record] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -178,10 +180,7 @@ class Combiner:
         if self._closed is not None:
             loop.call_soon(done, Failed(self._closed))
             return
-        after_s = 0.0
-        if type(work) is Note and not self._stopping:
-            # Nobody waits for it, and soon a charge or the settlement will stand for it.
-            after_s = loop.time() + NOTE_WAIT_S
+        after_s = 0.0 if self._stopping else self._pace.after_s(work, loop.time())
         item = self._lanes.put(work, done, self._clock(), after_s)
         if type(work) is Authorise:
             loop.call_later(self._wait_max_s, self._expire, item)
@@ -284,6 +283,7 @@ class Combiner:
         accounts = {account for item in items for account in accounts_of(item.work)}
         began_s = self._loop.time()
         self._beat_due_s = began_s + self._beat_s
+        self._pace.began((item.work for item in items), began_s)
         async with asyncio.timeout(SLICE_DEADLINE_S):
             outcomes = await self._transaction(items, beat_ms, accounts)
         self.proof.given(began_s)

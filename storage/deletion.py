@@ -7,6 +7,7 @@ from uuid import UUID
 
 from storage import avatars, credentials, ledger
 from storage.errors import Conflict, InsufficientFunds
+from storage.ids import new_id
 from storage.pool import Connection, Record
 
 NAME = "Deleted user"
@@ -24,6 +25,7 @@ select null, 'in_payout', currency, sum(amount_minor)::bigint, 0 from payout
 
 # What belongs to the account alone. A table with rows of that kind adds its statement here.
 ERASE = (
+    "delete from call_slot where user_id = $1",
     "delete from credentials where user_id = $1",
     "delete from notification_settings where user_id = $1",
     "delete from notification where user_id = $1",
@@ -81,7 +83,8 @@ async def delete_account(
         "select from account where owner = $1 order by id for no key update", user_id
     )
     accounts = await conn.fetch(MONEY, user_id)
-    await _close_accounts(conn, user_id, accounts, forfeit)
+    async with conn.transaction():
+        await _close_accounts(conn, user_id, accounts, forfeit)
     await conn.execute(
         """
         update users set status = 'deleted', deleted_at = now(), updated_at = now(), name = $2,
@@ -104,8 +107,14 @@ async def delete_account(
 async def _close_accounts(
     conn: Connection, user_id: UUID, accounts: Sequence[Record], forfeit: bool
 ) -> None:
-    busy = await conn.fetchval("select true from call_slot where user_id = $1", user_id)
-    if busy or any(account["held"] for account in accounts):
+    # Taken until this is over, so that no call opens meanwhile; waits for one that is being opened.
+    free = await conn.fetchval(
+        "insert into call_slot (user_id, call_id) values ($1, $2) on conflict do nothing "
+        "returning true",
+        user_id,
+        new_id(),
+    )
+    if not free or any(account["held"] for account in accounts):
         raise StillBusy("A call of this account is not over yet.")
     owed = _sums(accounts, EARNINGS)
     if owed:

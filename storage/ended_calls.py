@@ -43,7 +43,8 @@ class EndedCall(msgspec.Struct, frozen=True):
     ended_ms: int
 
 
-# Only a call that could ring was given a meter.
+# Only a call that could ring was given a meter. It is asked for as a value: as `exists` it became a
+# look at all the meters there are, for every batch.
 TAKE = """
 with taken as (
     delete from ended_call
@@ -51,7 +52,7 @@ with taken as (
  returning call_id, rev
 )
 select c.id, caller.id, caller.name, callee.id, callee.name, c.reason, c.ended_by,
-       exists (select from meter m where m.call_id = c.id),
+       (select m.call_id from meter m where m.call_id = c.id) is not null,
        c.accepted_at is not null, c.connected_at is not null,
        c.talk_ms, c.charged_minor, c.earned_minor,
        coalesce(t.rev, 0), c.kind, coalesce(c.tariff ->> 'currency', ''), c.units,

@@ -17,9 +17,13 @@ from msgspec.structs import astuple
 
 from storage import outbox
 from storage.ids import first_id, new_id
-from storage.pool import Connection, Record
+from storage.pool import Connection
 
 TOPIC = "notification"
+# A promise of several `items`, each with a `userId` and a `notification`: with one for each the
+# relay cost the server three times as much, 2 % of a call.
+MANY_TOPIC = "notifications"
+PROMISE_MAX = 50
 INBOX_MAX = 1_000
 SWEEP_MAX = 1_000
 SWEEP_PAGE = 500
@@ -71,8 +75,8 @@ select g.id, u.id, g.type, g.message, g.source, g.related_type, g.related_id
                        when 'marketing' then coalesce(s.marketing, false)
                        else true end
  order by g.n
-    on conflict do nothing
-returning id, user_id, type, message, related_type, related_id, created_at
+    on conflict (user_id, source) do nothing
+returning id, floor(extract(epoch from created_at) * 1000)::bigint
 """
 
 
@@ -104,25 +108,40 @@ async def add(
 
 
 async def add_all(conn: Connection, notices: Sequence[Notice]) -> int:
-    """Tell many, as `add`, in two statements; returns how many were told."""
+    """Tell many, as `add`, in two statements; returns how many were told.
+
+    They share promises, of at most 50 each.
+    """
     if not notices:
         return 0
-    columns = zip(*((new_id(), *astuple(notice)) for notice in notices), strict=True)
+    # By their bytes: the driver's UUIDs are of a class of its own, which is slow to compare.
+    by_id = {id.bytes: (id, notice) for id, notice in ((new_id(), each) for each in notices)}
+    columns = zip(*((id, *astuple(notice)) for id, notice in by_id.values()), strict=True)
     rows = await conn.fetch(ADD, *columns)
-    await outbox.add_all(conn, topic=TOPIC, promises=[(row["user_id"], _body(row)) for row in rows])
+    told = [_body(*by_id[row[0].bytes], row[1]) for row in rows]
+    if len(told) == 1:
+        await outbox.add_all(conn, topic=TOPIC, promises=told)
+        return 1
+    promises: list[tuple[UUID, dict[str, object]]] = []
+    for at in range(0, len(told), PROMISE_MAX):
+        some = told[at : at + PROMISE_MAX]
+        items = [{"userId": str(user_id), "notification": body} for user_id, body in some]
+        # The row has to name somebody.
+        promises.append((some[0][0], {"items": items}))
+    await outbox.add_all(conn, topic=MANY_TOPIC, promises=promises)
     return len(rows)
 
 
-def _body(row: Record) -> dict[str, object]:
-    """The row as the event `notification` tells it."""
-    related_id = row["related_id"]
-    return {
-        "id": str(row["id"]),
-        "type": row["type"],
-        "message": row["message"],
-        "relatedEntityType": row["related_type"],
+def _body(id: UUID, notice: Notice, at_ms: int) -> tuple[UUID, dict[str, object]]:
+    """Who is told, and what, as the event `notification` has it."""
+    related_id = notice.related_id
+    return notice.user_id, {
+        "id": str(id),
+        "type": notice.type,
+        "message": notice.message,
+        "relatedEntityType": notice.related_type,
         "relatedEntityId": None if related_id is None else str(related_id),
-        "createdAt": int(row["created_at"].timestamp() * 1000),
+        "createdAt": at_ms,
     }
 
 

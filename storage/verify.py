@@ -187,16 +187,31 @@ RULES = (
         "select count(*) from call",
         """
         select format('call %s is %s: %s open meter, %s slots', c.id, c.state,
-                      coalesce(m.open, 0), s.slots)
+                      coalesce(m.open, 0), n.slots)
           from call c
+          left join (select s.call_id, count(*) as slots, count(*) filter (
+                            where s.user_id in (o.caller_id, o.callee_id)) as theirs
+                       from call_slot s join call o on o.id = s.call_id
+                      group by s.call_id) s on s.call_id = c.id
           left join (select call_id, count(*) as open from meter where state = 'open'
                       group by call_id) m on m.call_id = c.id
-         cross join lateral (
-               select count(*) as slots, count(*) filter (
-                          where s.user_id in (c.caller_id, c.callee_id)) as theirs
-                 from call_slot s where s.call_id = c.id) s
-         where case when c.state = 'ended' then coalesce(m.open, 0) + s.slots <> 0
-                    else coalesce(m.open, 0) <> 1 or s.slots <> 2 or s.theirs <> 2 end
+         cross join lateral (select coalesce(s.slots, 0) as slots) n
+         where case when c.state = 'ended' then coalesce(m.open, 0) + n.slots <> 0
+                    else coalesce(m.open, 0) <> 1 or n.slots <> 2 or s.theirs <> 2 end
+        """,
+    ),
+    Rule(
+        "a call has two people, and a meter a call",
+        "select count(*) from call",
+        """
+        select format('call %s from %s to %s: no such user', c.id, c.caller_id, c.callee_id)
+          from call c
+          left join users caller on caller.id = c.caller_id
+          left join users callee on callee.id = c.callee_id
+         where caller.id is null or callee.id is null
+        union all
+        select format('meter %s: no such call', m.call_id)
+          from meter m left join call c on c.id = m.call_id where c.id is null
         """,
     ),
     Rule(

@@ -11,14 +11,12 @@ import msgspec
 
 from rest.operators.call_bodies import ItemView, JournalView, TimelineAnswer, Value
 from rest.operators.call_words import moment
-from signalling.calls.journal import Entry
+from signalling.calls.journal import Entry, unpacked
 from signalling.calls.oversight import LiveCall
 from signalling.codes import State
 from storage.call_journals import Kept
 from storage.calls import CallRow, UnitRow
 from storage.operator_calls import TRANSFERS_MAX, Audited, Moved, Owned
-
-_entries = msgspec.json.Decoder(list[Entry]).decode
 
 HOUSE = "house"
 
@@ -34,7 +32,7 @@ def timeline(
     """What happened at one moment stays in the order: row, journals by owner, money, operators."""
     row = owned.row
     journals = [_stored(each) for each in kept if live is None or each.claim != live.claim]
-    items = [*_states(row), *(item for each in kept for item in _noted(_entries(each.entries)))]
+    items = [*_states(row), *(item for each in kept for item in _noted(unpacked(each.entries)))]
     if live is not None and live.journal is not None:
         written = {each.claim for each in kept}
         if live.claim not in written:

@@ -50,13 +50,23 @@ class Accounts(msgspec.Struct, frozen=True):
     bonus: int | None = None
 
 
+class Door(Protocol):
+    """A device with its socket on this node."""
+
+    def relay(self, call: bytes, data: bytes, now_ms: int) -> bool:
+        """Send a signal; false, and nothing done, if there is no socket any more."""
+        ...
+
+
 class Way(NamedTuple):
-    """How a leg's last signal went: what was asked of `step` in this state, and whose it became."""
+    """How a leg's last candidate went: what was asked of `step` in this state, and whose it
+    became."""
 
     call: Call
     device: str
     gen: int
     to: str
+    door: Door | None
 
 
 class Handle(Protocol):
@@ -73,6 +83,8 @@ class Performer(Protocol):
     ) -> None: ...
 
     def relay(self, host: "Host", party: Party, device: str, data: bytes, now_ms: int) -> None: ...
+
+    def door(self, host: "Host", party: Party, device: str) -> Door | None: ...
 
     def is_sure(self) -> bool:
         """Whether what this node knows of its calls holds; not when it has just been asleep."""
@@ -190,7 +202,8 @@ class Host:
         if way.call is not self.call:
             return False
         self.journal.note_signal(now_ms, party, "candidates", gen, len(data))
-        self._performer.relay(self, party.other, way.to, data, now_ms)
+        if way.door is None or not way.door.relay(self.id_text, data, now_ms):
+            self._performer.relay(self, party.other, way.to, data, now_ms)
         return True
 
     def take(self, given: Input) -> None:
@@ -247,7 +260,9 @@ class Host:
         if isinstance(given, Signalled) and given.kind == "candidates":
             for effect in effects:
                 assert isinstance(effect, Relay)
-                self._ways[given.party] = Way(call, given.device, given.gen, effect.device)
+                door = self._performer.door(self, effect.party, effect.device)
+                way = Way(call, given.device, given.gen, effect.device, door)
+                self._ways[given.party] = way
         if (
             call.meter is not before.meter
             or call.state is not before.state
@@ -306,6 +321,7 @@ class Host:
                 retry_after_ms=500,
             )
         for _ in range(FIRINGS_MAX):
+            # Asked at every input, and nearly always the same.
             due_ms = self._due_ms if self.call is self._due_of else self._deadline()
             if due_ms is None or due_ms > now_ms:
                 return now_ms

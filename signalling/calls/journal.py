@@ -1,8 +1,9 @@
 """What went into a live call and what came out of it, for operators to read later.
 
 Noting is on the path of every input: it keeps references to frozen values and spells nothing.
-`entries` spells them, when somebody wants to read. What users say (signalling, notes, chat) is
-not among it.
+`entries` spells them, when somebody wants to read, `packed` when they are to be stored. What users
+say (signalling, notes, chat) is not among it. Candidates come by the dozen: those of one side that
+nothing but signals came between are one entry.
 """
 
 import re
@@ -25,6 +26,7 @@ FIRST_MAX = 128
 LAST_MAX = 128
 
 SERVER, MONEY, OPERATOR = "server", "money", "operator"
+CANDIDATES = "candidates"
 # What else than an input begins the journal of an owner.
 REQUESTED, TAKEN_OVER = "call_request", "taken_over"
 
@@ -45,28 +47,47 @@ class Entry(Shape, frozen=True):
     details: dict[str, Value]
 
 
-class _Signal(msgspec.Struct, frozen=True, gc=False):
-    """A signal without what it says."""
+class _Signal(msgspec.Struct, gc=False):
+    """A signal without what it says, or `count` of them with `size` bytes in all."""
 
     party: Party
     kind: str
     gen: int
     size: int
+    count: int = 1
+
+
+class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An entry as it is stored, without the names of its fields."""
+
+    at: int
+    lane: str
+    kind: str
+    name: str
+    details: dict[str, Value] = {}
 
 
 _Noted = inputs.Input | _Signal | made.Effect | Event | str
+# The fields of an entry.
+_Words = tuple[int, str, str, str, dict[str, Value]]
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[_Packed]).decode
+_decode_entries = msgspec.json.Decoder(list[Entry]).decode
 
 
 class Journal:
     """The notes of one owner of a call. `reports` counts media reports that changed nothing."""
 
-    __slots__ = ("_first", "_last", "_more", "reports")
+    __slots__ = ("_bursts", "_first", "_last", "_more", "reports")
 
     def __init__(self) -> None:
         self._first: list[tuple[int, Party | None, _Noted]] = []
         # An empty deque takes 600 bytes, and most calls need none.
         self._last: deque[tuple[int, Party | None, _Noted]] | None = None
         self._more = 0
+        # The candidates of each side that the next ones may join.
+        self._bursts: tuple[_Signal, ...] = ()
         self.reports = 0
 
     def __len__(self) -> int:
@@ -90,6 +111,7 @@ class Journal:
                 return
             if kind is inputs.TimerFired:
                 return
+        self._bursts = ()
         self._put(at_ms, None, given)
         for effect in effects:
             if type(effect) is made.Tell:
@@ -103,7 +125,16 @@ class Journal:
 
     def note_signal(self, at_ms: int, party: Party, kind: str, gen: int, size: int) -> None:
         """A signal that was relayed, or waits: not what it says, which may be 64 KiB."""
-        self._put(at_ms, None, _Signal(party, kind, gen, size))
+        for burst in self._bursts:
+            if burst.party is party and burst.gen == gen and kind == CANDIDATES:
+                burst.count += 1
+                burst.size += size
+                return
+        signal = _Signal(party, kind, gen, size)
+        self._put(at_ms, None, signal)
+        if kind == CANDIDATES:
+            others = [each for each in self._bursts if each.party is not party]
+            self._bursts = (*others, signal)
 
     def _put(self, at_ms: int, party: Party | None, noted: _Noted) -> None:
         if len(self._first) < FIRST_MAX:
@@ -116,14 +147,37 @@ class Journal:
 
     def entries(self) -> list[Entry]:
         """What is kept, in order, with a gap where something is left out."""
+        return [
+            Entry(at=at_ms, lane=lane, kind=kind, name=name, details=details)
+            for at_ms, lane, kind, name, details in self._spelled()
+        ]
+
+    def packed(self) -> bytes:
+        """The entries as they are stored; see `unpacked`."""
+        # Their details are most of it, and many have none.
+        return _encode([each if each[4] else each[:4] for each in self._spelled()])
+
+    def _spelled(self) -> list[_Words]:
         spelled = [_spell(*each) for each in self._first]
-        last = [] if self._last is None else list(self._last)
+        if self._last is None:
+            return spelled
         if self.left_out:
-            count: dict[str, Value] = {"count": self.left_out}
-            at_ms = last[0][0]
-            gap = Entry(at=at_ms, lane=SERVER, kind="gap", name="left_out", details=count)
-            spelled.append(gap)
-        return spelled + [_spell(*each) for each in last]
+            spelled.append((self._last[0][0], SERVER, "gap", "left_out", {"count": self.left_out}))
+        return spelled + [_spell(*each) for each in self._last]
+
+
+def unpacked(stored: bytes) -> list[Entry]:
+    """The entries of a journal that was stored, also of one from before they were packed.
+
+    Raises:
+        msgspec.ValidationError, msgspec.DecodeError: it is none.
+    """
+    if stored.startswith(b"[{"):
+        return _decode_entries(stored)
+    return [
+        Entry(at=each.at, lane=each.lane, kind=each.kind, name=each.name, details=each.details)
+        for each in _decode(stored)
+    ]
 
 
 # Attributes, each with its name on the wire.
@@ -173,34 +227,25 @@ _LANES: dict[type[inputs.Input], str] = {
 }
 
 
-def _spell(at_ms: int, party: Party | None, noted: _Noted) -> Entry:
-    match noted:
-        case str():
-            lane = Party.CALLER.value if noted == REQUESTED else SERVER
-            return Entry(at=at_ms, lane=lane, kind="input", name=noted, details={})
-        case _Signal():
-            details: dict[str, Value] = {
-                "signal": noted.kind,
-                "gen": noted.gen,
-                "bytes": noted.size,
-            }
-            return Entry(
-                at=at_ms, lane=noted.party.value, kind="input", name="signal", details=details
-            )
-        case Event():
-            assert party is not None
-            details = _details(noted, _EVENTS.get(type(noted), ()))
-            lane = party.value
-            return Entry(at=at_ms, lane=lane, kind="event", name=noted.TYPE, details=details)
-        case made.Effect():
-            lane = SERVER if isinstance(noted, made.WakeCallee) else MONEY
-            details = _details(noted, _EFFECTS[type(noted)])
-            name = _name_of(type(noted))
-            return Entry(at=at_ms, lane=lane, kind="effect", name=name, details=details)
-        case _:
-            details = _details(noted, _fields_of(type(noted)))
-            name = _name_of(type(noted))
-            return Entry(at=at_ms, lane=_lane(noted), kind="input", name=name, details=details)
+def _spell(at_ms: int, party: Party | None, noted: _Noted) -> _Words:
+    if isinstance(noted, str):
+        lane = Party.CALLER.value if noted == REQUESTED else SERVER
+        return at_ms, lane, "input", noted, {}
+    if isinstance(noted, _Signal):
+        details: dict[str, Value] = {"signal": noted.kind, "gen": noted.gen, "bytes": noted.size}
+        if noted.count > 1:
+            details["count"] = noted.count
+        return at_ms, noted.party.value, "input", "signal", details
+    if party is not None:
+        assert isinstance(noted, Event)
+        details = _details(noted, _EVENTS.get(type(noted), ()))
+        return at_ms, party.value, "event", noted.TYPE, details
+    if isinstance(noted, made.Effect):
+        lane = SERVER if isinstance(noted, made.WakeCallee) else MONEY
+        return at_ms, lane, "effect", _name_of(type(noted)), _details(noted, _EFFECTS[type(noted)])
+    assert isinstance(noted, inputs.Input)
+    details = _details(noted, _fields_of(type(noted)))
+    return at_ms, _lane(noted), "input", _name_of(type(noted)), details
 
 
 def _lane(given: inputs.Input) -> str:

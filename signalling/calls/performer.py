@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
-from signalling.calls.host import Cause, Host
+from signalling.calls.host import Cause, Door, Host
 from signalling.calls.watcher import Unwatched, Watcher
 from signalling.codes import Party
 from signalling.core import effects as made
@@ -86,10 +86,15 @@ class CallPerformer:
 
     def relay(self, host: Host, party: Party, device: str, data: bytes, now_ms: int) -> None:
         """A signal for one device of a party."""
-        user_id = host.user(party)
-        if not self._fanout.relay(user_id, device, host.id_text, data, now_ms):
+        door = self.door(host, party, device)
+        if door is None or not door.relay(host.id_text, data, now_ms):
             event = encode_raw("signal", data, now_ms, call=host.id_text)
-            self._to_device(host, user_id, device, event)
+            self._to_device(host, host.user(party), device, event)
+
+    def door(self, host: Host, party: Party, device: str) -> Door | None:
+        """The device, if it is known on this node: most of a call's frames are signals, and each
+        goes to one device only, so nothing of them needs to be put together twice."""
+        return self._fanout.door(host.user(party), device)
 
     def _tell(self, host: Host, effect: made.Tell, cause: Cause | None, now_ms: int) -> None:
         user_id = host.user(effect.party)

@@ -43,12 +43,11 @@ def find(context: Context, device: Sender, frame: commands.Frame) -> tuple[Host,
     if frame.call is None:
         raise Refused(Code.BAD_FRAME, "The command needs the call's id.", field="call")
     host = context.registry.find(frame.call)
-    if host is None:
-        raise context.actions.over(device.user_id, frame.call)
-    party = host.party(device.user_id)
-    if host.call.state is State.ENDED:
-        raise context.actions.over(device.user_id, frame.call)
-    return host, party
+    if host is not None:
+        party = host.party(device.user_id)
+        if host.call.state is not State.ENDED:
+            return host, party
+    raise context.actions.over(device.user_id, frame.call)
 
 
 def as_callee(context: Context, device: Sender, frame: commands.Frame) -> Host:
@@ -164,19 +163,20 @@ def signal(
     host, party = find(context, device, frame)
     limits = host.call.limits
     raw = bytes(frame.data)
-    if data.kind in ("offer", "answer"):
-        check_sdp(data, limits.sdp_bytes_max)
-    elif data.kind == "candidates":
+    kind = data.kind
+    if kind == "candidates":
         check_candidates(data, limits.candidates_max, limits.candidate_bytes_max)
+    elif kind != "end":
+        check_sdp(data, limits.sdp_bytes_max)
     elif data.sdp or data.candidates is not None:
         raise Refused(Code.BAD_FRAME, "`end` carries nothing.", field="data.kind")
     if limits.relay_only:
         raw = without_addresses(data)
     raw = raw.rstrip()
     relayed = raw[:-1] + _FROM[party]
-    if data.kind == "candidates" and host.pass_on(party, device.id, data.gen, relayed):
+    if kind == "candidates" and host.pass_on(party, device.id, data.gen, relayed):
         return None if frame.id is None else EMPTY
-    given = inputs.Signalled(party, device.id, data.kind, data.gen, relayed)
+    given = inputs.Signalled(party, device.id, kind, data.gen, relayed)
     feed(context, host, device, frame, given)
     return None if frame.id is None else what_became(host, party, data)
 
@@ -216,13 +216,12 @@ def check_candidates(data: commands.Signal, count_max: int, bytes_max: int) -> N
         )
     for number, candidate in enumerate(data.candidates):
         text = bytes(candidate)
+        if text.startswith(b"{") and len(text) <= bytes_max:
+            continue
         where = f"data.candidates[{number}]"
         if not text.startswith(b"{"):
             raise Refused(Code.BAD_FRAME, "A candidate is an object.", field=where)
-        if len(text) > bytes_max:
-            raise Refused(
-                Code.TOO_LARGE, f"A candidate has at most {bytes_max} bytes.", field=where
-            )
+        raise Refused(Code.TOO_LARGE, f"A candidate has at most {bytes_max} bytes.", field=where)
 
 
 def without_addresses(data: commands.Signal) -> bytes:

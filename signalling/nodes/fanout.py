@@ -8,6 +8,7 @@ from signalling.frames import Encoded
 from signalling.nodes import parcels
 from signalling.nodes.exchange import Exchange
 from signalling.nodes.parcels import InCall, Telling
+from signalling.sockets.device import Device
 from signalling.sockets.hub import Hub
 
 HELD_MAX = 256
@@ -123,11 +124,9 @@ class Fanout:
         for node in followed[1]:
             self._bus.post(node, parcel)
 
-    def relay(self, user_id: UUID, device: str, call: bytes, data: bytes, now_ms: int) -> bool:
-        """Send a signal to one device, if it has a socket here. Most of a call's frames are these,
-        and each goes to one device only: nothing of it is put together twice."""
-        known = self._hub.get(user_id, device)
-        return known is not None and known.relay(call, data, now_ms)
+    def door(self, user_id: UUID, device: str) -> Device | None:
+        """A device that is known here, connected or not."""
+        return self._hub.get(user_id, device)
 
     def to_node(self, node: str, user_id: UUID, event: Encoded, *, call: UUID, claim: int) -> None:
         """Send to the user's devices on one other node only."""

@@ -202,10 +202,7 @@ class Connection:
             device.ack(frame.ack)
         if frame.type in OWN:
             self._own(device, frame)
-        else:
-            self._command(device, frame, now_ms)
-
-    def _command(self, device: Device, frame: Frame, now_ms: int) -> None:
+            return
         command_id = frame.id
         if command_id is not None and device.repeated(command_id):
             return

@@ -307,6 +307,7 @@ class Hub:
     def sweep(self) -> None:
         """Close what has been silent for too long, forget what has been gone for too long: first
         its session, later the device."""
+        self._awake()
         self._sweep(list(self._users))
 
     def _sweep(self, users: Sequence[int]) -> None:

@@ -83,7 +83,32 @@ async def test_a_row_of_the_inbox_is_told_as_it_stands(ears: Ears) -> None:
     )
 
 
-@pytest.mark.parametrize("topic", [notifications.TOPIC, wallet.CHANGED_TOPIC])
+async def test_rows_that_share_a_promise_are_told_to_their_own_users(ears: Ears) -> None:
+    other = new_id()
+    items = [
+        {
+            "userId": str(user_id),
+            "notification": {
+                "id": str(ROW),
+                "type": "MISSED_CALL",
+                "message": message,
+                "relatedEntityType": None,
+                "relatedEntityId": None,
+                "createdAt": 7,
+            },
+        }
+        for user_id, message in ((USER, "one"), (other, "two"))
+    ]
+    await ears.hear(notifications.MANY_TOPIC, items=items)
+    heard = [
+        (user_id, event.message) for user_id, event in ears.told if isinstance(event, Notification)
+    ]
+    assert heard == [(USER, "one"), (other, "two")]
+
+
+@pytest.mark.parametrize(
+    "topic", [notifications.TOPIC, notifications.MANY_TOPIC, wallet.CHANGED_TOPIC]
+)
 async def test_a_body_that_its_topic_does_not_promise_is_a_fault_of_ours(
     ears: Ears, topic: str
 ) -> None:

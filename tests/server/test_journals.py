@@ -12,7 +12,7 @@ import pytest
 from server.journals import Journals, forget_old
 from server.metrics import Metrics
 from signalling.calls.host import Accounts, Host
-from signalling.calls.journal import Entry
+from signalling.calls.journal import unpacked
 from signalling.core import inputs
 from signalling.core.model import Call
 from storage import call_journals
@@ -54,8 +54,7 @@ async def test_journals_are_written_behind_the_calls(pool: Pool, call: Call) -> 
     assert journals.waiting == 1, "putting never waits"
     await until(lambda: journals.waiting == 0)
     [one] = await kept(pool)
-    entries = msgspec.json.decode(one.entries, type=list[Entry])
-    assert [each.name for each in entries] == ["funded"] * 3
+    assert [each.name for each in unpacked(one.entries)] == ["funded"] * 3
     assert (one.claim, one.left_out) == (1, 0)
     await journals.stop()
 

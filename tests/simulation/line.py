@@ -234,6 +234,7 @@ class SimConnection(Connection):
             Flusher(),
         )
         self._queue = cast(SendQueue, Pipe(line))
+        self.send = self._queue.put
 
     def __hash__(self) -> int:
         return self.number

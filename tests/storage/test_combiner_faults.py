@@ -188,7 +188,7 @@ async def test_a_beat_never_vouches_for_what_still_waits(pool: Pool) -> None:
 
 async def test_one_bad_item_does_not_sink_the_slice(pool: Pool) -> None:
     async with make_world(pool) as world:
-        nobody = await world.user(money=500)
+        nobody, callee = await world.user(money=500), await world.user()
         good = [world.authorise(await world.user(money=500), await world.user()) for _ in range(5)]
         bad = Authorise(
             **{
@@ -196,7 +196,8 @@ async def test_one_bad_item_does_not_sink_the_slice(pool: Pool) -> None:
                 "call_id": new_id(),
                 "caller_id": nobody.id,
                 "payer": nobody.wallet,
-                "callee_id": new_id(),
+                "callee_id": callee.id,
+                "kind": "smoke",
             }
         )
         outcomes = await all_of(world.combiner, *good[:3], bad, *good[3:])

@@ -224,6 +224,25 @@ async def test_a_call_holds_the_account(conn: Connection) -> None:
         await delete(conn, bo.id)
 
 
+async def test_a_call_that_is_being_opened_is_waited_for(pool: Pool) -> None:
+    async with pool.acquire() as conn:
+        ann = await make_user(conn)
+    async with pool.acquire() as one, pool.acquire() as other:
+        opening = one.transaction()
+        await opening.start()
+        await one.execute(
+            "insert into call_slot (user_id, call_id) values ($1, $2)", ann.id, new_id()
+        )
+        leaving = asyncio.create_task(delete(other, ann.id))
+        await waits(pool, 1)
+        await opening.commit()
+        with pytest.raises(deletion.StillBusy):
+            await leaving
+        await one.execute("delete from call_slot")
+        await delete(one, ann.id)
+        assert await one.fetchval("select count(*) from call_slot") == 0
+
+
 async def test_no_log_in_slips_past_a_deletion(pool: Pool) -> None:
     async with pool.acquire() as conn:
         ann = await make_user(conn)

@@ -37,6 +37,13 @@ async def told(conn: Connection, user_id: UUID) -> list[str]:
     return [each.message for each in found]
 
 
+async def promised(conn: Connection) -> list[tuple[str, dict[str, str]]]:
+    """Who is to be told what, of several that were told together."""
+    rows = await conn.fetch("select body from outbox where topic = 'notifications' order by id")
+    items = [item for row in rows for item in row["body"]["items"]]
+    return [(item["userId"], item["notification"]) for item in items]
+
+
 async def test_the_same_occasion_is_told_once(conn: Connection) -> None:
     user = await make_user(conn)
     for message in ("first", "second"):
@@ -100,8 +107,9 @@ async def test_each_toggle_filters_its_own_category_and_no_other(
     await notifications.add_all(conn, notices)
     assert set(await told(conn, switched_off.id)) == set(get_args(Category)) - {category}
     assert category in await told(conn, switched_on.id)
-    promised = await conn.fetch("select body from outbox where user_id = $1", switched_off.id)
-    assert category not in {row["body"]["message"] for row in promised}
+    assert category not in {
+        told["message"] for user_id, told in await promised(conn) if user_id == str(switched_off.id)
+    }
 
 
 async def test_nobody_is_told_who_is_gone_and_many_are_told_in_order(conn: Connection) -> None:
@@ -111,8 +119,20 @@ async def test_nobody_is_told_who_is_gone_and_many_are_told_in_order(conn: Conne
     assert await notifications.add_all(conn, [notice(gone, "x"), *notices]) == 5
     assert await notifications.add_all(conn, []) == 0
     assert await told(conn, user.id) == ["4", "3", "2", "1", "0"]
-    promised = await conn.fetch("select body from outbox where user_id = $1 order by id", user.id)
-    assert [row["body"]["message"] for row in promised] == ["0", "1", "2", "3", "4"]
+    assert [told["message"] for _, told in await promised(conn)] == ["0", "1", "2", "3", "4"]
+
+
+async def test_many_share_promises_of_some_length(conn: Connection) -> None:
+    users = [await make_user(conn) for _ in range(3)]
+    notices = [notice(user, str(n)) for n in range(40) for user in users]
+    assert await notifications.add_all(conn, notices) == 120
+    sizes = await conn.fetch("select topic, jsonb_array_length(body -> 'items') n from outbox")
+    assert [tuple(row) for row in sizes] == [
+        (notifications.MANY_TOPIC, count) for count in (50, 50, 20)
+    ]
+    assert [(user_id, told["message"]) for user_id, told in await promised(conn)] == [
+        (str(each.user_id), each.message) for each in notices
+    ]
 
 
 async def test_rows_of_one_moment_keep_their_order_over_pages(conn: Connection) -> None:

@@ -184,6 +184,12 @@ FAULTS = {
         "(select caller_id from call where state <> 'ended')",
         {"a live call has an open meter and both slots, an ended one neither"},
     ),
+    "a call of nobody, and one of which only the meter is left": (
+        "update call set callee_id = gen_random_uuid() where state = 'ended'; "
+        "insert into meter (call_id, owner_epoch, payer, platform, asof_ms) "
+        "select gen_random_uuid(), max(epoch), 1, 1, 0 from node",
+        {"a call has two people, and a meter a call"},
+    ),
     "an open meter of an ended call": (
         "update call set state = 'ended', reason = 'hangup', ended_at = now() "
         "where state <> 'ended'; delete from call_slot",

@@ -234,6 +234,7 @@ async def make_world(
     wrapped: Pool | None = None,
     slice_max: int = 200,
     wait_max_ms: int = 4_000,
+    posting_gap_s: float = 0.0,
     on_fenced: Callable[[], None] = lambda: None,
     on_slice: Callable[[float, int], None] = lambda _seconds, _works: None,
     clock: Callable[[], int] = lambda: NOW_MS,
@@ -247,6 +248,7 @@ async def make_world(
         clock=clock,
         slice_max=slice_max,
         wait_max_ms=wait_max_ms,
+        posting_gap_s=posting_gap_s,
         on_fenced=on_fenced,
         on_slice=on_slice,
     )

@@ -51,6 +51,9 @@ class Notes:
     def relay(self, host: Host, party: Party, device: str, data: bytes, now_ms: int) -> None:
         self.perform(host, [Relay(party, device, data)], None, now_ms)
 
+    def door(self, host: Host, party: Party, device: str) -> None:
+        """Nobody has a socket here."""
+
     def is_sure(self) -> bool:
         return self.sure
 

@@ -24,7 +24,8 @@ def test_a_candidate_goes_the_way_of_the_one_before_it(host: Host, notes: Notes)
     noted = len(host.journal)
     assert host.pass_on(Party.CALLER, "phone", 1, b"second")
     assert notes.effects == [Relay(Party.CALLEE, "tab", b"second")]
-    assert len(host.journal) == noted + 1
+    assert len(host.journal) == noted, "one entry of both"
+    assert host.journal.entries()[-1].details["count"] == 2
 
 
 def test_nothing_goes_a_way_that_no_candidate_has_gone(host: Host, notes: Notes) -> None:

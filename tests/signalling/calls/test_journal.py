@@ -14,6 +14,7 @@ from signalling.calls.journal import (
     Entry,
     Journal,
     Value,
+    unpacked,
 )
 from signalling.codes import By, Party, Reason, State
 from signalling.core import effects as made
@@ -200,3 +201,47 @@ def test_every_event_of_a_call_is_known() -> None:
     }  # fmt: skip
     known: set[type[Event]] = set(_EVENTS)
     assert {kind.TYPE for kind in events.EVENTS if kind not in known} == outside
+
+
+def candidates(party: Party, gen: int = 1, size: int = 10) -> inputs.Signalled:
+    return inputs.Signalled(party, "phone", "candidates", gen, b"x" * size)
+
+
+def test_candidates_that_only_signals_came_between_are_one_entry_of_each_side() -> None:
+    journal = Journal()
+    for at_ms in range(3):
+        journal.note(at_ms, candidates(CALLER), [])
+        journal.note(at_ms, candidates(CALLEE, size=7), [])
+    journal.note(3, inputs.Signalled(CALLEE, "tab", "answer", 1, b"x"), [])
+    journal.note(4, candidates(CALLER), [])
+    assert [(each.at, each.lane, each.details) for each in journal.entries()] == [
+        (0, "caller", {"signal": "candidates", "gen": 1, "bytes": 40, "count": 4}),
+        (0, "callee", {"signal": "candidates", "gen": 1, "bytes": 21, "count": 3}),
+        (3, "callee", {"signal": "answer", "gen": 1, "bytes": 1}),
+    ]
+
+
+def test_candidates_after_something_else_or_of_another_generation_are_another_entry() -> None:
+    journal = Journal()
+    for gen in (1, 2, 1):
+        journal.note(gen, candidates(CALLER, gen), [])
+    journal.note(5, inputs.Funded(), [])
+    journal.note(6, candidates(CALLER), [])
+    counts = [each.details.get("count", 1) for each in journal.entries() if each.details]
+    assert counts == [1, 1, 1, 1]
+
+
+def test_what_is_stored_reads_as_what_was_noted() -> None:
+    journal = Journal()
+    journal.note(1, REQUESTED, [made.Tell(CALLER, TICK, 1)])
+    for at_ms in range(FIRST_MAX + LAST_MAX):
+        journal.note(at_ms, inputs.ChargePosted(100, 50, 7), [])
+    assert journal.left_out
+    assert unpacked(journal.packed()) == journal.entries()
+    assert Journal().packed() == b"[]"
+    assert unpacked(b"[]") == []
+
+
+def test_what_was_stored_with_names_is_still_read() -> None:
+    entries = one(inputs.ChargePosted(100, 50, 7))
+    assert unpacked(msgspec.json.encode(entries)) == entries

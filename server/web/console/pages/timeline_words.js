@@ -37,7 +37,10 @@ export function nameOf({ kind, name, details }) {
   if (kind === "state") return `Call ${plain(name)}`;
   if (kind === "audit") return title(name);
   if (kind === "event") return `Is told: ${plain(name.replace(/^call_/, ""))}`;
-  if (name === "signal") return `Sends ${plain(details.signal)}`;
+  if (name === "signal") {
+    const times = details.count ? `, ${details.count} times` : "";
+    return `Sends ${plain(details.signal)}${times}`;
+  }
   return INPUTS[name] ?? title(name);
 }
 
