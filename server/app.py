@@ -27,13 +27,14 @@ from server.background import (
     expired_sessions,
     old_notifications,
 )
-from server.call_watch import CallWatch, hold_age_s, relayed_legs
+from server.call_watch import CallWatch
 from server.clock import node_clock
 from server.cluster import make_cluster
 from server.config import Config
 from server.deliveries import Deliveries
 from server.doorman import HANDSHAKES, Doorman
 from server.failpoints import fail_point, heard, queue_class
+from server.gauges import watch_server
 from server.handlers import job_handlers
 from server.jobs import JobRunner
 from server.makers import (
@@ -62,6 +63,7 @@ from signalling.calls.lookups import CountedLookups
 from signalling.calls.opening import House
 from signalling.codes import Close
 from signalling.core.call import BEFORE_ANSWER
+from signalling.core.gate import Gate
 from signalling.node import Ground, LiveNode
 from signalling.sockets.endpoint import SocketEndpoint
 from storage import ledger, nodes
@@ -179,25 +181,33 @@ class Server:
         started.push_async_callback(self.push.stop)
         await self.jobs.start()
         started.push_async_callback(self.jobs.stop)
+        self.watching = Watching(self.metrics, self.pool, notice=self.jobs.notice)
         await self.turn_sessions.start()
         started.push_async_callback(self.turn_sessions.stop)
         await self.live.hub.start()
         started.push_async_callback(self.live.hub.stop)
         await self.revocations.start()
         started.push_async_callback(self.revocations.stop)
-        self._watch()
+        watch_server(
+            self.metrics,
+            self.live,
+            gate=self.gate,
+            clock=self.clock,
+            ledger_waiting=lambda: self.combiner.waiting,
+            passwords_waiting=lambda: self.passwords.waiting,
+        )
         gc.collect()
         gc.freeze()
         started.callback(gc.unfreeze)
         gc.set_threshold(*GC_THRESHOLDS)
-        watching = Watching(self.metrics, self.pool, notice=self.jobs.notice)
-        await watching.start()
-        started.push_async_callback(watching.stop)
+        await self.watching.start()
+        started.push_async_callback(self.watching.stop)
         return app
 
     def _make_node(self, claim: nodes.NodeClaim) -> LiveNode:
         config = self.config
         limits = config.call_limits()
+        self.gate = Gate(config.late_max_ms, self.clock())
         self.push = make_push(
             config, self.pool, self.clock, self._later, self.metrics.push_went, self._is_ringing
         )
@@ -230,6 +240,7 @@ class Server:
                 turn=make_turn(config),
                 watcher=self.records.beside(self.webhooks.beside(CallWatch(self.metrics))),
                 proved_s=lambda: self.combiner.proof.at_s,
+                wait_ms=self._wait_ms,
                 closed=self._closed,
                 parted=self.records.put,
                 adopted=self.metrics.call_adopted,
@@ -328,39 +339,11 @@ class Server:
         )
         return make_web_app(parts, self.routes, endpoint, self.metrics)
 
-    def _watch(self) -> None:
-        watch = self.metrics.watch
-        watch("talktime_ws_connections", "Open sockets.", lambda: self.live.hub.sockets)
-        watch("talktime_devices_connected", "Devices with a socket.", lambda: self.live.hub.count)
-        watch("talktime_calls_active", "Live calls on this node.", lambda: len(self.live.registry))
-        watch(
-            "talktime_relayed_legs_active",
-            "Legs whose media goes through a TURN server.",
-            lambda: relayed_legs(host.call for host in self.live.registry.hosts()),
-        )
-        watch(
-            "talktime_hold_age_seconds",
-            "Since when money has been held for the oldest live call of this node.",
-            lambda: hold_age_s((host.call for host in self.live.registry.hosts()), self.clock()),
-        )
-        watch(
-            "talktime_ledger_waiting",
-            "Ledger works not yet written.",
-            lambda: self.combiner.waiting,
-        )
-        watch("talktime_argon2_waiting", "Passwords to hash.", lambda: self.passwords.waiting)
-        self.metrics.watch_counts(
-            "talktime_sessions_resumed_total",
-            "Devices that were welcomed: with their session, or with a fresh one.",
-            "outcome",
-            self._resumes,
-        )
-
     # -- what the parts ask of each other
 
-    def _resumes(self) -> dict[str, float]:
-        counts = self.live.hub.resumes
-        return {"resumed": counts.resumed, "fresh": counts.fresh, "refused": counts.refused}
+    def _wait_ms(self) -> int:
+        late_ms = max(self.combiner.late_ms, self.watching.loop_late_ms)
+        return self.gate.wait_ms(late_ms, self.clock())
 
     def _closed(self, host: Host) -> None:
         self.records.put(host)

@@ -241,6 +241,9 @@ class Config(BaseSettings):
     # A device's call requests: so many at once, then one every 2 s.
     call_request_burst: int = _number(3, 1, 1_000_000_000)
 
+    # How late this process may be, or what it writes, before it refuses new calls; 0: never.
+    late_max_ms: int = _number(100, 0, 10_000)
+
     # Of one call: `signalling.limits.CallLimits`.
     reach_ms: int = _number(20_000, 100, 120_000)
     ring_ms: int = _number(30_000, 100, 120_000)

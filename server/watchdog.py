@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import sys
 import threading
 import time
@@ -33,12 +34,18 @@ class Watchdog:
         self._lag = lag
         self._every_s = every_s
         self._stall_s = stall_s
-        self._due_s = 0.0
+        self._due_s = math.inf
+        self._late_s = 0.0
         self._stack: list[str] | None = None
         self._ended = threading.Event()
         self._watched = threading.get_ident()
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._look, name="watchdog", daemon=True)
+
+    @property
+    def late_s(self) -> float:
+        """How late the loop was at its last wake-up, or is now if that is more."""
+        return max(self._late_s, time.monotonic() - self._due_s)
 
     def start(self) -> None:
         assert self._task is None, "started once"
@@ -59,7 +66,7 @@ class Watchdog:
         while True:
             self._due_s, self._stack = time.monotonic() + self._every_s, None
             await asyncio.sleep(self._every_s)
-            late_s = max(0.0, time.monotonic() - self._due_s)
+            late_s = self._late_s = max(0.0, time.monotonic() - self._due_s)
             self._lag(late_s)
             if late_s > self._stall_s:
                 # Not as `stack`, which structlog's console takes for a text.

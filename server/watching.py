@@ -38,16 +38,21 @@ class Watching:
         self._notice = notice
         self._every_s = every_s
         self._names: set[str] = set()
+        self._watchdog = Watchdog(metrics.loop_lag.observe)
         self._stack = AsyncExitStack()
+
+    @property
+    def loop_late_ms(self) -> float:
+        """How late the event loop is."""
+        return self._watchdog.late_s * 1_000
 
     async def start(self) -> None:
         metrics, pool, stack = self._metrics, self._pool, self._stack
         metrics.watch("talktime_db_pool_size", "Connections.", pool.get_size)
         metrics.watch("talktime_db_pool_idle", "Connections without work.", pool.get_idle_size)
         stack.enter_context(collections_timed(self._collected))
-        watchdog = Watchdog(metrics.loop_lag.observe)
-        watchdog.start()
-        stack.push_async_callback(watchdog.stop)
+        self._watchdog.start()
+        stack.push_async_callback(self._watchdog.stop)
         await self._try()
         task = asyncio.create_task(self._run(), name="watching")
         stack.push_async_callback(_end, task)

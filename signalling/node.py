@@ -53,7 +53,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Ground:
     """What a node stands on. `proved_s` is when, by the loop's time, its epoch was last proved to
-    hold; without it the node is always sure of that. `closed` is
+    hold; without it the node is always sure of that. `wait_ms` says when to ask again for a new
+    call, while there are too many; 0 lets it begin. `closed` is
     told of calls that are over, `parted` of those that go on elsewhere, `adopted` of those taken
     over, `fenced` of nodes that were found dead, `session_ended` of log-ins that were revoked on
     another node."""
@@ -74,6 +75,7 @@ class Ground:
     turn: TurnTerms = field(default_factory=TurnTerms)
     watcher: Watcher | None = None
     proved_s: Callable[[], float] = lambda: math.inf
+    wait_ms: Callable[[], int] = lambda: 0
     closed: Callable[[Host], None] = lambda _host: None
     parted: Callable[[Host], None] = lambda _host: None
     adopted: Callable[[str], None] = lambda _how: None
@@ -167,6 +169,7 @@ class LiveNode:
             hub=self.hub,
             turn=ground.turn,
             clock=clock,
+            wait_ms=ground.wait_ms,
         )
         self.routed = RoutedActions(
             actions=self.actions,

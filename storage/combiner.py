@@ -126,6 +126,8 @@ class Combiner:
         self._stopping = False
         self._failures = 0
         self._beat_due_s = 0.0
+        # For how long works have been waiting for which the last slice had no room.
+        self.late_ms = 0
         self.proof = Proof(self._loop.time)
 
     @property
@@ -277,6 +279,7 @@ class Combiner:
         now_ms = self._clock()
         oldest_ms = self._lanes.oldest_ms(items)
         beat_ms = now_ms if oldest_ms is None else min(now_ms, oldest_ms)
+        self.late_ms = now_ms - beat_ms if len(items) >= self._slice_max else 0
         accounts = {account for item in items for account in accounts_of(item.work)}
         began_s = self._loop.time()
         self._beat_due_s = began_s + self._beat_s

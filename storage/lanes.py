@@ -127,10 +127,14 @@ class Lanes:
 
     def take(self, limit: int, now_s: float) -> list[Item]:
         """At most `limit` items: one of each call, one Charge of each payer, and Authorise only if
-        they share no user, so that each is judged by what the one before it has left."""
+        they share no user, so that each is judged by what the one before it has left. If there are
+        more, those of calls that are there go before new calls, and notes are last."""
         items: list[Item] = []
         used: set[tuple[type[Work], int | UUID]] = set()
-        for lane in self._lanes.values():
+        lanes: Iterable[deque[Item]] = self._lanes.values()
+        if len(self._lanes) > limit:
+            lanes = sorted(lanes, key=_rank)
+        for lane in lanes:
             item = lane[0]
             if item.taken or item.after_s > now_s:
                 continue
@@ -204,6 +208,12 @@ class Lanes:
         del lane[at]
         self._count -= 1
         return True
+
+
+def _rank(lane: deque[Item]) -> int:
+    """A new call can be refused, one that is there cannot; and for a note nobody waits."""
+    kind = type(lane[0].work)
+    return 2 if kind is Note else 1 if kind is Authorise else 0
 
 
 def _claims(work: Work) -> tuple[tuple[type[Work], int | UUID], ...]:

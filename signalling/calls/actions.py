@@ -53,7 +53,9 @@ class Actions:
         hub: Hub,
         turn: TurnTerms,
         clock: Callable[[], int],
+        wait_ms: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`wait_ms` says when to ask again for a call that this node is too busy to begin, or 0."""
         self._pool = pool
         self._registry = registry
         self._opener = opener
@@ -62,6 +64,7 @@ class Actions:
         self._hub = hub
         self._turn = turn
         self._clock = clock
+        self._wait_ms = wait_ms
 
     async def request(
         self,
@@ -77,6 +80,14 @@ class Actions:
         Raises:
             Refused: why no call exists (`admission.admit`), self_busy, bad_frame, unavailable.
         """
+        wait_ms = self._wait_ms()
+        if wait_ms:
+            # Before anything is read: to refuse must cost little.
+            raise Refused(
+                Code.UNAVAILABLE,
+                "The server is busy; send the same request again.",
+                retry_after_ms=wait_ms,
+            )
         opened = await self._opener.request(
             caller=caller,
             device=device,

@@ -20,6 +20,7 @@ from signalling.nodes.bus import Listener, Misconfigured
 from signalling.nodes.line import DEADLINE_S, Line, Script, Server
 from signalling.nodes.members import Members
 from signalling.nodes.outgoing import AWAY, TO_ALL, TO_NODE, TO_USER, Outgoing
+from signalling.nodes.questions import Questions
 from storage.errors import Unavailable
 
 BLOCK_S = 1.0
@@ -65,7 +66,7 @@ class RedisBus:
         self._prefix = f"{prefix}tt:"
         self._lines = [Line(self._server) for _ in range(4)]
         self._control, self._writer, self._reader, self._asker = self._lines
-        self._asking = asyncio.Lock()
+        self._questions = Questions(self._ask_again)
         self._members = Members()
         self._draining = False
         # The number of the mailbox and of the last entry read in it.
@@ -116,6 +117,7 @@ class RedisBus:
             pass  # The others find out by our silence.
         self._beat_s = float("-inf")
         self._position = None
+        await self._questions.stop()
         for line in self._lines:
             await line.close()
 
@@ -161,14 +163,13 @@ class RedisBus:
         away = self._outage_s is not None and monotonic() - self._beat_s > UNHEALTHY_S
         if away or self._position is None:
             raise Unavailable("Redis cannot be reached")
+        return await self._questions.places(user_ids, DEADLINE_S)
+
+    async def _ask_again(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
         try:
-            async with asyncio.timeout(DEADLINE_S), self._asking:
-                try:
-                    return await self._ask(user_ids)
-                except Unavailable:  # The connection may have been cut while nobody asked.
-                    return await self._ask(user_ids)
-        except (TimeoutError, Misconfigured):
-            raise Unavailable("Redis did not answer") from None
+            return await self._ask(user_ids)
+        except Unavailable:  # The connection may have been cut while nobody asked.
+            return await self._ask(user_ids)
 
     async def _ask(self, user_ids: Sequence[UUID]) -> list[frozenset[str]]:
         found: list[frozenset[str]] = []

@@ -20,16 +20,21 @@ import uvloop
 
 from tests.bench.calls import bench_calls
 from tests.bench.front import bench_idle, bench_rest, bench_start
+from tests.bench.growth import bench_growth
 from tests.bench.lab import Lab
 from tests.bench.logins import bench_logins
 from tests.bench.machine import bench_machine
 from tests.bench.micro import bench_codec, bench_tariff, bench_throttle
+from tests.bench.nodes import bench_nodes
+from tests.bench.overload import bench_overload
 from tests.bench.peers.bench import bench_peers
 from tests.bench.relay import bench_relay
 from tests.bench.report import Report
 from tests.bench.results import Options, write
 from tests.bench.steps import bench_step
+from tests.bench.storm import bench_storm
 from tests.bench.ticks import bench_ticks
+from tests.bench.workers import bench_workers
 
 BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "step": bench_step,
@@ -45,10 +50,15 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "rest": bench_rest,
     "logins": bench_logins,
     "start": bench_start,
+    "growth": bench_growth,
+    "overload": bench_overload,
+    "storm": bench_storm,
+    "workers": bench_workers,
+    "nodes": bench_nodes,
 }
 # Others' servers, from a registry: only when asked for.
 ASKED_FOR = {"peers"}
-BENCH_MAX_S = 180.0
+BENCH_MAX_S = 240.0
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

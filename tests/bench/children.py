@@ -143,6 +143,19 @@ def family_cpu_s(parent: int) -> float:
     return (sum(own[1:]) + children) / _TICKS
 
 
+def offspring(parent: int, word: str) -> list[int]:
+    """The processes that it has started with this as a word of the command, or its program."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                words = Path(f"/proc/{entry}/cmdline").read_text().replace("\0", " ").split()
+                program = Path(words[0]).name if words else ""
+                if word in (*words, program) and _stat(int(entry))[0] == parent:
+                    found.append(int(entry))
+    return found
+
+
 def _stat(pid: int) -> tuple[int, int, int, int, int]:
     """Parent, then ticks: user, system, and both of the children that were waited for."""
     text = Path(f"/proc/{pid}/stat").read_text()

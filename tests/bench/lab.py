@@ -5,7 +5,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -15,17 +15,15 @@ import msgspec
 
 from rest.auth.tokens import TokenKeys
 from server.embedded import EmbeddedPostgres
-from server.people import make_provider
-from storage import ledger, users
 from storage.ids import new_id
 from storage.migrate import migrate
-from storage.pool import Connection, connect
+from storage.pool import connect
 from tests.bench.children import Child, child, family_cpu_s
+from tests.bench.people import grant, make_providers, make_users
 from tests.bench.report import Report
 
 CURRENCY = "PTS"
 PRICE_MINOR = 120
-MONEY_MINOR = 10**9
 TOKEN_TTL_S = 900
 # What would stop a load from one address, or drop devices that are silent because they measure.
 SETTINGS = {
@@ -41,6 +39,8 @@ SETTINGS = {
     "TALKTIME_DEAD_CALL_MS": "120000",
     "TALKTIME_EVIDENCE_MS": "120000",
     "TALKTIME_CONNECT_MS": "60000",
+    # A full load is to be measured, not to be refused.
+    "TALKTIME_LATE_MAX_MS": "0",
 }
 
 
@@ -94,8 +94,14 @@ class Lab:
         self._postgres.stop()
 
     @contextlib.asynccontextmanager
-    async def server(self, dsn: str, **settings: str) -> AsyncIterator[Child]:
-        """A real server process, as in production but for the limits of one address."""
+    async def server(
+        self, dsn: str, *, tuned: Sequence[str] = (), arguments: Sequence[str] = (), **settings: str
+    ) -> AsyncIterator[Child]:
+        """A real server process, as in production but for the limits of one address.
+
+        `tuned` are options of `tests.bench.tuned`, `arguments` those of `talktime serve`
+        instead of a port of its own choice.
+        """
         directory = self.directory / f"server-{secrets.token_hex(4)}"
         directory.mkdir()
         given = {
@@ -105,7 +111,8 @@ class Lab:
             "DATABASE_URL": dsn,
             **settings,
         }
-        command = ("server", "serve", "--dev", "--port", "0")
+        module = ("tests.bench.tuned", *tuned) if tuned else ("server",)
+        command = (*module, "serve", "--dev", *(arguments or ("--port", "0")))
         async with child(*command, log=directory / "log", settings=given, pin=self.pin) as started:
             yield started
 
@@ -118,7 +125,8 @@ class Lab:
         conn = await connect(dsn, application_name="bench")
         try:
             async with conn.transaction():
-                made = [await _make_user(conn, f"Customer {n}") for n in range(count)]
+                made = await make_users(conn, "Customer", count, CURRENCY)
+            await conn.execute("vacuum analyze users, account")
         finally:
             await conn.close()
         return [self.login(user_id) for user_id in made]
@@ -126,32 +134,20 @@ class Lab:
     async def pairs(self, dsn: str, count: int) -> list[tuple[Login, Login]]:
         """Callers with money enough for all, and providers who are online."""
         conn = await connect(dsn, application_name="bench")
-        made: list[tuple[UUID, UUID]] = []
         try:
             async with conn.transaction():
-                promo = await ledger.system_account(conn, "promo", "", CURRENCY)
-                moves: list[ledger.Move] = []
-                for number in range(count):
-                    caller = await _make_user(conn, f"Caller {number}")
-                    accounts = await ledger.open_accounts(conn, caller, CURRENCY)
-                    wallet = accounts["call_credits"]
-                    moves.append(ledger.Move(promo, wallet, MONEY_MINOR, "grant"))
-                    callee = await _make_user(conn, f"Provider {number}")
-                    await make_provider(conn, callee, f"Provider {number}", PRICE_MINOR)
-                    made.append((caller, callee))
-                await ledger.post(conn, key="grant:bench", kind="grant", moves=moves)
+                callers = await make_users(conn, "Caller", count, CURRENCY)
+                await grant(conn, callers, f"grant:{new_id()}", CURRENCY)
+                callees = await make_users(conn, "Provider", count, CURRENCY)
+                await make_providers(conn, callees, PRICE_MINOR)
             # Not the tables of calls: to the planner, analysed while empty means empty for good.
             await conn.execute("vacuum analyze users, provider, account")
         finally:
             await conn.close()
-        return [(self.login(caller), self.login(callee)) for caller, callee in made]
-
-
-async def _make_user(conn: Connection, name: str) -> UUID:
-    user_id = new_id()
-    return await users.create_user(
-        conn, name=name, currency=CURRENCY, email=f"{user_id}@bench.talktime", user_id=user_id
-    )
+        return [
+            (self.login(caller), self.login(callee))
+            for caller, callee in zip(callers, callees, strict=True)
+        ]
 
 
 def own_cpu_s() -> float:

@@ -55,12 +55,13 @@ class Line(asyncio.Protocol):
             raise ConnectionError(head[:200].decode(errors="replace"))
         return line
 
-    async def hello(self, login: Login, device: str) -> bytes:
-        """Authenticate; the welcome frame."""
+    async def hello(self, login: Login, device: str, resume: bytes = b"") -> bytes:
+        """Authenticate; the welcome frame. `resume` is the session to go on with, as JSON."""
         self._waiting = asyncio.get_running_loop().create_future()
+        wish = b',"resume":' + resume if resume else b""
         self.send(
-            b'{"type":"hello","data":{"token":"%b","device":{"id":"%b"},"protocol":1}}'
-            % (login.token.encode(), device.encode())
+            b'{"type":"hello","data":{"token":"%b","device":{"id":"%b"},"protocol":1%b}}'
+            % (login.token.encode(), device.encode(), wish)
         )
         async with asyncio.timeout(READY_S):
             welcome = await self._waiting

@@ -67,3 +67,16 @@ def test_collections_are_timed_while_inside() -> None:
     gc.collect()
     assert len(seen) == count
     assert (2, True) in [(generation, seconds >= 0) for generation, seconds in seen]
+
+
+async def test_it_says_how_late_the_loop_is_also_while_it_is() -> None:
+    lags = asyncio.Queue[float]()
+    watchdog = Watchdog(lags.put_nowait, every_s=0.02)
+    assert watchdog.late_s == 0, "not started yet"
+    watchdog.start()
+    await lags.get()
+    stand_still()
+    assert watchdog.late_s > STALL_S - 0.05
+    await wait_for_lag(lags, STALL_S - 0.05)
+    assert watchdog.late_s > STALL_S - 0.05
+    await watchdog.stop()

@@ -28,6 +28,7 @@ from tests.storage.world import (
     NOW_MS,
     TARIFF,
     UNIT,
+    World,
     charge_of,
     check_books,
     make_world,
@@ -79,6 +80,27 @@ async def test_what_waits_is_written_in_one_transaction(pool: Pool) -> None:
         assert charged == [Charged(120, 84, 120, 260)] * 20
         assert faults.commits == before + 2
         await check_books(pool)
+
+
+async def test_it_is_late_with_the_works_for_which_there_was_no_room(pool: Pool) -> None:
+    faults, worlds, late_ms, now_ms = Faults(pool), list[World](), list[int](), [NOW_MS]
+
+    def written(_seconds: float, _works: int) -> None:
+        late_ms.extend(world.combiner.late_ms for world in worlds)
+
+    async with make_world(
+        pool, wrapped=faults.pool, slice_max=2, on_slice=written, clock=lambda: now_ms[0]
+    ) as world:
+        worlds.append(world)
+        calls = [world.authorise(await world.user(), await world.user()) for _ in range(5)]
+        late_ms.clear()
+        faults.gate = asyncio.Event()
+        outcomes = asyncio.create_task(all_of(world.combiner, *calls))
+        await asyncio.wait_for(faults.at_gate.wait(), 5)
+        now_ms[0] += 300
+        faults.gate.set()
+        await outcomes
+        assert late_ms == [0, 300, 0], "the last slice had room"
 
 
 async def test_the_works_of_a_call_keep_their_order(pool: Pool) -> None:

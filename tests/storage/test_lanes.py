@@ -57,6 +57,17 @@ def test_no_more_than_the_limit_is_taken() -> None:
     assert taken(lanes, limit=3) == works[3:]
 
 
+def test_when_there_are_too_many_new_calls_come_after_the_others_and_notes_last() -> None:
+    lanes = Lanes()
+    note = Note(call_id=new_id(), state="ringing", ringing_ms=NOW_MS)
+    new, old, over = call_of(payer=1), call_of(payer=2), call_of(payer=3)
+    works = [note, new, charge_of(old, 1), settle_of(over, 1)]
+    for work in works:
+        lanes.put(work, ignore, 0)
+    assert taken(lanes, limit=3) == [works[2], works[3], new]
+    assert taken(lanes, limit=3) == [note]
+
+
 def test_calls_that_share_a_user_are_not_taken_together() -> None:
     lanes = Lanes()
     first = call_of(payer=1)
