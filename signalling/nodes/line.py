@@ -69,12 +69,14 @@ class Line:
             Unavailable: no answer, or an error instead of one.
             Misconfigured: this node may not do that.
         """
-        if self._connection is None:
-            self._connection = self._server.connection()
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._server.connection()
         try:
             async with asyncio.timeout(deadline_s):
-                await self._connection.send_command(*command)
-                return await self._connection.read_response()
+                # It may be closed, and another be in its place, before the answer comes.
+                await connection.send_command(*command)
+                return await connection.read_response()
         except NoScriptError:
             raise
         except (RedisError, OSError, TimeoutError) as error:
