@@ -44,6 +44,11 @@ async def take(conn: Connection, quota: Quota, now_ms: int) -> int:
     return max(1, ends_ms - now_ms)
 
 
+async def lock(conn: Connection, key: str) -> None:
+    """Let nobody else count until the caller's transaction ends, as `take` does."""
+    await conn.execute("select from quota where key = $1 for update", key)
+
+
 async def give_back(conn: Connection, key: str) -> None:
     """The use that was counted last shall not have counted."""
     await conn.execute("update quota set used = used - 1 where key = $1 and used > 0", key)

@@ -178,6 +178,8 @@ class Otps:
 
     async def _burn(self, otp_id: UUID, failures: Quota) -> bool:
         async with self._pool.acquire(timeout=DB_S) as conn, conn.transaction():
+            # In the order of `_take_try`, or the two might wait for each other.
+            await quotas.lock(conn, failures.key)
             burned = await otp.burn(conn, otp_id)
             if burned:
                 await quotas.give_back(conn, failures.key)
