@@ -180,7 +180,10 @@ class Combiner:
         if self._closed is not None:
             loop.call_soon(done, Failed(self._closed))
             return
-        after_s = 0.0 if self._stopping else self._pace.after_s(work, loop.time())
+        after_s = 0.0
+        if not self._stopping:
+            crowded = len(self._lanes) >= self._slice_max
+            after_s = self._pace.after_s(work, loop.time(), crowded=crowded)
         item = self._lanes.put(work, done, self._clock(), after_s)
         if type(work) is Authorise:
             loop.call_later(self._wait_max_s, self._expire, item)

@@ -21,11 +21,12 @@ class Pace:
         self._gap_s = posting_gap_s
         self._next_posting_s = 0.0
 
-    def after_s(self, work: Work, now_s: float) -> float:
-        """When a work that is put now may be taken."""
+    def after_s(self, work: Work, now_s: float, *, crowded: bool = False) -> float:
+        """When a work that is put now may be taken. `crowded`: a full slice waits already, so
+        there is nothing to wait for."""
         kind = type(work)
         if kind is Charge or kind is Settle:
-            return self._next_posting_s
+            return 0.0 if crowded else self._next_posting_s
         return now_s + NOTE_WAIT_S if kind is Note else 0.0
 
     def began(self, works: Iterable[Work], now_s: float) -> None:

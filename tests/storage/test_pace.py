@@ -53,3 +53,16 @@ async def test_who_stops_waits_for_no_gap(pool: Pool) -> None:
         await until(lambda: world.combiner.waiting == 1)
         await world.combiner.stop()
         assert isinstance(await late, Settled)
+
+
+async def test_where_more_waits_than_a_slice_holds_nothing_waits_longer(pool: Pool) -> None:
+    """Or the gap would be the limit of how many units are posted."""
+    async with make_world(pool, slice_max=2, posting_gap_s=3_600.0) as world:
+        calls = [await world.call() for _ in range(4)]
+        await world.combiner.do(charge_of(calls[0], 1))
+        waits = [asyncio.create_task(world.combiner.do(settle_of(call, 0))) for call in calls[1:3]]
+        await until(lambda: world.combiner.waiting == 2)
+        assert isinstance(await world.combiner.do(settle_of(calls[3], 0)), Settled)
+        assert [each.done() for each in waits] == [False, False]
+        await world.combiner.stop()
+        assert [type(await each) for each in waits] == [Settled, Settled]
