@@ -194,6 +194,7 @@ class Host:
             or way.call is not self.call
             or way.gen != gen
             or way.device != device
+            or self._busy
             or self._inbox
             or self._lost
         ):

@@ -75,6 +75,7 @@ class Connection:
         self._limits = limits
         self._clock = clock
         self._queue = SendQueue(transport, flusher, limits, self._slow)
+        # Not a method of its own: each frame would be one call more.
         self.send: Callable[[bytes], None] = self._queue.put
         self._errors: Window | None = None
         self._floods: Window | None = None

@@ -32,11 +32,13 @@ class Calling(Protocol):
 Two = TypeVar("Two", bound=Calling)
 
 
-async def open_pairs(lab: Lab, server: Child, dsn: str, count: int) -> list[Pair]:
+async def open_pairs(
+    lab: Lab, server: Child, dsn: str, count: int, kind: type[Pair] = Pair
+) -> list[Pair]:
     """Connected pairs, without a call yet."""
     logins = await lab.pairs(dsn, count)
     lines = await connect_all(server.host, server.port, [each for pair in logins for each in pair])
-    return [Pair(lines[2 * n], lines[2 * n + 1], callee) for n, (_, callee) in enumerate(logins)]
+    return [kind(lines[2 * n], lines[2 * n + 1], callee) for n, (_, callee) in enumerate(logins)]
 
 
 async def run_calls(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from tests.bench.calls import run_calls
 from tests.bench.children import Child, cpu_s
 from tests.bench.lab import Lab, own_cpu_s
-from tests.bench.line import Line, connect_all, framed
+from tests.bench.line import Line, framed
 from tests.bench.pairs import Pair
 
 # As apps do: idle ones, and those in a call.
@@ -25,15 +25,6 @@ class Tireless(Pair):
 
     def may_begin(self, now_s: float) -> bool:
         return True
-
-
-async def open_tireless(lab: Lab, server: Child, dsn: str, count: int) -> list[Pair]:
-    """As `open_pairs`, for a server that was started with `--no-rates`."""
-    logins = await lab.pairs(dsn, count)
-    lines = await connect_all(server.host, server.port, [each for pair in logins for each in pair])
-    return [
-        Tireless(lines[2 * n], lines[2 * n + 1], callee) for n, (_, callee) in enumerate(logins)
-    ]
 
 
 async def keep_talking(pairs: Sequence[Pair]) -> None:

@@ -7,15 +7,15 @@ shared with what the others do at that moment, and the ratio would flatter.
 import asyncio
 from collections.abc import Sequence
 
-from tests.bench.calls import run_calls
+from tests.bench.calls import open_pairs, run_calls
 from tests.bench.children import Child
 from tests.bench.crowd import (
     PING_CALL_S,
     PING_IDLE_S,
     Meter,
+    Tireless,
     end_calls,
     keep_talking,
-    open_tireless,
     pinging,
 )
 from tests.bench.lab import Lab
@@ -93,7 +93,7 @@ async def _users(lab: Lab) -> None:
     dsn, costs = await lab.dsn(), Costs()
     logins = await lab.people(dsn, sizes[-1])
     async with lab.server(dsn, tuned=("--no-rates",)) as server:
-        pairs = await open_tireless(lab, server, dsn, callers)
+        pairs = await open_pairs(lab, server, dsn, callers, Tireless)
         await run_calls(pairs, lab.pick(1_000, callers), concurrency=callers)
         lines: list[Line] = []
         for size in sizes:
@@ -120,11 +120,11 @@ async def _live(lab: Lab) -> None:
     sizes = (5, 10, 20) if lab.quick else LIVE
     dsn, costs = await lab.dsn(), Costs()
     async with lab.server(dsn, tuned=("--no-rates",)) as server:
-        pairs = await open_tireless(lab, server, dsn, lab.pick(CALLERS, 10))
+        pairs = await open_pairs(lab, server, dsn, lab.pick(CALLERS, 10), Tireless)
         await run_calls(pairs, lab.pick(1_000, 10), concurrency=len(pairs))
         live: list[Pair] = []
         for size in sizes:
-            new = await open_tireless(lab, server, dsn, size - len(live))
+            new = await open_pairs(lab, server, dsn, size - len(live), Tireless)
             await asyncio.sleep(lab.seconds(SETTLE_S))
             rss = server.rss_bytes
             await keep_talking(new)

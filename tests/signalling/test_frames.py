@@ -8,6 +8,7 @@ import pytest
 from signalling import commands, events
 from signalling.codes import By, Code, Reason, Refused
 from signalling.frames import (
+    SIGNAL,
     decode_data,
     decode_frame,
     encode_error,
@@ -88,6 +89,12 @@ def test_an_event_is_encoded_once_and_numbered_for_each_device() -> None:
 def test_what_is_relayed_keeps_every_byte() -> None:
     data = b'{"kind":"offer", "gen":1,"sdp":"v=0\\r\\n\\u00e9","from":"caller"}'
     assert finish(encode_raw("signal", data, 5, call=CALL), 3).endswith(b',"data":' + data + b"}")
+
+
+def test_a_signal_for_one_device_is_what_it_would_be_for_many() -> None:
+    call, data = b"01a1fd97-fe37-7326-ac5a-7e093d090463", b'{"kind":"end","gen":1}'
+    event = encode_raw("signal", data, 5, call=call)
+    assert SIGNAL % (7, call, 5, data) == finish(event, 7)
 
 
 def test_an_event_without_a_call_has_neither_call_nor_rev() -> None:

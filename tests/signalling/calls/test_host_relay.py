@@ -58,3 +58,11 @@ def test_a_node_that_is_not_sure_passes_nothing_on(host: Host, notes: Notes) -> 
         host.pass_on(Party.CALLER, "phone", 1, b"who knows")
     assert refused.value.code is Code.UNAVAILABLE
     assert notes.effects == []
+
+
+def test_nothing_overtakes_what_is_worked_off(host: Host, notes: Notes) -> None:
+    offered(host)
+    passed: list[bool] = []
+    notes.on = lambda host, _: passed.append(host.pass_on(Party.CALLER, "phone", 1, b"third"))
+    host.feed(inputs.Signalled(Party.CALLER, "phone", "candidates", 1, b"second"))
+    assert passed == [False]
