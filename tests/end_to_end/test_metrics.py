@@ -58,8 +58,9 @@ async def test_counters_equal_what_happened_in_a_call_of_two_units(fast: FastSer
     assert grew("talktime_meter_ticks_total") == 2
     assert grew("talktime_meter_drift_seconds_count") == 2
     assert grew("talktime_money_charged_minor_total{currency=PTS}") == 240
-    assert grew("talktime_ledger_slice_seconds_count") >= 4
-    assert grew("talktime_ledger_slice_works_sum") >= 4
+    # The hold, what was talked, and the end. One charge may stand for both units when it comes late.
+    assert grew("talktime_ledger_slice_seconds_count") >= 3
+    assert grew("talktime_ledger_slice_works_sum") >= 3
     assert after["talktime_calls_active"] == 0
     # The money of this test came in through the sandbox, before the first look.
     assert before["talktime_payments_completed_total{gateway=sandbox}"] == 1
