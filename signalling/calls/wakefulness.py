@@ -13,7 +13,10 @@ ASLEEP_S = 2.0
 
 class Wakefulness:
     """`seconds` is a clock that goes on while the process is frozen; `proved_s` is when, by it, the
-    epoch was last proved to hold. `tick` is to be called more often than every `ASLEEP_S`."""
+    epoch was last proved to hold. `tick` is to be called more often than every `ASLEEP_S`.
+
+    A proof is as good as a tick: while a node starts, nothing else may tell that it is awake.
+    """
 
     def __init__(self, seconds: Callable[[], float], proved_s: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -23,7 +26,7 @@ class Wakefulness:
 
     def tick(self) -> None:
         now_s = self._seconds()
-        if now_s - self._ticked_s > ASLEEP_S:
+        if now_s - max(self._ticked_s, self._proved_s()) > ASLEEP_S:
             self._woke_s = now_s
         self._ticked_s = now_s
 

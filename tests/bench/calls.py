@@ -19,6 +19,7 @@ from tests.bench.ratios import add_ratios
 PHASE_MAX_S = 30.0
 CONCURRENCY = 128
 RATE = 200
+IDLE = 9_000
 
 
 class Calling(Protocol):
@@ -128,6 +129,12 @@ async def bench_calls(lab: Lab) -> None:
         for pair in pairs:
             pair.burst = False
         await measure(lab, server, pairs, lab.pick(1_000, 40), "at 200/s", rate=RATE)
+        idle = lab.pick(IDLE, 50)
+        lines = await connect_all(server.host, server.port, await lab.people(dsn, idle))
+        name = f"at 200/s beside {idle} idle devices"
+        await measure(lab, server, pairs, lab.pick(1_000, 40), name, rate=RATE)
+        dropped = sum(line.closed for line in lines)
+        lab.report.add("idle devices dropped", dropped, "devices", "0")
         lab.report.add("server RSS after it", server.rss_bytes / 2**20, "MiB")
     await _check_books(lab, dsn)
     add_ratios(lab.report)

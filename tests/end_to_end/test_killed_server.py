@@ -11,7 +11,7 @@ from signalling.core.tariff import cost
 from storage.pool import connect
 from storage.verify import verify
 from tests.end_to_end.conftest import Start
-from tests.end_to_end.driver import connect_call, site
+from tests.end_to_end.driver import WAIT_S, connect_call, site
 
 
 async def assert_books_hold(dsn: str) -> None:
@@ -43,6 +43,15 @@ async def left_over(dsn: str) -> dict[str, int]:
 
 
 NOTHING = {"slots": 0, "held": 0, "meters": 0, "calls": 0}
+
+
+async def nothing_left(dsn: str) -> None:
+    """Until all that was open is closed."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            if await left_over(dsn) == NOTHING:
+                return
+            await asyncio.sleep(0.05)
 
 
 # A server that starts later than this after the last beat finds that nobody has waited.
@@ -92,6 +101,7 @@ async def test_a_call_that_nobody_comes_back_to_is_settled_once_and_frees_everyt
         await first.kill()
         await caller.closed()
     second = await processes(**NOBODY_WAITS)
+    await nothing_left(dsn)
     async with site(second.url) as there:
         mia = await there.login("mia@demo.talktime")
         billing = await there.get(mia, f"/calls/{call}/billing")
@@ -135,6 +145,7 @@ async def test_calls_killed_before_their_answer_cost_nothing(processes: Start, d
         assert await left_over(dsn) == {"slots": 4, "held": 180, "meters": 2, "calls": 2}
         await first.kill()
     second = await processes(**NOBODY_WAITS)
+    await nothing_left(dsn)
     async with site(second.url) as there:
         for email in ("mia@demo.talktime", "noah@demo.talktime"):
             session = await there.login(email)

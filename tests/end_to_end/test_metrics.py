@@ -1,5 +1,6 @@
 """The figures of a server after a real call: they say what happened, in well-formed names."""
 
+import asyncio
 import re
 from pathlib import Path
 from uuid import uuid4
@@ -7,7 +8,7 @@ from uuid import uuid4
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.end_to_end.conftest import FastServer
-from tests.end_to_end.driver import ROOT, Site, connect_call
+from tests.end_to_end.driver import ROOT, WAIT_S, Site, connect_call
 from tests.end_to_end.test_paid_call import pair
 from tests.server.running import development, running
 
@@ -47,6 +48,10 @@ async def test_counters_equal_what_happened_in_a_call_of_two_units(fast: FastSer
     await caller.ok("call_end", call)
     await callee.event("call_ended")
     after = await scrape(fast.site)
+    async with asyncio.timeout(WAIT_S):
+        # Where the books take long, everybody is told before they are closed.
+        while after["talktime_calls_active"]:
+            after = await scrape(fast.site)
 
     def grew(line: str) -> float:
         return after[line] - before.get(line, 0.0)
@@ -58,10 +63,9 @@ async def test_counters_equal_what_happened_in_a_call_of_two_units(fast: FastSer
     assert grew("talktime_meter_ticks_total") == 2
     assert grew("talktime_meter_drift_seconds_count") == 2
     assert grew("talktime_money_charged_minor_total{currency=PTS}") == 240
-    # The hold, what was talked, and the end. One charge may stand for both units when it comes late.
+    # The hold, what was talked, and the end. One charge stands for both units if it comes late.
     assert grew("talktime_ledger_slice_seconds_count") >= 3
     assert grew("talktime_ledger_slice_works_sum") >= 3
-    assert after["talktime_calls_active"] == 0
     # The money of this test came in through the sandbox, before the first look.
     assert before["talktime_payments_completed_total{gateway=sandbox}"] == 1
     assert before["talktime_webhooks_total{gateway=sandbox,outcome=completed}"] == 1

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from rest.account.avatars import AvatarRoutes, AvatarSettings
-from rest.account.pictures import Pictures
+from rest.account.pictures import ChildLimits, Pictures
 from rest.account.routes import AccountRoutes
 from signalling.limits import Rate
 from storage import deletion
@@ -26,6 +26,8 @@ from tests.rest.harness import Answer, FakeClock, Freshness, Person, Rest
 
 OFTEN = Rate(1_000, 1)
 BOUNDARY = "a-boundary"
+# For machines with much else to do.
+PATIENT = ChildLimits(wall_s=60)
 
 
 class Avatars:
@@ -92,7 +94,7 @@ def start_avatars(
 ) -> StartAvatars:
     async def started(**settings: object) -> Avatars:
         chosen = AvatarSettings(**{"account": OFTEN, **settings})  # type: ignore[arg-type]
-        routes = AvatarRoutes(pool, objects, Pictures(), clock=clock, settings=chosen)
+        routes = AvatarRoutes(pool, objects, Pictures(PATIENT), clock=clock, settings=chosen)
         return Avatars(await start(routes), folder)
 
     return started
@@ -284,7 +286,7 @@ async def test_my_profile_shows_my_picture(
         check_fresh=Freshness().check,
     )
     settings = AvatarSettings(url_base="https://pictures.example")
-    routes = AvatarRoutes(pool, objects, Pictures(), clock=clock, settings=settings)
+    routes = AvatarRoutes(pool, objects, Pictures(PATIENT), clock=clock, settings=settings)
     avatars = Avatars(await start(account, routes), folder)
     ann = await avatars.rest.person("Ann")
     url = (await avatars.put(ann, drawn("PNG", (64, 64)))).body["avatarUrl"]

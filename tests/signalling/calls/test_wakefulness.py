@@ -49,3 +49,17 @@ def test_a_short_nap_is_no_sleep() -> None:
     rig = Rig()
     rig.now_s += ASLEEP_S
     assert rig.node.is_sure()
+
+
+def test_a_start_that_took_long_is_no_sleep_as_long_as_the_epoch_was_proved_meanwhile() -> None:
+    rig = Rig()
+    rig.now_s += 10
+    rig.proved_s = rig.now_s - ASLEEP_S + 0.1
+    rig.node.tick()
+    assert rig.node.is_sure()
+    rig.now_s += 10
+    rig.proved_s = rig.now_s - 1
+    assert rig.node.is_sure()
+    rig.now_s += 10
+    rig.node.tick()
+    assert not rig.node.is_sure()
