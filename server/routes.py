@@ -1,6 +1,5 @@
 """Every route of the server, wired: one line for each domain."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -75,11 +74,12 @@ from signalling.events import Event
 from signalling.nodes.bus import Bus
 from storage import users
 from storage.combiner import Combiner
+from storage.deadline import Deadline
 from storage.objects import Objects
 from storage.pool import Pool
 from storage.selling import Sellers
 
-CONSOLE_DEADLINE_S = 4.0
+CONSOLE_DEADLINE = Deadline(4.0)
 TAGS = {
     "auth": "Sign-up, log-in, one-time codes, tokens and sessions.",
     "calls": "Calls by request, with the engine of the socket; history and receipts.",
@@ -287,5 +287,5 @@ def mount_all(
 
 
 async def _has_admin(pool: Pool) -> bool:
-    async with asyncio.timeout(CONSOLE_DEADLINE_S), pool.acquire() as conn:
+    async with CONSOLE_DEADLINE(), pool.acquire() as conn:
         return await users.has_admin(conn)

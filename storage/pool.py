@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from storage.deadline import Deadline
 from storage.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -246,6 +248,10 @@ async def close_pool(pool: Pool) -> None:
         pool.terminate()
 
 
+# One for each length of time there is, which are few.
+_deadline = lru_cache(maxsize=64)(Deadline)
+
+
 async def within(seconds: float, awaitable: Awaitable[T]) -> T:
     """Await a database operation, for `seconds` at most.
 
@@ -259,7 +265,7 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
         Unavailable: out of time, or the connection was lost or refused.
     """
     try:
-        async with asyncio.timeout(seconds):
+        async with _deadline(seconds)():
             return await awaitable
     except (*LOST, asyncpg.InterfaceError) as error:
         if is_lost(error):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import datetime
 from functools import cache
@@ -12,9 +11,10 @@ import msgspec
 from aiohttp import hdrs, web
 
 from rest.http.errors import Problem
+from storage.deadline import Deadline
 
 BODY_BYTES_MAX = 65_536
-READ_DEADLINE_S = 10.0
+READ_DEADLINE = Deadline(10.0)
 # Where a client might put a secret by mistake: a URL ends in logs, histories and proxies.
 TOKEN_PARAMETERS = frozenset(
     {"token", "accesstoken", "refreshtoken", "idtoken", "jwt", "bearer", "authorization", "auth",
@@ -78,7 +78,7 @@ async def read_raw(request: web.Request, bytes_max: int = BODY_BYTES_MAX) -> byt
         raise too_large
     raw = bytearray()
     try:
-        async with asyncio.timeout(READ_DEADLINE_S):
+        async with READ_DEADLINE():
             async for chunk in request.content.iter_any():
                 raw += chunk
                 if len(raw) > bytes_max:

@@ -7,7 +7,6 @@ from uuid import uuid5
 from aiohttp import web
 
 from rest.http.body import read_query
-from rest.http.deadline import Deadline
 from rest.http.errors import Fault
 from rest.http.identity import caller
 from rest.http.pages import first_row, span_of
@@ -27,6 +26,7 @@ from rest.wallet.bodies import (
 )
 from storage import call_history, wallet
 from storage.call_history import Usage
+from storage.deadline import Deadline
 from storage.pool import Connection, Pool
 from storage.wallet import Wallet, Wanted
 

@@ -166,17 +166,6 @@ async def test_what_nobody_used_between_two_looks_is_closed_but_for_the_least(
     await close_pool(pool)
 
 
-async def test_a_connection_lost_while_idle_is_not_lent(single: Pool, dsn: str) -> None:
-    pid = await backend(single)
-    killer = await connect(dsn)
-    await killer.fetchval("select pg_terminate_backend($1, 5000)", pid)
-    await killer.close()
-    async with asyncio.timeout(5):
-        while single.get_size():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
-    assert await backend(single) != pid
-
-
 async def test_a_pool_that_is_closed_lends_nothing(dsn: str) -> None:
     pool = await create_pool(dsn, min_size=1, max_size=1)
     await backend(pool)
