@@ -64,10 +64,10 @@ from server.health import HealthRoutes, seems_ready
 from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.pages import Pages
-from server.push_settings import push_terms
+from server.push_wiring import push_terms
 from server.records import Records
 from server.site import site_of
-from server.sms_settings import otp_settings
+from server.sms_wiring import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.routed import RoutedActions
 from signalling.events import Event
