@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from aiohttp import web
@@ -269,8 +270,12 @@ def mount_all(
 ) -> None:
     """Add the routes, the pages, and the documents made from the routes."""
     mount(app, routes, access.guard)
-    openapi = build_openapi(routes, version=parts.version, title="Talktime", tags=TAGS)
-    app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
+    version = parts.version
+    documents = Documents(
+        partial(build_openapi, routes, version=version, title="Talktime", tags=TAGS),
+        partial(build_asyncapi, version=version),
+    )
+    app.add_routes(documents.table())
     site = site_of(parts.config, parts.version, [each.name for each in parts.gateways])
     app.add_routes(Pages(site, has_console=lambda: _has_admin(parts.pool)).table())
     app.router.add_get("/metrics", metrics.handle)
