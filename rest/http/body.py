@@ -43,6 +43,12 @@ def _decoder(shape: type[Body]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
 
 
+@cache
+def _attributes(shape: type[Body]) -> dict[str, str]:
+    """By wire names. Kept: finding them out was a quarter of what a list costs."""
+    return {each.encode_name: each.name for each in msgspec.structs.fields(shape)}
+
+
 async def read_body(request: web.Request, shape: type[B], *, optional: bool = False) -> B:
     """The request's JSON body as `shape`; with `optional` an empty body is `shape()`.
 
@@ -106,10 +112,11 @@ def read_query(request: web.Request, shape: type[B]) -> B:
         query = msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as fault:
         _refuse(shape, str(fault), "INVALID_QUERY", whole="The query string")
-    values = {each.encode_name: getattr(query, each.name) for each in msgspec.structs.fields(query)}
+    attributes = _attributes(shape)
     for name, text in given.items():
+        value = getattr(query, attributes[name])
         # The decoder reads "null" as nothing and a number as a time; the document has neither.
-        if values[name] is None or (isinstance(values[name], datetime) and ":" not in text):
+        if value is None or (isinstance(value, datetime) and ":" not in text):
             _refuse(shape, f"No such value - at `$.{name}`", "INVALID_QUERY")
     return query
 
