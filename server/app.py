@@ -49,11 +49,11 @@ from server.name_keeper import NameKeeper
 from server.people import ensure_demo
 from server.poller import Poller
 from server.presence import PresenceReader
-from server.push_settings import make_push
+from server.push_wiring import make_push
 from server.records import Records
 from server.revocations import Revocations
 from server.routes import Parts, all_routes
-from server.sms_settings import make_sms
+from server.sms_wiring import make_sms
 from server.watching import Watching
 from server.web_app import make_web_app
 from server.webhooks import Webhooks

@@ -44,7 +44,6 @@ def serve(
     """Run the server until Ctrl-C."""
     from server import logs
     from server.run import run
-    from server.workers import run_workers
 
     config = settings(dev=dev)
     if port is not None:
@@ -54,6 +53,8 @@ def serve(
     logs.configure(level=config.log_level, form=config.log_form)
     with plainly():
         if workers > 1:
+            from server.workers import run_workers
+
             run_workers(config, workers)
         else:
             run(config)

@@ -5,7 +5,8 @@ The page is Swagger UI, kept in the tree with its licence: it works without any 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,18 @@ POLICY = (
 )
 
 
-class Documents:
-    """The documents, encoded once, and the page."""
+Make = Callable[[], Mapping[str, Any]]
 
-    def __init__(self, openapi: Mapping[str, Any], asyncapi: Mapping[str, Any]) -> None:
-        self._openapi = orjson.dumps(openapi)
-        self._asyncapi = orjson.dumps(asyncapi)
+
+class Documents:
+    """The documents, each made when it is first asked for, and the page.
+
+    Making them is a twentieth of a start, and most servers are never asked.
+    """
+
+    def __init__(self, openapi: Make, asyncapi: Make) -> None:
+        self._openapi = _Document(openapi)
+        self._asyncapi = _Document(asyncapi)
         self._page = (WEB / "api-docs" / "index.html").read_bytes()
 
     def table(self) -> list[web.RouteDef]:
@@ -47,10 +54,10 @@ class Documents:
         ]
 
     async def openapi(self, request: web.Request) -> web.Response:
-        return _answer(request, self._openapi, "application/json")
+        return _answer(request, await self._openapi.read(), "application/json")
 
     async def asyncapi(self, request: web.Request) -> web.Response:
-        return _answer(request, self._asyncapi, "application/json")
+        return _answer(request, await self._asyncapi.read(), "application/json")
 
     async def page(self, request: web.Request) -> web.Response:
         return _answer(request, self._page, "text/html", {"Content-Security-Policy": POLICY})
@@ -66,6 +73,18 @@ class Documents:
         folder, kind = found
         headers = {hdrs.CONTENT_TYPE: f"{kind}; charset=utf-8", hdrs.CACHE_CONTROL: "no-cache"}
         return web.FileResponse(folder / request.match_info["name"], headers=headers)
+
+
+class _Document:
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._body = b""
+
+    async def read(self) -> bytes:
+        """As JSON. Made in a thread: calls must not wait for it."""
+        if not self._body:
+            self._body = await asyncio.to_thread(lambda: orjson.dumps(self._make()))
+        return self._body
 
 
 def _answer(

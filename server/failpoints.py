@@ -2,12 +2,16 @@
 to die: what a client is not told must not happen twice when it asks again.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from storage.combiner import Combiner
-from storage.lanes import Item
-from storage.works import Outcome
+if TYPE_CHECKING:
+    from storage.combiner import Combiner
+    from storage.lanes import Item
+    from storage.works import Outcome
 
 # The first five are the works of the calls' queue; "payment" is a payment that a gateway has spoken
 # about; "keyed" is a request with an Idempotency-Key that is done, before its answer is kept.
@@ -44,6 +48,8 @@ def fail_point(setting: str, die: Callable[[], None] = _die) -> Passed | None:
 
 def queue_class(passed: Passed | None) -> type[Combiner]:
     """The calls' queue; one that says what it has committed, before anybody is answered."""
+    from storage.combiner import Combiner  # The settings, which come first, ask for names only.
+
     if passed is None:
         return Combiner
     say = passed

@@ -14,10 +14,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from rest.http.body import refuse_tokens
-from rest.http.deadline import Deadline
 from rest.http.errors import REQUEST_ID, REQUEST_ID_HEADER, Problem, answer, internal, problem_of
 from rest.http.identity import IDENTITY, Identity
 from server.logs import bind
+from storage.deadline import Deadline
 from storage.ids import new_text_id, parse_id
 
 Network = IPv4Network | IPv6Network

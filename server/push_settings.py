@@ -1,4 +1,4 @@
-"""Rules between the settings of pushes, and what they make."""
+"""Rules between the settings of pushes; `server/push_wiring.py` has what they make."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from rest.devices.routes import PushTerms
-from server.push.addresses import public_socket
-from server.push.fcm import FcmPush, read_account
-from server.push.port import Adapter
-from server.push.queue import PushQueue
-from server.push.tokens import read_ec_key
-from server.push.webhook import WebhookPush
-from server.push.webpush import WebPush, public_text, read_vapid_key
-from server.push.wire import Wire
 from server.standard_webhooks import parse_secret
-from signalling.calls.host import Later
-from storage.pool import Pool
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -48,14 +36,22 @@ def push_faults(config: Config) -> Iterator[Fault]:
                 yield name, "is missing; it belongs to the other settings of this kind of push"
     if config.push_webhook_secret is not None:
         yield from _checked("push_webhook_secret", parse_secret, config.secret)
+    # What reads the keys is loaded where there are some: all commands have settings, and the
+    # database is not started before they hold.
     if config.webpush_vapid_private_key is not None:
+        from server.push.webpush import read_vapid_key
+
         yield from _checked("webpush_vapid_private_key", read_vapid_key, config.secret)
     if config.fcm_credentials_file is not None:
+        from server.push.fcm import read_account
+
         path = config.fcm_credentials_file
-        yield from _checked("fcm_credentials_file", lambda _: read_account(_read(path)))
+        yield from _checked("fcm_credentials_file", lambda _: read_account(read_file(path)))
     if config.apns_key_file is not None:
+        from server.push.tokens import read_ec_key
+
         key_file = config.apns_key_file
-        yield from _checked("apns_key_file", lambda _: read_ec_key(_read_text(key_file)))
+        yield from _checked("apns_key_file", lambda _: read_ec_key(read_text(key_file)))
         if find_spec("httpx") is None or find_spec("h2") is None:
             yield "apns_key_file", "needs the extra: pip install 'talktime[push]'"
 
@@ -77,7 +73,7 @@ def _checked(
         yield name, str(fault)
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
     """
     Raises:
         OSError: the file cannot be read.
@@ -90,80 +86,8 @@ def _read(path: Path) -> bytes:
     return raw
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     try:
-        return _read(path).decode("ascii")
+        return read_file(path).decode("ascii")
     except UnicodeDecodeError:
         raise ValueError("is no text") from None
-
-
-def make_push(
-    config: Config,
-    pool: Pool,
-    clock: Callable[[], int],
-    later: Later,
-    observe: Callable[[str, str], None],
-    ringing: Callable[[UUID], bool],
-) -> PushQueue:
-    """The queue with an adapter for each kind of push that is set; see `PushQueue`."""
-    return PushQueue(
-        pool,
-        _adapters(config, clock),
-        clock=clock,
-        later=later,
-        observe=observe,
-        ringing=ringing,
-    )
-
-
-def _adapters(config: Config, clock: Callable[[], int]) -> list[Adapter]:
-    made: list[Adapter] = []
-    if config.push_webhook_url:
-        secret = config.secret("push_webhook_secret")
-        made.append(WebhookPush(config.push_webhook_url, secret=secret, clock=clock, wire=Wire()))
-    if config.fcm_credentials_file is not None:
-        account, key = read_account(_read(config.fcm_credentials_file))
-        made.append(FcmPush(account, key, clock=clock, wire=Wire()))
-    if config.apns_key_file is not None:
-        # An extra: there only where it is wanted.
-        from server.push.apns import API_URL, SANDBOX_URL, ApnsPush
-
-        made.append(
-            ApnsPush(
-                read_ec_key(_read_text(config.apns_key_file)),
-                key_id=config.apns_key_id,
-                team_id=config.apns_team_id,
-                bundle_id=config.apns_bundle_id,
-                clock=clock,
-                api_url=SANDBOX_URL if config.apns_sandbox else API_URL,
-            )
-        )
-    if config.webpush_vapid_private_key is not None:
-        made.append(
-            WebPush(
-                read_vapid_key(config.secret("webpush_vapid_private_key")),
-                contact=config.webpush_contact,
-                hosts=config.webpush_hosts,
-                clock=clock,
-                wire=Wire(socket_factory=None if config.is_dev else public_socket),
-                plain=config.is_dev,
-            )
-        )
-    return made
-
-
-def push_terms(config: Config) -> PushTerms:
-    """What a device may register with."""
-    by = {
-        "webhook": config.push_webhook_url,
-        "fcm": config.fcm_credentials_file,
-        "apns": config.apns_key_file,
-        "webpush": config.webpush_vapid_private_key,
-    }
-    vapid = config.secret("webpush_vapid_private_key")
-    return PushTerms(
-        providers=frozenset(name for name, setting in by.items() if setting),
-        vapid_public_key=public_text(read_vapid_key(vapid)) if vapid else None,
-        hosts=config.webpush_hosts,
-        plain=config.is_dev,
-    )

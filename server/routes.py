@@ -1,8 +1,8 @@
 """Every route of the server, wired: one line for each domain."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from aiohttp import web
@@ -65,21 +65,22 @@ from server.health import HealthRoutes, seems_ready
 from server.makers import avatar_settings
 from server.metrics import Metrics
 from server.pages import Pages
-from server.push_settings import push_terms
+from server.push_wiring import push_terms
 from server.records import Records
 from server.site import site_of
-from server.sms_settings import otp_settings
+from server.sms_wiring import otp_settings
 from signalling.asyncapi import build_asyncapi
 from signalling.calls.routed import RoutedActions
 from signalling.events import Event
 from signalling.nodes.bus import Bus
 from storage import users
 from storage.combiner import Combiner
+from storage.deadline import Deadline
 from storage.objects import Objects
 from storage.pool import Pool
 from storage.selling import Sellers
 
-CONSOLE_DEADLINE_S = 4.0
+CONSOLE_DEADLINE = Deadline(4.0)
 TAGS = {
     "auth": "Sign-up, log-in, one-time codes, tokens and sessions.",
     "calls": "Calls by request, with the engine of the socket; history and receipts.",
@@ -269,8 +270,12 @@ def mount_all(
 ) -> None:
     """Add the routes, the pages, and the documents made from the routes."""
     mount(app, routes, access.guard)
-    openapi = build_openapi(routes, version=parts.version, title="Talktime", tags=TAGS)
-    app.add_routes(Documents(openapi, build_asyncapi(version=parts.version)).table())
+    version = parts.version
+    documents = Documents(
+        partial(build_openapi, routes, version=version, title="Talktime", tags=TAGS),
+        partial(build_asyncapi, version=version),
+    )
+    app.add_routes(documents.table())
     site = site_of(parts.config, parts.version, [each.name for each in parts.gateways])
     app.add_routes(Pages(site, has_console=lambda: _has_admin(parts.pool)).table())
     app.router.add_get("/metrics", metrics.handle)
@@ -287,5 +292,5 @@ def mount_all(
 
 
 async def _has_admin(pool: Pool) -> bool:
-    async with asyncio.timeout(CONSOLE_DEADLINE_S), pool.acquire() as conn:
+    async with CONSOLE_DEADLINE(), pool.acquire() as conn:
         return await users.has_admin(conn)

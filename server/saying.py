@@ -25,9 +25,18 @@ def settings(*, dev: bool) -> Config:
 @contextlib.contextmanager
 def plainly() -> Iterator[None]:
     """What the operator can mend is said in a sentence, without a traceback."""
+    try:
+        yield
+    except Exception as error:
+        _say(error)
+        raise
+
+
+def _say(error: Exception) -> None:
+    # Loaded when something is wrong: much of it is for other commands.
     from server.embedded import EmbeddedError
     from server.embedded_valkey import ValkeyError
-    from server.run import CannotListen
+    from server.serving import CannotListen
     from server.workers import WorkersError
     from signalling.nodes.bus import Misconfigured
     from storage.errors import Unavailable
@@ -35,9 +44,7 @@ def plainly() -> Iterator[None]:
     from storage.nodes import NodeTaken
     from storage.pool import LOST
 
-    try:
-        yield
-    except (
+    told = (
         CannotListen,
         EmbeddedError,
         MigrationError,
@@ -45,17 +52,16 @@ def plainly() -> Iterator[None]:
         NodeTaken,
         ValkeyError,
         WorkersError,
-    ) as error:
+    )
+    if isinstance(error, told):
         fail(str(error))
-    except (Unavailable, *LOST) as error:
+    if isinstance(error, (Unavailable, *LOST)):
         fail(f"no database: {error}\ncheck DATABASE_URL, and that PostgreSQL runs")
-    except Exception as error:
-        state = getattr(error, "sqlstate", None) or ""  # PostgreSQL has answered.
-        if state.startswith(("28", "3D")):  # a wrong user or password; no such database
-            fail(f"no database: {error}\ncheck DATABASE_URL")
-        if state == "42P01":
-            fail("the database has no tables yet: run `talktime migrate`")
-        raise
+    state = getattr(error, "sqlstate", None) or ""  # PostgreSQL has answered.
+    if state.startswith(("28", "3D")):  # a wrong user or password; no such database
+        fail(f"no database: {error}\ncheck DATABASE_URL")
+    if state == "42P01":
+        fail("the database has no tables yet: run `talktime migrate`")
 
 
 def load_tool(*, makes: bool = False) -> Config:

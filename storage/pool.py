@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from storage.deadline import Deadline
 from storage.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ LOCK_TIMEOUT_MS = 2_000
 IDLE_IN_TRANSACTION_MS = 10_000
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 5.0
-# A connection is replaced after so many, and closed when it was not used for so long.
+# A connection is replaced after so many.
 QUERIES_MAX = 50_000
+# So often it is looked which were not used since the last time: those are closed.
 INACTIVE_S = 300.0
 JSONB_VERSION = b"\x01"
 
@@ -95,25 +98,65 @@ async def _keep_session(_conn: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 class _Pool(Pool):
-    """Takes a connection back at once where nothing has to be undone.
+    """Lends a connection, and takes it back, at once where nothing has to be done with it.
 
-    asyncpg makes a task, a shield and a timer of every return, for a reset query that we do not
-    send: a tenth of what a short request costs. It still does whenever there is anything to do.
+    asyncpg makes a task and a shield of every return, for a reset query that we do not send, and
+    sets a timer, which it takes back when it lends: a sixth of what a short request costs. It still
+    does all but the timers whenever there is anything to do; `tend` stands for those.
     This uses its private parts; `tests/storage/test_pool_return.py` says which promises they keep.
     """
 
-    __slots__ = ()
+    __slots__ = ("_used",)
+
+    def tend(self) -> None:
+        """From now on close what nobody uses, but for as many as the pool is to keep."""
+        # How often each had been given back when they were last looked at.
+        self._used: dict[Any, int] = {}
+        self._look_later()
+
+    def _look_later(self) -> None:
+        own: Any = self
+        own._loop.call_later(INACTIVE_S, self._look)
+
+    def _look(self) -> None:
+        own: Any = self
+        if self.is_closing():
+            return
+        used = {each._con: each._con._pool_release_ctr for each in own._holders if each._con}
+        for conn, count in used.items():
+            idle = conn._proxy is None and self._used.get(conn) == count
+            if idle and self.get_size() > self.get_min_size():
+                conn.terminate()
+        self._used = used
+        self._look_later()
+
+    async def _acquire(self, timeout: float | None) -> Any:
+        lent = self._lend() if timeout is None else None
+        own: Any = super()
+        return lent if lent is not None else await own._acquire(timeout)
+
+    def _lend(self) -> Any:
+        """The connection that came back last; None if it must be opened first, or waited for."""
+        own: Any = self
+        if own._closing or own._closed or own._queue is None or own._queue.empty():
+            return None
+        holder = own._queue._queue[-1]
+        if not holder.is_connected() or holder._generation != own._generation:
+            return None
+        own._queue.get_nowait()
+        holder._proxy = lent = PoolConnectionProxy(holder, holder._con)
+        holder._in_use = own._loop.create_future()
+        holder._timeout = None
+        return lent
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
         if not (type(connection) is PoolConnectionProxy and _is_clean(self, connection)):
             await super().release(connection, timeout=timeout)
             return
         lent: Any = connection
-        holder = lent._holder
-        lent._con._on_release()
-        holder._timeout = None
-        holder._release()
-        holder._setup_inactive_callback()
+        # As `_on_release` of a connection that nobody listens to.
+        lent._con._pool_release_ctr += 1
+        lent._holder._release()
 
 
 def _is_clean(pool: Any, lent: Any) -> bool:
@@ -179,7 +222,7 @@ async def create_pool(
         min_size=min_size,
         max_size=max_size,
         max_queries=QUERIES_MAX,
-        max_inactive_connection_lifetime=INACTIVE_S,
+        max_inactive_connection_lifetime=0,
         loop=None,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,
@@ -192,6 +235,7 @@ async def create_pool(
         await pool
     except LOST as error:
         raise Unavailable("the database does not answer") from error
+    pool.tend()
     return pool
 
 
@@ -202,6 +246,10 @@ async def close_pool(pool: Pool) -> None:
             await pool.close()
     except (*LOST, asyncpg.InterfaceError):
         pool.terminate()
+
+
+# One for each length of time there is, which are few.
+_deadline = lru_cache(maxsize=64)(Deadline)
 
 
 async def within(seconds: float, awaitable: Awaitable[T]) -> T:
@@ -217,7 +265,7 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
         Unavailable: out of time, or the connection was lost or refused.
     """
     try:
-        async with asyncio.timeout(seconds):
+        async with _deadline(seconds)():
             return await awaitable
     except (*LOST, asyncpg.InterfaceError) as error:
         if is_lost(error):

@@ -6,7 +6,7 @@ nobody's id opens anybody else's account.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
@@ -24,16 +24,29 @@ SPENDING_KINDS = (SPENDING_KIND, "bonus")
 CHANGED_TOPIC = "wallet_changed"
 
 # Two index look-ups for those without a bonus.
-BALANCE = """
-select a.posted + coalesce(b.posted, 0), a.held + coalesce(b.held, 0),
+_BALANCE = """
+       a.posted + coalesce(b.posted, 0), a.held + coalesce(b.held, 0),
        a.posted - a.held - a.floor + coalesce(b.posted - b.held, 0), now(), coalesce(b.posted, 0),
        case when b.posted > 0 then
            (select min(l.expires_at) from bonus_lot l
              where l.account = b.id and l.expired_at is null) end, b.id
-  from account a
+"""
+_BONUS = """
   left join account b on b.kind = 'bonus' and b.owner = a.owner and b.label = ''
                      and b.currency = a.currency
+"""
+BALANCE = f"""
+select {_BALANCE}
+  from account a {_BONUS}
  where a.kind = 'call_credits' and a.owner = $1 and a.label = '' and a.currency = $2
+"""
+# The limit leaves none out, but makes the planner expect few owners and look each of them up.
+BALANCES = f"""
+select q.n, {_BALANCE}
+  from (select unnest($1::int[]) as n, unnest($2::uuid[]) as owner limit $4) q
+  join account a on a.kind = 'call_credits' and a.owner = q.owner and a.label = ''
+                and a.currency = $3
+       {_BONUS}
 """
 
 # Any fixed UUID will do; it keeps wallet ids apart from other name-based ids.
@@ -100,6 +113,18 @@ async def read_balance(conn: Connection, user_id: UUID, currency: str) -> Balanc
     """The spending wallet as it is at this moment, with the bonus."""
     row = await conn.fetchrow(BALANCE, user_id, currency)
     return None if row is None else Balance(*row)
+
+
+async def read_balances(
+    conn: Connection, owners: Sequence[UUID], currency: str
+) -> list[Balance | None]:
+    """As `read_balance`, of each owner."""
+    if len(owners) == 1:  # A query for many costs a fourth more.
+        return [await read_balance(conn, owners[0], currency)]
+    found: list[Balance | None] = [None] * len(owners)
+    for n, *row in await conn.fetch(BALANCES, range(len(owners)), owners, currency, len(owners)):
+        found[n] = Balance(*row)
+    return found
 
 
 async def account_of(conn: Connection, user_id: UUID, kind: str, currency: str) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -33,9 +32,10 @@ from signalling.codes import State
 from storage import call_history, calls
 from storage.call_history import Wanted
 from storage.calls import CallRow, UnitRow
+from storage.deadline import Deadline
 from storage.pool import Connection, Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 INVALID_FILTER = Fault(400, "INVALID_FILTER", "These filters contradict each other.")
 
 _ID = "0198f2a0-0000-7000-8000-00000000000"
@@ -147,7 +147,7 @@ class HistoryRoutes:
         offset = first_row(query)
         wanted = _wanted(query)
         user_id = caller(request).user_id
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             if wanted.statuses is not None:
                 live = await self._live_status(conn, user_id)
                 wanted = msgspec.structs.replace(wanted, live=live)
@@ -192,7 +192,7 @@ class HistoryRoutes:
             Problem: 404 CALL_NOT_FOUND.
         """
         async with (
-            asyncio.timeout(DEADLINE_S),
+            DEADLINE(),
             self._pool.acquire() as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):

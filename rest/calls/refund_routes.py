@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from rest.calls.history_bodies import RefundAnswer, RefundBody
@@ -16,9 +14,10 @@ from rest.http.identity import caller
 from rest.http.reply import reply
 from rest.http.route import Route, path_id
 from storage import refunds
+from storage.deadline import Deadline
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 
 CALL_NOT_ENDED = Fault(409, "CALL_NOT_ENDED", "The call has not ended.")
 NOTHING_TO_REFUND = Fault(409, "NOTHING_TO_REFUND", "The call cost nothing.")
@@ -71,7 +70,7 @@ class RefundRoutes:
 
         async def work() -> web.Response:
             async with (
-                asyncio.timeout(DEADLINE_S),
+                DEADLINE(),
                 self._pool.acquire() as conn,
                 conn.transaction(),
             ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 from uuid import UUID
@@ -39,9 +38,10 @@ from signalling.codes import Code, Party, Refused, State
 from signalling.commands import CallRequest, MediaWish
 from storage import calls
 from storage.calls import CallRow
+from storage.deadline import Deadline
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class CallRoutes:
         snapshot = await self._engine.live_call(user_id)
         if snapshot is not None:
             return reply(ActiveCall(call=view_of_snapshot(snapshot, self._clock())))
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             row = await calls.live_call(conn, user_id)
         view = None if row is None else await self._view(row, user_id)
         # The row of a call that has just ended here may not say so yet.
@@ -201,7 +201,7 @@ class CallRoutes:
         return await self._view(row, user_id)
 
     async def _read(self, user_id: UUID, call_id: UUID) -> CallRow | None:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             return await calls.read_call(conn, user_id, call_id)
 
     async def _view(self, row: CallRow, user_id: UUID) -> CallView:

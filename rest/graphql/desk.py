@@ -12,9 +12,10 @@ import strawberry
 
 from rest.http.errors import Problem
 from rest.http.pages import LIMIT_MAX, OFFSET_MAX
+from storage.deadline import Deadline
 from storage.pool import Connection, Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 # However much is asked at once: the pool is there for calls.
 CONNECTIONS_MAX = 2
 
@@ -44,7 +45,7 @@ class Desk:
         Raises:
             TimeoutError: the field took more than 4 s.
         """
-        async with self.turns, asyncio.timeout(DEADLINE_S), self.pool.acquire() as conn:
+        async with self.turns, DEADLINE(), self.pool.acquire() as conn:
             yield conn
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import datetime
 from functools import cache
@@ -12,9 +11,10 @@ import msgspec
 from aiohttp import hdrs, web
 
 from rest.http.errors import Problem
+from storage.deadline import Deadline
 
 BODY_BYTES_MAX = 65_536
-READ_DEADLINE_S = 10.0
+READ_DEADLINE = Deadline(10.0)
 # Where a client might put a secret by mistake: a URL ends in logs, histories and proxies.
 TOKEN_PARAMETERS = frozenset(
     {"token", "accesstoken", "refreshtoken", "idtoken", "jwt", "bearer", "authorization", "auth",
@@ -41,6 +41,12 @@ B = TypeVar("B", bound=Body)
 @cache
 def _decoder(shape: type[Body]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
+
+
+@cache
+def _attributes(shape: type[Body]) -> dict[str, str]:
+    """By wire names. Kept: finding them out was a quarter of what a list costs."""
+    return {each.encode_name: each.name for each in msgspec.structs.fields(shape)}
 
 
 async def read_body(request: web.Request, shape: type[B], *, optional: bool = False) -> B:
@@ -78,7 +84,7 @@ async def read_raw(request: web.Request, bytes_max: int = BODY_BYTES_MAX) -> byt
         raise too_large
     raw = bytearray()
     try:
-        async with asyncio.timeout(READ_DEADLINE_S):
+        async with READ_DEADLINE():
             async for chunk in request.content.iter_any():
                 raw += chunk
                 if len(raw) > bytes_max:
@@ -106,10 +112,11 @@ def read_query(request: web.Request, shape: type[B]) -> B:
         query = msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as fault:
         _refuse(shape, str(fault), "INVALID_QUERY", whole="The query string")
-    values = {each.encode_name: getattr(query, each.name) for each in msgspec.structs.fields(query)}
+    attributes = _attributes(shape)
     for name, text in given.items():
+        value = getattr(query, attributes[name])
         # The decoder reads "null" as nothing and a number as a time; the document has neither.
-        if values[name] is None or (isinstance(values[name], datetime) and ":" not in text):
+        if value is None or (isinstance(value, datetime) and ":" not in text):
             _refuse(shape, f"No such value - at `$.{name}`", "INVALID_QUERY")
     return query
 

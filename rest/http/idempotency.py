@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -14,12 +13,13 @@ from rest.http.body import Body
 from rest.http.errors import REQUEST_ID, ErrorBody, Fault, answer, problem_of
 from rest.http.identity import caller
 from storage import idempotency
+from storage.deadline import Deadline
 from storage.idempotency import Claim, Kept
 from storage.pool import Pool, is_lost
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 INVALID_KEY = Fault(
     400, "INVALID_IDEMPOTENCY_KEY", "Idempotency-Key is 1 to 255 visible ASCII characters."
 )
@@ -81,7 +81,7 @@ class Idempotency:
         key = key_of(request)
         if key is None:
             return await work()
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await idempotency.claim(
                 conn,
                 user_id=caller(request).user_id,
@@ -109,7 +109,7 @@ class Idempotency:
     async def _close(self, claim: Claim, response: web.Response | None) -> None:
         """Keep the answer or release the key. Without the database the claim goes stale alone."""
         try:
-            async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            async with DEADLINE(), self._pool.acquire() as conn:
                 if response is None:
                     await idempotency.release(conn, claim)
                 else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid5
@@ -30,11 +29,12 @@ from rest.operators.adjustment_bodies import (
 from rest.operators.people_bodies import ReasonBody
 from storage import adjustments
 from storage.adjustments import Adjustment
+from storage.deadline import Deadline
 from storage.errors import InsufficientFunds
 from storage.ids import new_id
 from storage.pool import Connection, Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "operators"
 ADJUSTMENTS, ADJUSTMENT = "/operators/adjustments", "/operators/adjustments/{id}"
@@ -143,7 +143,7 @@ class AdjustmentRoutes:
     async def adjustments(self, request: web.Request) -> web.Response:
         query = read_query(request, AdjustmentQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await adjustments.list_of(
                 conn, query.status, limit=query.limit, offset=offset
             )
@@ -177,7 +177,7 @@ class AdjustmentRoutes:
         async def done() -> web.Response:
             try:
                 async with (
-                    asyncio.timeout(DEADLINE_S),
+                    DEADLINE(),
                     self._pool.acquire() as conn,
                     conn.transaction(),
                 ):

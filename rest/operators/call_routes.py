@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
@@ -24,10 +23,11 @@ from rest.operators.timeline import timeline
 from signalling.calls.oversight import LiveCall
 from signalling.codes import Code, Refused, State
 from storage import call_journals, calls, operator_calls
+from storage.deadline import Deadline
 from storage.operator_calls import DAYS_DEFAULT, Owned, Wanted
 from storage.pool import Connection, Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "operators"
 CALLS, CALL = "/operators/calls", "/operators/calls/{id}"
@@ -111,7 +111,7 @@ class OperatorCallRoutes:
     async def calls(self, request: web.Request) -> web.Response:
         query = read_query(request, CallsQuery)
         offset, wanted = first_row(query), _wanted(query)
-        async with asyncio.timeout(DEADLINE_S):
+        async with DEADLINE():
             async with self._pool.acquire() as conn, conn.transaction(readonly=True):
                 found, total = await operator_calls.find(conn, wanted, query.limit, offset)
             live, now_ms = await self._look(found), self._clock()
@@ -123,7 +123,7 @@ class OperatorCallRoutes:
 
     async def timeline(self, request: web.Request) -> web.Response:
         call_id = path_id(request)
-        async with asyncio.timeout(DEADLINE_S):
+        async with DEADLINE():
             async with (
                 self._pool.acquire() as conn,
                 conn.transaction(isolation="repeatable_read", readonly=True),
@@ -142,7 +142,7 @@ class OperatorCallRoutes:
         body = await read_body(request, EndBody)
         call_id, operator = path_id(request), caller(request).user_id
         async with (
-            asyncio.timeout(DEADLINE_S),
+            DEADLINE(),
             self._pool.acquire() as conn,
             conn.transaction(),
         ):
@@ -161,7 +161,7 @@ class OperatorCallRoutes:
             if refused.code is not Code.NOT_FOUND:
                 raise
             # It has ended meanwhile, or goes from one node to another at this moment.
-            async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            async with DEADLINE(), self._pool.acquire() as conn:
                 owned = await _read(conn, call_id)
             if owned.row.state != State.ENDED:
                 raise Refused(
@@ -169,7 +169,7 @@ class OperatorCallRoutes:
                 ) from None
 
     async def _answer(self, call_id: UUID) -> CallAnswer:
-        async with asyncio.timeout(DEADLINE_S):
+        async with DEADLINE():
             async with (
                 self._pool.acquire() as conn,
                 conn.transaction(isolation="repeatable_read", readonly=True),

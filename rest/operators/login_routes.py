@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -21,9 +20,10 @@ from rest.operators.people_bodies import (
     ReasonQuery,
 )
 from storage import sanctions
+from storage.deadline import Deadline
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "operators"
 LOGINS = "/operators/users/{id}/sessions"
@@ -84,7 +84,7 @@ class LoginRoutes:
     async def logins(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await sanctions.list_logins(
                 conn, path_id(request), now_ms=self._clock(), limit=query.limit, offset=offset
             )
@@ -102,7 +102,7 @@ class LoginRoutes:
     async def end(self, request: web.Request) -> web.Response:
         query = read_query(request, ReasonQuery)
         session_id = path_id(request, "session")
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             await sanctions.end_login(
                 conn,
                 path_id(request),
@@ -117,7 +117,7 @@ class LoginRoutes:
 
     async def end_all(self, request: web.Request) -> web.Response:
         query = read_query(request, ReasonQuery)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             ended = await sanctions.end_logins(
                 conn,
                 path_id(request),

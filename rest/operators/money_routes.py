@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -29,12 +28,13 @@ from rest.operators.money_bodies import (
     PostingView,
 )
 from storage import ledger, payment_search, wallet
+from storage.deadline import Deadline
 from storage.payment_search import FoundPayment
 from storage.pool import Pool
 from storage.selling import Sellers
 from storage.wallet import Wanted
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "operators"
 WALLETS = "/operators/users/{id}/wallets"
@@ -87,7 +87,7 @@ class MoneyRoutes:
         ]
 
     async def wallets(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await wallet.list_wallets(conn, path_id(request))
         if not found:
             # Accounts are made at sign-up.
@@ -109,7 +109,7 @@ class MoneyRoutes:
         query = read_query(request, PostingQuery)
         offset = first_row(query)
         user_id = path_id(request)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await wallet.read_wallet(conn, user_id, path_id(request, "wallet"))
             if found is None:
                 raise NO_WALLET.problem()
@@ -144,7 +144,7 @@ class MoneyRoutes:
     async def payments(self, request: web.Request) -> web.Response:
         query = read_query(request, PaymentQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await payment_search.search(
                 conn,
                 user_id=query.user_id,

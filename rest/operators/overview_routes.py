@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,10 +14,11 @@ from rest.http.route import Route
 from rest.operators.overview_bodies import LiveCalls, Overview, Rates, RatesQuery
 from storage import day_sums, node_samples
 from storage.day_sums import Day
+from storage.deadline import Deadline
 from storage.node_samples import Gauges, Point
 from storage.pool import Connection, Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "operators"
 # At most 360 points.
@@ -104,7 +104,7 @@ class OverviewRoutes:
 
     async def overview(self, _: web.Request) -> web.Response:
         now, here = datetime.now(UTC), self._gauges()
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             states = await day_sums.live_by_state(conn)
             minute = await node_samples.last_minute(conn, self._epoch)
             failing = await day_sums.failing(conn)
@@ -147,7 +147,7 @@ class OverviewRoutes:
         until_s = time.time_ns() // 1_000_000_000 // step_s * step_s
         until = datetime.fromtimestamp(until_s, UTC)
         since = until - timedelta(minutes=minutes)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await node_samples.points(conn, since, until, step_s)
         steps = [since + timedelta(seconds=at_s) for at_s in range(0, minutes * 60, step_s)]
         return reply(series(steps, found, step_s, self._currency))

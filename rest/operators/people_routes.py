@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -27,10 +26,11 @@ from rest.operators.people_bodies import (
     StandingAnswer,
 )
 from storage import people, sanctions
+from storage.deadline import Deadline
 from storage.people import Deeds, Person
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "operators"
 USERS, USER = "/operators/users", "/operators/users/{id}"
@@ -122,7 +122,7 @@ class PeopleRoutes:
     async def find(self, request: web.Request) -> web.Response:
         query = read_query(request, PersonQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await people.find(
                 conn,
                 self._currency,
@@ -137,7 +137,7 @@ class PeopleRoutes:
 
     async def one(self, request: web.Request) -> web.Response:
         user_id = path_id(request)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await people.read(conn, user_id, self._currency)
             if found is None:
                 raise NO_USER.problem()
@@ -157,7 +157,7 @@ class PeopleRoutes:
         user_id, operator = path_id(request), caller(request).user_id
         if status == "suspended" and user_id == operator:
             raise SELF_SUSPENSION.problem()
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             async with conn.transaction():
                 ended = await sanctions.set_standing(
                     conn,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 from aiohttp import web
 
@@ -21,9 +19,10 @@ from rest.operators.record_bodies import (
     NodeView,
 )
 from storage import audit, fleet
+from storage.deadline import Deadline
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "operators"
 
@@ -63,7 +62,7 @@ class RecordRoutes:
     async def audit(self, request: web.Request) -> web.Response:
         query = read_query(request, AuditQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await audit.search(
                 conn,
                 actor=query.actor,
@@ -78,7 +77,7 @@ class RecordRoutes:
     async def nodes(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await fleet.list_of(
                 conn, lease_ms=self._lease_ms, limit=query.limit, offset=offset
             )

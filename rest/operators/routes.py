@@ -3,7 +3,6 @@ failed; another try, an earlier one, or none."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -26,10 +25,11 @@ from rest.operators.bodies import (
     RetryBody,
 )
 from storage import jobs
+from storage.deadline import Deadline
 from storage.jobs import Changed, JobState
 from storage.pool import Connection, Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 # More digits than any number of a job has would overflow the database's integer.
 JOB = "/jobs/{id:[0-9]{1,18}}"
@@ -170,7 +170,7 @@ class OperatorRoutes:
         ]
 
     async def overview(self, _: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await jobs.counts(conn)
         return reply(
             JobOverview(
@@ -193,7 +193,7 @@ class OperatorRoutes:
         query = read_query(request, JobsQuery)
         offset = first_row(query)
         state = None if query.state is None else JobState(query.state)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await jobs.list_jobs(conn, state, query.name, query.limit, offset)
         views = [
             JobView(
@@ -212,7 +212,7 @@ class OperatorRoutes:
     async def failed(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await jobs.list_failed(conn, query.limit, offset)
         views = [
             FailedJobView(
@@ -229,7 +229,7 @@ class OperatorRoutes:
 
     async def retry_all(self, request: web.Request) -> web.Response:
         body = await read_body(request, RetryBody, optional=True)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             retried = await jobs.retry_all(conn, body.name)
         return reply(Retried(retried=retried))
 
@@ -250,7 +250,7 @@ class OperatorRoutes:
     ) -> web.Response:
         job_id = int(request.match_info["id"])
         async with (
-            asyncio.timeout(DEADLINE_S),
+            DEADLINE(),
             self._pool.acquire() as conn,
             conn.transaction(),
         ):

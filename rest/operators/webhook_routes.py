@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -37,13 +36,14 @@ from rest.operators.webhook_bodies import (
 from rest.operators.webhook_events import trial_news
 from rest.operators.webhook_urls import fault_of
 from storage import audit, webhook_deliveries, webhooks
+from storage.deadline import Deadline
 from storage.ids import new_id
 from storage.jobs import Changed
 from storage.pool import Connection, Pool
 from storage.webhook_deliveries import Attempt, Delivery
 from storage.webhooks import Endpoint
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 ADMIN = ("admin",)
 TAG = "webhooks"
 ENDPOINTS, ENDPOINT = "/webhooks/endpoints", "/webhooks/endpoints/{id}"
@@ -204,7 +204,7 @@ class WebhookRoutes:
         return reply(EndpointSecret(endpoint=_endpoint_view(made), secret=secret), 201)
 
     async def endpoints(self, _: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await webhooks.list_all(conn)
         return reply(EndpointList(items=[_endpoint_view(each) for each in found]))
 
@@ -256,7 +256,7 @@ class WebhookRoutes:
     async def deliveries(self, request: web.Request) -> web.Response:
         query = read_query(request, DeliveryQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await webhook_deliveries.list_of(
                 conn,
                 endpoint_id=query.endpoint_id,
@@ -269,7 +269,7 @@ class WebhookRoutes:
         return reply(DeliveryList(items=items, total=total, limit=query.limit, offset=offset))
 
     async def delivery(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await webhook_deliveries.read(conn, path_id(request))
         if found is None:
             raise DELIVERY_NOT_FOUND.problem()
@@ -293,7 +293,7 @@ class WebhookRoutes:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             yield conn
 
     def _check(self, url: str) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 import structlog
 
 from rest.payments.gateways.port import Gateway, GatewayDown, GatewayRefused
-from rest.payments.opening import GATEWAY_DEADLINE_S, GATEWAY_UNAVAILABLE
+from rest.payments.opening import GATEWAY_DEADLINE, GATEWAY_UNAVAILABLE
 from rest.payments.settle import Settler
 from storage import payments
+from storage.deadline import Deadline
 from storage.payments import Payment
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 AT_ONCE = 20
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ class Asker:
         if settled or gateway is None or payment.gateway_ref is None:
             return payment
         try:
-            async with asyncio.timeout(GATEWAY_DEADLINE_S):
+            async with GATEWAY_DEADLINE():
                 status = await gateway.query(payment.gateway_ref)
         except (GatewayDown, GatewayRefused, TimeoutError):
             raise GATEWAY_UNAVAILABLE.problem() from None
@@ -50,7 +51,7 @@ class Asker:
         A payment is due 2 minutes after it was opened, then each time its age has doubled, for a
         week. What cannot be asked now is due again then.
         """
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             due = await payments.take_due(conn, limit=AT_ONCE)
         for payment, answer in zip(
             due,

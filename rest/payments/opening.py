@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from uuid import UUID, uuid5
 
@@ -20,6 +19,7 @@ from rest.payments.gateways.port import (
 from rest.payments.settle import Settler
 from rest.payments.views import payment_view
 from storage import payments, plans, users
+from storage.deadline import Deadline
 from storage.errors import IdempotencyMismatch
 from storage.ids import new_id, new_secret
 from storage.payments import Payment
@@ -28,8 +28,8 @@ from storage.selling import Price, Sellers
 from storage.settlement import FROM_WALLET
 from storage.wallet import SPENDING_KIND
 
-DEADLINE_S = 4.0
-GATEWAY_DEADLINE_S = 8.0
+DEADLINE = Deadline(4.0)
+GATEWAY_DEADLINE = Deadline(8.0)
 
 INVALID_METHOD = Fault(400, "INVALID_METHOD", "There is no such payment method here.")
 CURRENCY_NOT_SUPPORTED = Fault(
@@ -112,7 +112,7 @@ class PaymentOpener:
     async def _at_gateway(
         self, gateway: Gateway, body: PaymentBody, user_id: UUID
     ) -> tuple[Payment, Checkout]:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             payment = await self._record(conn, body, user_id, new_id())
             payer = await users.read_user(conn, user_id, payment.currency)
         order = Order(
@@ -126,15 +126,15 @@ class PaymentOpener:
         )
         # No connection is held while we wait for somebody else's server.
         try:
-            async with asyncio.timeout(GATEWAY_DEADLINE_S):
+            async with GATEWAY_DEADLINE():
                 checkout = await gateway.create(order)
         except (GatewayDown, GatewayRefused, TimeoutError) as fault:
-            async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+            async with DEADLINE(), self._pool.acquire() as conn:
                 await payments.give_up(conn, payment.id)
             if isinstance(fault, GatewayRefused):
                 raise PAYMENT_REFUSED.problem(reason=str(fault)) from None
             raise GATEWAY_UNAVAILABLE.problem() from None
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             payment = await payments.opened(
                 conn, payment.id, gateway_ref=checkout.ref, checkout_url=checkout.url
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import UUID, uuid5
 
 import msgspec
@@ -20,11 +19,12 @@ from rest.payments.bodies import PlanAnswer, PlanBody, PlanChange, PlanList
 from rest.payments.opening import PLAN_NOT_FOUND
 from rest.payments.views import plan_view
 from storage import audit, plans
+from storage.deadline import Deadline
 from storage.ids import new_id
 from storage.plans import Plan
 from storage.pool import Connection, Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 LISTED_MAX = 100
 
 INVALID_POINTS = Fault(400, "INVALID_POINTS", "A plan gives at least its price in points.")
@@ -84,7 +84,7 @@ class PlanRoutes:
         ]
 
     async def listed(self, _: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await plans.list_active(conn, limit=LISTED_MAX)
         return reply(PlanList(items=[plan_view(plan, self._currency) for plan in found]))
 
@@ -104,7 +104,7 @@ class PlanRoutes:
 
         async def work() -> web.Response:
             async with (
-                asyncio.timeout(DEADLINE_S),
+                DEADLINE(),
                 self._pool.acquire() as conn,
                 conn.transaction(),
             ):
@@ -115,13 +115,13 @@ class PlanRoutes:
 
     async def change(self, request: web.Request) -> web.Response:
         body = await read_body(request, PlanChange)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             plan = changed(await self._lock(conn, path_id(request)), body)
             await self._save(conn, plan, request, "plan_changed")
         return reply(self._answer(plan))
 
     async def retire(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             plan = await self._lock(conn, path_id(request))
             retired = msgspec.structs.replace(plan, active=False)
             await self._save(conn, retired, request, "plan_retired")

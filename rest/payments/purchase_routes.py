@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -25,11 +24,12 @@ from rest.payments.bodies import (
 )
 from rest.payments.opening import PLAN_NOT_FOUND
 from storage import notifications, payments, plans, wallet
+from storage.deadline import Deadline
 from storage.payments import Payment
 from storage.plans import Plan, Purchase
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 
 INVALID_AMOUNT = Fault(
     400, "INVALID_AMOUNT", "The amount, the plan's price and the payment must be the same."
@@ -90,7 +90,7 @@ class PurchaseRoutes:
         return await self._idempotency.once(request, body, work)
 
     async def _charge(self, body: ChargeBody, user_id: UUID) -> ChargeAnswer:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             plan = await plans.read_active(conn, body.plan_id)
             payment = await payments.lock_own(conn, user_id, body.payment_id)
             plan, payment = judge(body.amount, plan, payment)
@@ -121,7 +121,7 @@ class PurchaseRoutes:
     async def history(self, request: web.Request) -> web.Response:
         query = read_query(request, PurchaseQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await plans.list_purchases(
                 conn,
                 caller(request).user_id,

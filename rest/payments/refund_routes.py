@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -18,12 +17,13 @@ from rest.http.route import Route, path_id
 from rest.payments.bodies import PaymentAnswer, RefundBody
 from rest.payments.views import payment_view
 from storage import audit, payments, settlement
+from storage.deadline import Deadline
 from storage.errors import Conflict, InsufficientFunds, Refusal
 from storage.payments import Payment
 from storage.pool import Pool
 from storage.selling import Sellers
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 
 PAYMENT_NOT_FOUND = Fault(404, "PAYMENT_NOT_FOUND", "There is no such payment.")
 PAYMENT_NOT_REFUNDABLE = Fault(
@@ -86,7 +86,7 @@ class RefundRoutes:
         return await self._idempotency.once(request, body, work)
 
     async def _refund(self, payment_id: UUID, *, admin: UUID, reason: str) -> Payment:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn, conn.transaction():
+        async with DEADLINE(), self._pool.acquire() as conn, conn.transaction():
             payment = await payments.lock(conn, payment_id)
             if payment is None:
                 raise PAYMENT_NOT_FOUND.problem()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -10,10 +9,11 @@ import structlog
 
 from rest.payments.gateways.port import Gateway
 from storage import payments
+from storage.deadline import Deadline
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
-GATEWAY_DEADLINE_S = 15.0
+DEADLINE = Deadline(4.0)
+GATEWAY_DEADLINE = Deadline(15.0)
 
 _log = structlog.get_logger(__name__)
 
@@ -34,14 +34,14 @@ class RefundJobs:
             NotGivenBack, GatewayDown, GatewayRefused, TimeoutError: the payer has not got it yet.
         """
         payment_id = UUID(str(payload["paymentId"]))
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             payment = await payments.read_any(conn, payment_id)
         if payment is None or payment.status != "refunded":
             raise NotGivenBack(f"payment {payment_id} is not refunded here")
         gateway = self._gateways.get(payment.gateway)
         if gateway is None or payment.gateway_ref is None:
             raise NotGivenBack(f"payment {payment_id}: {payment.gateway} cannot be asked")
-        async with asyncio.timeout(GATEWAY_DEADLINE_S):
+        async with GATEWAY_DEADLINE():
             await gateway.refund(
                 payment.gateway_ref,
                 payment.amount_minor,

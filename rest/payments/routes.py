@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
@@ -27,14 +26,15 @@ from rest.payments.bodies import (
 )
 from rest.payments.gateways.port import Gateway, GatewayDown, GatewayRefused
 from rest.payments.opening import ERRORS as OPENING_ERRORS
-from rest.payments.opening import GATEWAY_DEADLINE_S, GATEWAY_UNAVAILABLE, PaymentOpener
+from rest.payments.opening import GATEWAY_DEADLINE, GATEWAY_UNAVAILABLE, PaymentOpener
 from rest.payments.settle import Settler
 from rest.payments.views import payment_view
 from storage import payments
+from storage.deadline import Deadline
 from storage.pool import Pool
 from storage.selling import Sellers
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 PROVIDER_HEADER = "X-Payment-Provider"
 REFERENCE_PATTERN = "[A-Za-z0-9_-]+"
 
@@ -139,7 +139,7 @@ class PaymentRoutes:
     async def mine(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await payments.list_of(
                 conn, caller(request).user_id, limit=query.limit, offset=offset
             )
@@ -147,7 +147,7 @@ class PaymentRoutes:
         return reply(PaymentList(items=items, total=total, limit=query.limit, offset=offset))
 
     async def one(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await payments.read(conn, caller(request).user_id, path_id(request))
         if found is None:
             raise PAYMENT_NOT_FOUND.problem()
@@ -155,7 +155,7 @@ class PaymentRoutes:
 
     async def verify(self, request: web.Request) -> web.Response:
         reference = request.match_info["reference"]
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await payments.read_by_reference(conn, caller(request).user_id, reference)
         if found is None:
             raise PAYMENT_NOT_FOUND.problem()
@@ -167,7 +167,7 @@ class PaymentRoutes:
         gateway = self._sender(request, query)
         try:
             event = gateway.parse_webhook(request.headers, raw, self._clock() // 1000)
-            async with asyncio.timeout(GATEWAY_DEADLINE_S):
+            async with GATEWAY_DEADLINE():
                 event = await gateway.confirm(event)
         except (Forged, GatewayRefused):
             raise INVALID_WEBHOOK.problem() from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from rest.payments.gateways.port import GatewayEvent, GatewayStatus
 from storage import payments, settlement
+from storage.deadline import Deadline
 from storage.payments import Payment
 from storage.pool import Connection, Pool
 from storage.selling import Sellers
@@ -17,7 +17,7 @@ from storage.settlement import Finding
 # Gateway, what led to it ("webhook", "question" or "payer"), outcome; after the commit.
 Observe = Callable[[str, str, str], None]
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 # What settles nothing, and what comes of it.
 UNSETTLED = {
     "open": "ignored",
@@ -53,7 +53,7 @@ class Settler:
         for an event that says nothing about money.
         """
         async with (
-            asyncio.timeout(DEADLINE_S),
+            DEADLINE(),
             self._pool.acquire() as conn,
             conn.transaction(),
         ):
@@ -78,7 +78,7 @@ class Settler:
     async def found(self, gateway: str, reference: str, status: GatewayStatus) -> Payment | None:
         """Apply the gateway's answer to our question, once. The payment as it is then."""
         async with (
-            asyncio.timeout(DEADLINE_S),
+            DEADLINE(),
             self._pool.acquire() as conn,
             conn.transaction(),
         ):
@@ -96,7 +96,7 @@ class Settler:
             InsufficientFunds: the wallet has less.
         """
         async with (
-            asyncio.timeout(DEADLINE_S),
+            DEADLINE(),
             self._pool.acquire() as conn,
             conn.transaction(),
         ):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 from aiohttp import web
 
@@ -25,10 +23,11 @@ from rest.wallet.payout_bodies import (
 )
 from rest.wallet.payout_routes import EXAMPLE, PAYOUT_NOT_FOUND, view_of
 from storage import payouts
+from storage.deadline import Deadline
 from storage.payouts import Payout, Verb
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 
 DESK_EXAMPLE = {
     "payout": {
@@ -86,7 +85,7 @@ class PayoutDesk:
     async def in_line(self, request: web.Request) -> web.Response:
         query = read_query(request, LineQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await payouts.list_by_status(
                 conn, query.status, limit=query.limit, offset=offset
             )
@@ -122,7 +121,7 @@ class PayoutDesk:
 
         async def work() -> web.Response:
             async with (
-                asyncio.timeout(DEADLINE_S),
+                DEADLINE(),
                 self._pool.acquire() as conn,
                 conn.transaction(),
             ):

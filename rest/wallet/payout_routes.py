@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import UUID, uuid5
 
 from aiohttp import web
@@ -23,11 +22,12 @@ from rest.wallet.payout_bodies import (
     PayoutView,
 )
 from storage import earnings, payouts
+from storage.deadline import Deadline
 from storage.ids import new_id
 from storage.payouts import Payout
 from storage.pool import Pool
 
-DEADLINE_S = 4.0
+DEADLINE = Deadline(4.0)
 # Whoever can be paid by others; a customer has nothing to take out.
 EARNERS = ("companion", "technician", "store_owner", "delivery_partner")
 
@@ -137,7 +137,7 @@ class PayoutRoutes:
 
     async def earnings(self, request: web.Request) -> web.Response:
         async with (
-            asyncio.timeout(DEADLINE_S),
+            DEADLINE(),
             self._pool.acquire() as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
@@ -163,14 +163,14 @@ class PayoutRoutes:
         me, key = caller(request), key_of(request)
         user_id = me.user_id
         # Outside of the key, which would keep the refusal: after a log-in the same key is good.
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             await self._check_fresh(conn, me)
         # An attempt that crashed after its commit finds its payout again under the same id.
         payout_id = new_id() if key is None else uuid5(_PAYOUTS, f"{user_id}:{key}")
 
         async def work() -> web.Response:
             async with (
-                asyncio.timeout(DEADLINE_S),
+                DEADLINE(),
                 self._pool.acquire() as conn,
                 conn.transaction(),
             ):
@@ -190,7 +190,7 @@ class PayoutRoutes:
     async def mine(self, request: web.Request) -> web.Response:
         query = read_query(request, PageQuery)
         offset = first_row(query)
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found, total = await payouts.list_of(
                 conn, caller(request).user_id, limit=query.limit, offset=offset
             )
@@ -198,7 +198,7 @@ class PayoutRoutes:
         return reply(PayoutList(items=items, total=total, limit=query.limit, offset=offset))
 
     async def one(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_S), self._pool.acquire() as conn:
+        async with DEADLINE(), self._pool.acquire() as conn:
             found = await payouts.read(conn, caller(request).user_id, path_id(request))
         if found is None:
             raise PAYOUT_NOT_FOUND.problem()
@@ -209,7 +209,7 @@ class PayoutRoutes:
 
         async def work() -> web.Response:
             async with (
-                asyncio.timeout(DEADLINE_S),
+                DEADLINE(),
                 self._pool.acquire() as conn,
                 conn.transaction(),
             ):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import uuid5
+from collections.abc import Sequence
+from uuid import UUID, uuid5
 
 from aiohttp import web
 
 from rest.http.body import read_query
-from rest.http.deadline import Deadline
 from rest.http.errors import Fault
 from rest.http.identity import caller
 from rest.http.pages import first_row, span_of
@@ -27,8 +27,10 @@ from rest.wallet.bodies import (
 )
 from storage import call_history, wallet
 from storage.call_history import Usage
+from storage.deadline import Deadline
 from storage.pool import Connection, Pool
-from storage.wallet import Wallet, Wanted
+from storage.together import Together
+from storage.wallet import Balance, Wallet, Wanted
 
 DEADLINE = Deadline(4.0)
 WALLET_NOT_FOUND = Fault(404, "WALLET_NOT_FOUND", "You have no such wallet.")
@@ -58,6 +60,7 @@ class WalletRoutes:
         """`currency` is the deployment's: the one calls are paid in."""
         self._pool = pool
         self._currency = currency
+        self._balances: Together[UUID, Balance | None] = Together(self._read_balances)
 
     def table(self) -> list[Route]:
         return [
@@ -121,8 +124,7 @@ class WalletRoutes:
 
     async def balance(self, request: web.Request) -> web.Response:
         user_id = caller(request).user_id
-        async with DEADLINE(), self._pool.acquire() as conn:
-            found = await wallet.read_balance(conn, user_id, self._currency)
+        found = await self._balances.ask(user_id)
         if found is None:
             raise WALLET_NOT_FOUND.problem()
         return reply(
@@ -137,6 +139,10 @@ class WalletRoutes:
                 updated_at=found.at,
             )
         )
+
+    async def _read_balances(self, owners: Sequence[UUID]) -> list[Balance | None]:
+        async with DEADLINE(), self._pool.acquire() as conn:
+            return await wallet.read_balances(conn, owners, self._currency)
 
     async def wallets(self, request: web.Request) -> web.Response:
         async with DEADLINE(), self._pool.acquire() as conn:

@@ -20,7 +20,7 @@ Client = TestClient[web.Request, web.Application]
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     app = web.Application()
-    app.add_routes(Documents({"openapi": "3.1.0"}, {"asyncapi": "3.0.0"}).table())
+    app.add_routes(Documents(lambda: {"openapi": "3.1.0"}, lambda: {"asyncapi": "3.0.0"}).table())
     async with TestClient(TestServer(app)) as opened:
         yield opened
 

@@ -148,3 +148,27 @@ async def test_closing_waits_for_what_is_lent(dsn: str) -> None:
     await closing
     with pytest.raises(asyncpg.InterfaceError, match="closed"):
         await pool.acquire()
+
+
+async def test_what_nobody_used_between_two_looks_is_closed_but_for_the_least(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.pool.INACTIVE_S", 0.05)
+    pool = await create_pool(dsn, min_size=1, max_size=3)
+    async with pool.acquire() as lent, pool.acquire(), pool.acquire():
+        assert await lent.fetchval("select 7") == 7
+        assert pool.get_size() == 3
+    async with pool.acquire() as used:
+        while pool.get_size() > 1:
+            await used.fetchval("select pg_sleep(0.01)")
+        assert await used.fetchval("select 7") == 7
+    assert pool.get_size() == 1
+    await close_pool(pool)
+
+
+async def test_a_pool_that_is_closed_lends_nothing(dsn: str) -> None:
+    pool = await create_pool(dsn, min_size=1, max_size=1)
+    await backend(pool)
+    await close_pool(pool)
+    with pytest.raises(asyncpg.InterfaceError, match="clos"):
+        await pool.acquire()

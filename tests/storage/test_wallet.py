@@ -54,6 +54,18 @@ async def test_nobody_has_no_balance(conn: Connection) -> None:
     assert await wallet.spending_account(conn, user.id, "NGN") is None
 
 
+async def test_the_balances_of_many_are_those_of_each(conn: Connection) -> None:
+    rich, poor = await make_user(conn, money=500), await make_user(conn)
+    owners = [poor.id, new_id(), rich.id, poor.id]
+
+    found = await wallet.read_balances(conn, owners, "PTS")
+
+    assert found == [await wallet.read_balance(conn, owner, "PTS") for owner in owners]
+    assert [each and each.posted_minor for each in found] == [0, None, 500, 0]
+    assert await wallet.read_balances(conn, [rich.id], "PTS") == [found[2]]
+    assert await wallet.read_balances(conn, [rich.id, poor.id], "NGN") == [None, None]
+
+
 async def test_an_owner_has_one_wallet_of_each_kind(conn: Connection) -> None:
     user = await make_user(conn, money=70)
 

@@ -15,6 +15,7 @@ from rest.http.body import Body, Query, read_body, read_query
 from rest.http.reply import reply
 from rest.http.route import Route
 from signalling.events import Shape
+from storage.deadline import Deadline
 from tests.rest.http.plain import Client, Clients, ask
 
 
@@ -176,7 +177,7 @@ async def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(
 async def test_a_body_that_does_not_arrive_is_given_up(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "READ_DEADLINE_S", 0.05)
+    monkeypatch.setattr(bodies, "READ_DEADLINE", Deadline(0.05))
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(
         b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

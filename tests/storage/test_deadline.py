@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rest.http.deadline import Deadline
+from storage.deadline import Deadline
 
 
 async def never() -> None:
