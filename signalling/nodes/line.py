@@ -21,6 +21,7 @@ from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     RedisError,
+    ResponseError,
 )
 
 from signalling.nodes.bus import Misconfigured
@@ -29,6 +30,12 @@ from storage.errors import Unavailable
 
 DEADLINE_S = 0.5
 CONNECT_S = 0.5
+ERRORS = {
+    "NOSCRIPT": NoScriptError,
+    "NOAUTH": AuthenticationError,
+    "WRONGPASS": AuthenticationError,
+    "NOPERM": NoPermissionError,
+}
 REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
@@ -98,7 +105,7 @@ class Line:
         writer: asyncio.StreamWriter | None = connection._writer
         if writer is None or self._connection is not connection:
             raise ConnectionError("it was closed before it was open")
-        self._wire = Wire(cast(asyncio.Transport, writer.transport))
+        self._wire = Wire(cast(asyncio.Transport, writer.transport), said)
         return self._wire
 
     async def run(self, script: Script, *arguments: Any) -> Any:
@@ -123,3 +130,8 @@ class Line:
         self._wire = None
         if connection is not None:
             await connection.disconnect(nowait=True)
+
+
+def said(text: str) -> Exception:
+    """An error of Redis, as the client raises it."""
+    return ERRORS.get(text.partition(" ")[0], ResponseError)(text)

@@ -12,20 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hiredis
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
 
-ERRORS = {
-    "NOSCRIPT": NoScriptError,
-    "NOAUTH": AuthenticationError,
-    "WRONGPASS": AuthenticationError,
-    "NOPERM": NoPermissionError,
-}
 Word = str | int | float | bytes
 _NOTHING = object()
 _pack: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
@@ -34,14 +21,13 @@ _pack: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignor
 class Wire(asyncio.Protocol):
     """One question at a time. `lost`: the connection is gone."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        """Takes the transport over; nothing may be on its way on it."""
+    def __init__(self, transport: asyncio.Transport, error: Callable[[str], Exception]) -> None:
+        """Takes the transport over; nothing may be on its way on it. `error` makes what is raised
+        of what Redis says against a question, or of an answer that is none."""
         self.lost = transport.is_closing()
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader(
-            protocolError=RedisError, replyError=_error, notEnoughData=_NOTHING
-        )
+        self._reader = hiredis.Reader(protocolError=error, replyError=error, notEnoughData=_NOTHING)
         self._answer: asyncio.Future[Any] | None = None
         transport.set_protocol(self)
 
@@ -51,7 +37,7 @@ class Wire(asyncio.Protocol):
 
         Raises:
             TimeoutError, OSError: no answer.
-            RedisError: an error instead of one.
+            What `error` makes: an error instead of one.
         """
         if self.lost:
             raise ConnectionError("the connection is closed")
@@ -74,8 +60,8 @@ class Wire(asyncio.Protocol):
         try:
             self._reader.feed(data)
             reply = self._reader.gets()
-        except RedisError as error:
-            reply = error
+        except Exception as fault:
+            reply = fault
         if reply is _NOTHING or answer is None or answer.done():
             return  # Nobody waits for what comes too late.
         if isinstance(reply, Exception):
@@ -88,8 +74,3 @@ class Wire(asyncio.Protocol):
         answer = self._answer
         if answer is not None and not answer.done():
             answer.set_exception(ConnectionError("the connection was closed"))
-
-
-def _error(text: str) -> Exception:
-    kind = text.partition(" ")[0]
-    return ERRORS.get(kind, ResponseError)(text)

@@ -14,6 +14,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from signalling.nodes.line import said
 from signalling.nodes.wire import Wire
 
 DEADLINE_S = 15.0
@@ -46,7 +47,7 @@ async def ends() -> AsyncIterator[Ends]:
     _, opened = await asyncio.open_connection(*server.sockets[0].getsockname())
     reader, writer = await came.get()
     assert isinstance(opened.transport, asyncio.Transport)
-    yield Ends(Wire(opened.transport), reader, writer)
+    yield Ends(Wire(opened.transport, said), reader, writer)
     opened.transport.abort()
     writer.transport.abort()
     server.close()
