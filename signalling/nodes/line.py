@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, cast
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
@@ -20,13 +21,21 @@ from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     RedisError,
+    ResponseError,
 )
 
 from signalling.nodes.bus import Misconfigured
+from signalling.nodes.wire import Wire
 from storage.errors import Unavailable
 
 DEADLINE_S = 0.5
 CONNECT_S = 0.5
+ERRORS = {
+    "NOSCRIPT": NoScriptError,
+    "NOAUTH": AuthenticationError,
+    "WRONGPASS": AuthenticationError,
+    "NOPERM": NoPermissionError,
+}
 REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
@@ -61,6 +70,7 @@ class Line:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._connection: AbstractConnection | None = None
+        self._wire: Wire | None = None
 
     async def call(self, *command: Any, deadline_s: float = DEADLINE_S) -> Any:
         """The answer, with texts as bytes.
@@ -69,14 +79,14 @@ class Line:
             Unavailable: no answer, or an error instead of one.
             Misconfigured: this node may not do that.
         """
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._server.connection()
         try:
-            async with asyncio.timeout(deadline_s):
-                # It may be closed, and another be in its place, before the answer comes.
-                await connection.send_command(*command)
-                return await connection.read_response()
+            wire = self._wire
+            if wire is None or wire.lost:
+                began_s = monotonic()
+                async with asyncio.timeout(deadline_s):
+                    wire = await self._open()
+                deadline_s -= monotonic() - began_s
+            return await wire.ask(command, deadline_s)
         except NoScriptError:
             raise
         except (RedisError, OSError, TimeoutError) as error:
@@ -85,6 +95,18 @@ class Line:
         except BaseException:  # Cancelled: an answer may still come, and it is for nobody else.
             await self.close()
             raise
+
+    async def _open(self) -> Wire:
+        """The client connects and logs in; what follows goes by the wire."""
+        await self.close()
+        connection = self._connection = self._server.connection()
+        await connection.connect()  # type: ignore[no-untyped-call]
+        # The client has no public name for what it reads and writes by.
+        writer: asyncio.StreamWriter | None = connection._writer
+        if writer is None or self._connection is not connection:
+            raise ConnectionError("it was closed before it was open")
+        self._wire = Wire(cast(asyncio.Transport, writer.transport), said)
+        return self._wire
 
     async def run(self, script: Script, *arguments: Any) -> Any:
         """As `call`."""
@@ -105,5 +127,11 @@ class Line:
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
+        self._wire = None
         if connection is not None:
             await connection.disconnect(nowait=True)
+
+
+def said(text: str) -> Exception:
+    """An error of Redis, as the client raises it."""
+    return ERRORS.get(text.partition(" ")[0], ResponseError)(text)

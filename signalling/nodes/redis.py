@@ -37,6 +37,10 @@ ANNOUNCE_S = 1200.0
 MAILBOX_ENTRIES = 20_000
 READ_ENTRIES = 100
 WHERE_USERS = 1_000
+# From one batch to the next; the first after a quiet time goes at once. At full load a message to
+# another node takes a sixth less CPU of both, and half as many more go through; at 2 000 a second
+# it waits 0.2 ms more.
+BATCH_GAP_S = 0.001
 
 _log = structlog.get_logger(__name__)
 
@@ -279,10 +283,15 @@ class RedisBus:
 
     async def _writes(self) -> None:
         failures = 0
+        next_s = 0.0
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self.outgoing:
+                gap_s = next_s - monotonic()
+                if gap_s > 0:
+                    await asyncio.sleep(gap_s)
+                next_s = monotonic() + BATCH_GAP_S
                 if await self._send():
                     failures = 0
                     continue
@@ -331,11 +340,13 @@ class RedisBus:
                 continue
             failures = 0
             self._read_s = monotonic()
-            for entry, fields in reply[0][1] if reply else ():
+            entries = reply[0][1] if reply else ()
+            for number, (entry, fields) in enumerate(entries):
+                if number:
+                    await asyncio.sleep(0)  # However much has come, the loop has other work too.
                 if not self._took(entry, fields):
                     await asyncio.sleep(BACKOFF_MIN_S)  # The beat finds out what is the matter.
                     break
-                await asyncio.sleep(0)  # However much has come, the loop has other work too.
 
     def _took(self, entry: bytes, fields: list[bytes]) -> bool:
         """Hand an entry's parcels over. False if it is not of the mailbox that we know of."""

@@ -198,6 +198,23 @@ async def test_a_node_that_was_cut_off_comes_back_with_its_users(
     assert east.heard.nodes == [("joined", "west.1")]
 
 
+async def test_what_comes_soon_after_a_batch_goes_in_one(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    west, east = await nodes.start("west.1", "east.1")
+    monkeypatch.setattr(redis, "BATCH_GAP_S", 1.0)
+    box = f"{nodes.prefix}tt:node:west.1"
+    east.bus.post("west.1", b"0")
+    await west.heard.came(1)
+    before = await redis_says(nodes, "XLEN", box)
+    assert isinstance(before, int)
+    for number in range(1, 6):
+        east.bus.post("west.1", b"%d" % number)
+        await asyncio.sleep(0)
+    assert await west.heard.came(6) == [b"%d" % number for number in range(6)]
+    assert await redis_says(nodes, "XLEN", box) == before + 1
+
+
 async def test_killed_connections_cost_nothing(nodes: Nodes) -> None:
     west, east = await nodes.start("west.1", "east.1")
     for number in range(2_000):
