@@ -9,14 +9,16 @@ and sums are cast back to bigint before anything is divided.
 A statement may get several works with one payer, but only one for each call.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 from msgspec.structs import astuple
 
 from storage.errors import Conflict, Fenced
 from storage.pool import Connection
 from storage.works import Charge, Charged, Failed, Outcome, Settle, Settled
+
+W = TypeVar("W", Charge, Settle)
 
 BEGIN = """
 with locked as (
@@ -96,8 +98,8 @@ paid as (
      where a.id = c.account
 )
 """
-# Last columns of `plan`, of the rows with delta, earned_delta, bonus_delta (the part of delta that
-# is bonus money), held_delta and bonus_held_delta.
+# Last columns of `plan`, of rows with delta, earned_delta, bonus_delta (the part of delta that is
+# bonus money), held_delta and bonus_held_delta.
 SHARES = """
 case when delta > 0 then nextval('operation_id_seq') end as operation,
            earned_delta - least(bonus_delta, earned_delta) as own_earning,
@@ -111,10 +113,11 @@ case when delta > 0 then nextval('operation_id_seq') end as operation,
 # A hold never shrinks below what is left of it unless less is wanted: it was promised. Bonus money
 # is held and posted before the payer's own; of a hold that shrinks the own part is freed first.
 # Each `offset 0` keeps the planner from writing one step's expressions into the next one's, where
-# they would be evaluated again and again.
+# they would be evaluated again and again. The limit leaves no work out: it makes the planner expect
+# few of them, and look each of them up.
 CHARGE = f"""
 with work as (
-    select w.*, a.posted - a.held - a.floor as own_free,
+    select w.*, coalesce(a.posted - a.held - a.floor, 0) as own_free,
            coalesce(b.posted - b.held, 0) as bonus_free,
            coalesce(m.charged, 0) as old_charged, coalesce(m.earned, 0) as old_earned,
            coalesce(m.hold, 0) as old_hold, coalesce(m.bonus_hold, 0) as old_bonus_hold,
@@ -125,57 +128,48 @@ with work as (
       from (select * from unnest(
                   $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
                   $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::bigint[],
-                  $13::bigint[], $14::bigint[], $15::text[], $16::bigint[], $17::bigint[],
-                  $18::bigint[], $19::text[]) with ordinality
+                  $13::bigint[]) with ordinality
            as w(call_id, payer, bonus, payee, platform, target, earned, billable_ms, asof_ms,
-                running, cover, quantum, connected_ms, state, units, ringing_ms, accepted_ms,
-                callee_device, n) limit $20) w
+                running, cover, quantum, n) limit $14) w
       left join meter m on m.call_id = w.call_id
       left join account a on a.id = w.payer
       left join account b on b.id = w.bonus
     offset 0
 ),
 due as (
-    select *, case when allowed then greatest(target, old_charged) else old_charged end
-               as new_charged,
-           case when allowed and target > old_charged then greatest(earned, old_earned)
-                else old_earned end as new_earned
+    select *, case when allowed then greatest(target - old_charged, 0) else 0 end as delta,
+           case when allowed and target > old_charged then greatest(earned - old_earned, 0)
+                else 0 end as earned_delta
       from work
     offset 0
 ),
-wish as (
-    select *, new_charged - old_charged as delta, new_earned - old_earned as earned_delta,
-           old_hold - new_charged + old_charged as rest,
-           greatest(cover - new_charged, 0) as wanted,
-           least(new_charged - old_charged, old_bonus_hold) as bonus_delta
-      from due
-    offset 0
-),
 held as (
-    select *, case when not allowed then old_hold
-                   when greatest(own_free + bonus_free, 0) + rest >= wanted then wanted
-                   else greatest((greatest(own_free + bonus_free, 0) + rest) / quantum * quantum,
-                                 rest) end as new_hold
-      from wish
+    select *, least(delta, old_bonus_hold) as bonus_delta, old_hold - delta as rest,
+           case when not allowed then old_hold
+                when greatest(own_free + bonus_free, 0) + old_hold - delta
+                     >= greatest(cover - old_charged - delta, 0)
+                then greatest(cover - old_charged - delta, 0)
+                else greatest((greatest(own_free + bonus_free, 0) + old_hold - delta)
+                              / quantum * quantum, old_hold - delta) end as new_hold
+      from due
     offset 0
 ),
 split as (
     select *, new_hold - old_hold as held_delta,
-           case when not allowed then old_bonus_hold
+           case when not allowed then 0
                 when new_hold >= rest
-                then old_bonus_hold - bonus_delta + least(new_hold - rest, bonus_free)
-                else least(old_bonus_hold - bonus_delta, new_hold) end as new_bonus_hold
+                then least(new_hold - rest, greatest(bonus_free, 0)) - bonus_delta
+                else least(old_bonus_hold - bonus_delta, new_hold) - old_bonus_hold end
+               as bonus_held_delta
       from held
     offset 0
 ),
-shared as (
-    select *, new_bonus_hold - old_bonus_hold as bonus_held_delta from split offset 0
-),
 plan as (
-    select n, call_id, payer, bonus, payee, platform, allowed, new_charged, new_earned, new_hold,
-           new_bonus_hold, billable_ms, asof_ms, running, connected_ms, state, ringing_ms,
-           accepted_ms, callee_device, {SHARES}
-      from shared
+    select n, call_id, payer, bonus, payee, platform, allowed, old_charged + delta as new_charged,
+           old_earned + earned_delta as new_earned, new_hold,
+           old_bonus_hold + bonus_held_delta as new_bonus_hold, billable_ms, asof_ms, running,
+           {SHARES}
+      from split
 ),
 counted as (
     update meter m
@@ -188,14 +182,16 @@ counted as (
 ),
 connected as (
     update call c
-       set state = p.state, connected_at = 'epoch'::timestamptz + p.connected_ms * interval '1 ms',
-           ringing_at = coalesce('epoch'::timestamptz + p.ringing_ms * interval '1 ms',
+       set state = w.state, connected_at = 'epoch'::timestamptz + w.connected_ms * interval '1 ms',
+           ringing_at = coalesce('epoch'::timestamptz + w.ringing_ms * interval '1 ms',
                                  c.ringing_at),
-           accepted_at = coalesce('epoch'::timestamptz + p.accepted_ms * interval '1 ms',
+           accepted_at = coalesce('epoch'::timestamptz + w.accepted_ms * interval '1 ms',
                                   c.accepted_at),
-           callee_device = coalesce(p.callee_device, c.callee_device)
-      from plan p
-     where c.id = p.call_id and p.connected_ms is not null and p.allowed
+           callee_device = coalesce(w.callee_device, c.callee_device)
+      from unnest($15::uuid[], $16::bigint[], $17::text[], $18::bigint[], $19::bigint[],
+                  $20::text[])
+           as w(call_id, connected_ms, state, ringing_ms, accepted_ms, callee_device)
+     where c.id = w.call_id and (w.call_id in (select call_id from plan where allowed)) is true
 ),
 {POST}
 select new_charged, new_earned, new_hold, available, not allowed from plan order by n
@@ -208,14 +204,25 @@ async def charge(conn: Connection, epoch: int, works: Sequence[Charge]) -> list[
     What several meters of one payer are given is never more than there is, and may be less than
     the last of them could have had.
     """
-    rows = await _in_rounds(conn, CHARGE, epoch, works)
-    return [Charged(*row) for row in rows]
+
+    async def ask(some: Sequence[Charge]) -> Sequence[Any]:
+        columns = list(zip(*map(astuple, some), strict=True))[:12]
+        connected = [
+            (w.call_id, w.connected_ms, w.state, w.ringing_ms, w.accepted_ms, w.callee_device)
+            for w in some
+            if w.connected_ms is not None
+        ]
+        moments = zip(*connected, strict=True) if connected else [()] * 6
+        return await conn.fetch(CHARGE, epoch, *columns, len(some), *moments)
+
+    return [Charged(*row) for row in await _each_payer_once(works, ask)]
 
 
 SETTLE = f"""
 with work as (
     select w.*, m.call_id is not null as found, m.state as meter_state, m.owner_epoch,
-           a.posted - a.held - a.floor as own_free, coalesce(b.posted - b.held, 0) as bonus_free,
+           coalesce(a.posted - a.held - a.floor, 0) as own_free,
+           coalesce(b.posted - b.held, 0) as bonus_free,
            coalesce(m.charged, 0) as old_charged, coalesce(m.earned, 0) as old_earned,
            coalesce(m.hold, 0) as old_hold, coalesce(m.bonus_hold, 0) as old_bonus_hold,
            coalesce(m.billable_ms, 0) as old_billable_ms, coalesce(c.units, 0) as old_units,
@@ -238,34 +245,30 @@ with work as (
     offset 0
 ),
 due as (
-    select *, case when allowed then least(greatest(target, old_charged), old_charged + old_hold)
-                   else old_charged end as new_charged
+    select *, case when allowed then least(greatest(target - old_charged, 0), old_hold) else 0 end
+               as delta
       from work
     offset 0
 ),
 closing as (
-    select *, new_charged - old_charged as delta,
-           least(new_charged - old_charged, old_bonus_hold) as bonus_delta,
+    select *, least(delta, old_bonus_hold) as bonus_delta,
            case when allowed then -old_hold else 0 end as held_delta,
            case when allowed then -old_bonus_hold else 0 end as bonus_held_delta,
-           case when payee is null or not allowed then old_earned
-                else greatest(old_earned, least(earned, old_earned + new_charged - old_charged))
-                end as new_earned
+           case when payee is null or not allowed then 0
+                else greatest(least(earned - old_earned, delta), 0) end as earned_delta
       from due
     offset 0
 ),
-shared as (
-    select *, new_earned - old_earned as earned_delta from closing offset 0
-),
 plan as (
     select n, call_id, payer, bonus, payee, platform, allowed, found, meter_state, owner_epoch,
-           caller_id, callee_id, new_charged, new_earned,
+           caller_id, callee_id, old_charged + delta as new_charged,
+           old_earned + earned_delta as new_earned,
            case when allowed then greatest(billable_ms, old_billable_ms) else old_billable_ms end
                as new_billable_ms,
            case when allowed then units else old_units end as new_units,
            talk_ms, reason, ended_by, ended_ms, ringing_ms, accepted_ms, connected_ms,
            callee_device, rev, {SHARES}
-      from shared
+      from closing
 ),
 closed as (
     update meter m
@@ -314,25 +317,28 @@ async def settle(conn: Connection, epoch: int, works: Sequence[Settle]) -> list[
     A target beyond what is charged and held is posted as far as the hold goes. Failed(Fenced) when
     the meter is another node's, Failed(Conflict) when the work names other accounts.
     """
-    rows = await _in_rounds(conn, SETTLE, epoch, works)
-    return [_settled(row, epoch) for row in rows]
+
+    async def ask(some: Sequence[Settle]) -> Sequence[Any]:
+        columns = zip(*map(astuple, some), strict=True)
+        return await conn.fetch(SETTLE, epoch, *columns, len(some))
+
+    return [_settled(row, epoch) for row in await _each_payer_once(works, ask)]
 
 
-async def _in_rounds(
-    conn: Connection, statement: str, epoch: int, works: Sequence[Charge] | Sequence[Settle]
-) -> list[Any]:
-    """The answers to works in their order. One statement has one work of each payer, and so knows
-    what the payer has left: the second ones of payers are in another one, as a rule none."""
-    rows: list[Any] = [None] * len(works)
-    waiting = list(range(len(works)))
-    while waiting:
-        first = {works[n].payer: n for n in reversed(waiting)}
-        now = waiting if len(first) == len(waiting) else sorted(first.values())
-        columns = zip(*(astuple(works[n]) for n in now), strict=True)
-        for n, row in zip(now, await conn.fetch(statement, epoch, *columns, len(now)), strict=True):
-            rows[n] = row
-        waiting = [] if now is waiting else [n for n in waiting if rows[n] is None]
-    return rows
+async def _each_payer_once(
+    works: Sequence[W], ask: Callable[[Sequence[W]], Awaitable[Sequence[Any]]]
+) -> Sequence[Any]:
+    """The answers to works in their order. A statement knows what a payer has left because it has
+    one work of each: payers' second ones are asked of the next one, as a rule none."""
+    if len({work.payer for work in works}) == len(works):
+        return await ask(works)
+    first = {work.payer: n for n, work in reversed(list(enumerate(works)))}
+    now = sorted(first.values())
+    later = sorted(set(range(len(works))).difference(now))
+    answers = dict(zip(now, await ask([works[n] for n in now]), strict=True))
+    rest = await _each_payer_once([works[n] for n in later], ask)
+    answers.update(zip(later, rest, strict=True))
+    return [answers[n] for n in range(len(works))]
 
 
 def _settled(row: Any, epoch: int) -> Outcome:
