@@ -74,11 +74,16 @@ metered as (
                        bonus_hold)
     select call_id, $1, payer, bonus, payee, platform, created_ms, hold, bonus_hold from won
 ),
-paid as (
-    update account a set held = a.held + c.hold, version = a.version + 1
+change as (
+    select account, sum(hold)::bigint as hold
       from (select payer as account, hold - bonus_hold as hold from won where hold > bonus_hold
              union all
-            select bonus, bonus_hold from won where bonus_hold > 0) c
+            select bonus, bonus_hold from won where bonus_hold > 0) s
+     group by account
+),
+paid as (
+    update account a set held = a.held + c.hold, version = a.version + 1
+      from change c
      where a.id = c.account
 )
 select won, known is null and busy_user is null and free >= hold as tried, known, again, busy_user,
