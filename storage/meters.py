@@ -113,8 +113,8 @@ case when delta > 0 then nextval('operation_id_seq') end as operation,
 # A hold never shrinks below what is left of it unless less is wanted: it was promised. Bonus money
 # is held and posted before the payer's own; of a hold that shrinks the own part is freed first.
 # Each `offset 0` keeps the planner from writing one step's expressions into the next one's, where
-# they would be evaluated again and again. The limit leaves no work out: it makes the planner expect
-# few of them, and look each of them up.
+# they would be evaluated again and again: without them a tick costs a third more. The limit leaves
+# no work out: it makes the planner expect few of them, and look each of them up.
 CHARGE = f"""
 with work as (
     select w.*, coalesce(a.posted - a.held - a.floor, 0) as own_free,
