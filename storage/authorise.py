@@ -9,20 +9,20 @@ from storage.errors import Unavailable
 from storage.pool import Connection
 from storage.works import Authorise, Authorised, Failed, Known, Outcome, Short, SlotTaken
 
-# `(x in (select ...)) is true` is a hashed look-up; a join here would be a loop in a loop, because
-# the planner expects next to no rows.
+# The limit leaves none out: it makes the planner expect few works, and look each of them up. The
+# order, and `between`, name the index to use: a caller's own would be read from end to end.
+# `(x in (select ...)) is true` is a hashed look-up; a join there would be a loop in a loop.
 AUTHORISE = """
 with work as (
-    select w.*, a.posted - a.held - a.floor as own_free,
-           coalesce(b.posted - b.held, 0) as bonus_free,
-           a.posted - a.held - a.floor + coalesce(b.posted - b.held, 0) as free,
+    select w.*, a.posted - a.held - a.floor + coalesce(b.posted - b.held, 0) as free,
            least(coalesce(b.posted - b.held, 0), w.hold) as bonus_hold, k.id as known, k.again,
            s.user_id as busy_user, s.call_id as busy_call
-      from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+      from (select * from unnest(
+                  $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                   $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],
                   $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[]) with ordinality
            as w(call_id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
-                tariff, hold, payer, bonus, payee, platform, created_ms, n)
+                tariff, hold, payer, bonus, payee, platform, created_ms, n) limit $17) w
       left join account a on a.id = w.payer
       left join account b on b.id = w.bonus
       left join lateral (
@@ -31,9 +31,10 @@ with work as (
              from call c left join meter m on m.call_id = c.id and m.state = 'open'
             where c.id = w.call_id
             union all
-           select c.id, false from call c
-            where c.caller_id = w.caller_id and c.caller_device = w.caller_device
-              and c.request_id = w.request_id and c.id <> w.call_id
+           (select c.id, false from call c
+             where c.caller_id = w.caller_id and c.caller_device = w.caller_device
+               and c.request_id between w.request_id and w.request_id and c.id <> w.call_id
+             order by c.request_id limit 1)
             limit 1) k on true
       left join lateral (
            select s.user_id, s.call_id from call_slot s
@@ -46,14 +47,13 @@ wish as (
 ),
 slot as (
     insert into call_slot (user_id, call_id)
-    select s.user_id, w.call_id
-      from wish w cross join lateral (values (w.caller_id), (w.callee_id)) as s(user_id)
-     order by s.user_id
+    select user_id, call_id
+      from (select caller_id as user_id, call_id from wish
+             union all
+            select callee_id, call_id from wish) s
+     order by user_id
         on conflict do nothing
- returning user_id, call_id
-),
-got as (
-    select call_id, count(*) as slots, array_agg(user_id) as users from slot group by call_id
+ returning call_id
 ),
 opened as (
     insert into call (id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
@@ -61,12 +61,13 @@ opened as (
     select w.call_id, caller_id, callee_id, caller_device, request_id, kind, connect_on, note,
            tariff::jsonb, 'requested', 'epoch'::timestamptz + created_ms * interval '1 ms'
       from wish w
-     where (w.call_id in (select call_id from got where slots = 2)) is true
+     where (w.call_id in (select call_id from slot group by call_id having count(*) = 2)) is true
         on conflict do nothing
  returning id
 ),
 won as (
-    select * from wish where (call_id in (select id from opened)) is true
+    select call_id, payer, bonus, payee, platform, created_ms, hold, bonus_hold from wish
+     where (call_id in (select id from opened)) is true
 ),
 metered as (
     insert into meter (call_id, owner_epoch, payer, bonus, payee, platform, asof_ms, hold,
@@ -74,28 +75,21 @@ metered as (
     select call_id, $1, payer, bonus, payee, platform, created_ms, hold, bonus_hold from won
 ),
 change as (
-    select account, sum(held)::bigint as hold
-      from won cross join lateral (values (payer, hold - bonus_hold), (bonus, bonus_hold))
-           as s(account, held)
-     group by account having sum(held) > 0
+    select account, sum(hold)::bigint as hold
+      from (select payer as account, hold - bonus_hold as hold from won where hold > bonus_hold
+             union all
+            select bonus, bonus_hold from won where bonus_hold > 0) s
+     group by account
 ),
 paid as (
     update account a set held = a.held + c.hold, version = a.version + 1
       from change c
      where a.id = c.account
- returning a.id, a.posted - a.held - a.floor as free
 )
-select won.n is not null as won, wish.n is not null as tried, w.known, w.again, w.busy_user,
-       w.busy_call,
-       coalesce(own.free, w.own_free, 0) + coalesce(extra.free, w.bonus_free) as available,
-       got.users as slots
-  from work w
-  left join wish on wish.n = w.n
-  left join got on got.call_id = w.call_id
-  left join won on won.n = w.n
-  left join paid own on own.id = w.payer
-  left join paid extra on extra.id = w.bonus
- order by w.n
+select won, known is null and busy_user is null and free >= hold as tried, known, again, busy_user,
+       busy_call, coalesce(free, 0) - case when won then hold else 0 end as available
+  from (select *, (call_id in (select call_id from won)) is true as won from work offset 0) w
+ order by n
 """
 
 # Two nodes wanted the same users in the same moment, and we came second: our statement could not
@@ -125,13 +119,16 @@ async def authorise(conn: Connection, epoch: int, works: Sequence[Authorise]) ->
     """
     columns: list[Any] = list(zip(*map(astuple, works), strict=True))
     columns[8] = [tariff.decode() for tariff in columns[8]]
-    rows = await conn.fetch(AUTHORISE, epoch, *columns)
+    rows = await conn.fetch(AUTHORISE, epoch, *columns, len(works))
     outcomes = [_outcome(work, row) for work, row in zip(works, rows, strict=True)]
     beaten = [n for n, row in enumerate(rows) if row["tried"] and not row["won"]]
     if beaten:
-        slots = [(user_id, works[n].call_id) for n in beaten for user_id in rows[n]["slots"] or ()]
-        if slots:
-            await conn.execute(GIVE_BACK, *zip(*slots, strict=True))
+        slots = [
+            (user_id, works[n].call_id)
+            for n in beaten
+            for user_id in (works[n].caller_id, works[n].callee_id)
+        ]
+        await conn.execute(GIVE_BACK, *zip(*slots, strict=True))
         for n in beaten:
             outcomes[n] = await _rival(conn, works[n])
     return outcomes

@@ -9,14 +9,16 @@ and sums are cast back to bigint before anything is divided.
 A statement may get several works with one payer, but only one for each call.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 from msgspec.structs import astuple
 
 from storage.errors import Conflict, Fenced
 from storage.pool import Connection
 from storage.works import Charge, Charged, Failed, Outcome, Settle, Settled
+
+W = TypeVar("W", Charge, Settle)
 
 BEGIN = """
 with locked as (
@@ -53,39 +55,39 @@ async def begin(
     return frozenset(row[1])
 
 
-# The double entry of the rows of `plan`: (call_id, payer, bonus, payee, platform, new_charged,
-# delta, earned_delta, held_delta, bonus_delta, bonus_held_delta). The last two are the parts of
-# delta and held_delta that are bonus money. Gives `paid`: what may be spent from each account
-# afterwards.
+# The double entry of the rows of `plan`: what each call's payer, bonus, payee and platform give and
+# get, `operation` being the id of the posting, null if there is none. A call's transfers are
+# written one after the other: the index grows at its end, and a unit is read from one page.
+# (`values` in a lateral would be the plain way, but it is compiled again for every row.)
 POST = """
 posted as (
-    insert into operation (key, kind, ref)
-    select 'call:' || call_id || ':' || new_charged, 'call_charge', call_id
-      from plan where delta > 0
- returning id, ref
+    insert into operation (id, key, kind, ref) overriding system value
+    select operation, 'call:' || call_id || ':' || new_charged, 'call_charge', call_id
+      from plan where operation is not null
 ),
 moved as (
     insert into transfer (operation, seq, from_account, to_account, amount, code)
-    select o.id, s.seq, s.sender, s.receiver, s.amount, s.code
-      from posted o join plan p on p.call_id = o.ref
-     cross join lateral (select least(p.bonus_delta, p.earned_delta)) as e(by_bonus)
-     cross join lateral (values
-               (1::smallint, p.payer, p.payee, p.earned_delta - e.by_bonus, 'call_earning'),
-               (2::smallint, p.payer, p.platform,
-                p.delta - p.bonus_delta - p.earned_delta + e.by_bonus, 'platform_fee'),
-               (3::smallint, p.bonus, p.payee, e.by_bonus, 'call_earning'),
-               (4::smallint, p.bonus, p.platform, p.bonus_delta - e.by_bonus, 'platform_fee'))
-           as s(seq, sender, receiver, amount, code)
-     where s.amount <> 0
+    select operation, seq, case when seq <= 2 then payer else bonus end,
+           case when seq in (1, 3) then payee else platform end, amount,
+           case when seq in (1, 3) then 'call_earning' else 'platform_fee' end
+      from (select *, case seq when 1 then own_earning when 2 then own_fee
+                               when 3 then bonus_earning else bonus_fee end as amount
+              from (select operation, payer, bonus, payee, platform, own_earning, own_fee,
+                           bonus_earning, bonus_fee,
+                           generate_series(1, case when bonus_earning + bonus_fee = 0 then 2
+                                                   else 4 end)::smallint as seq
+                      from plan where operation is not null) s offset 0) s
+     where amount <> 0
 ),
 change as (
     select account, sum(posted)::bigint as posted, sum(held)::bigint as held
-      from plan p
-     cross join lateral (values
-               (p.payer, p.bonus_delta - p.delta, p.held_delta - p.bonus_held_delta),
-               (p.bonus, -p.bonus_delta, p.bonus_held_delta), (p.payee, p.earned_delta, 0),
-               (p.platform, p.delta - p.earned_delta, 0))
-           as s(account, posted, held)
+      from (select payer as account, -own_earning - own_fee as posted, own_held as held from plan
+             union all
+            select bonus, -bonus_earning - bonus_fee, bonus_held from plan where bonus is not null
+             union all
+            select payee, own_earning + bonus_earning, 0 from plan where payee is not null
+             union all
+            select platform, own_fee + bonus_fee, 0 from plan) s
      group by account
     having sum(posted) <> 0 or sum(held) <> 0
 ),
@@ -94,64 +96,80 @@ paid as (
        set posted = a.posted + c.posted, held = a.held + c.held, version = a.version + 1
       from change c
      where a.id = c.account
- returning a.id, a.posted - a.held - a.floor as free
 )
+"""
+# Last columns of `plan`, of rows with delta, earned_delta, bonus_delta (the part of delta that is
+# bonus money), held_delta and bonus_held_delta.
+SHARES = """
+case when delta > 0 then nextval('operation_id_seq') end as operation,
+           earned_delta - least(bonus_delta, earned_delta) as own_earning,
+           delta - bonus_delta - earned_delta + least(bonus_delta, earned_delta) as own_fee,
+           least(bonus_delta, earned_delta) as bonus_earning,
+           bonus_delta - least(bonus_delta, earned_delta) as bonus_fee,
+           held_delta - bonus_held_delta as own_held, bonus_held_delta as bonus_held,
+           own_free + bonus_free - delta - held_delta as available
 """
 
 # A hold never shrinks below what is left of it unless less is wanted: it was promised. Bonus money
 # is held and posted before the payer's own; of a hold that shrinks the own part is freed first.
+# Each `offset 0` keeps the planner from writing one step's expressions into the next one's, where
+# they would be evaluated again and again: without them a tick costs a third more. The limit leaves
+# no work out: it makes the planner expect few of them, and look each of them up.
 CHARGE = f"""
 with work as (
-    select w.*, m.call_id as metered, a.posted - a.held - a.floor as own_free,
+    select w.*, coalesce(a.posted - a.held - a.floor, 0) as own_free,
            coalesce(b.posted - b.held, 0) as bonus_free,
-           m.charged as old_charged, m.earned as old_earned, m.hold as old_hold,
-           m.bonus_hold as old_bonus_hold,
-           m.state = 'open' and m.owner_epoch = $1 and m.payer = w.payer
+           coalesce(m.charged, 0) as old_charged, coalesce(m.earned, 0) as old_earned,
+           coalesce(m.hold, 0) as old_hold, coalesce(m.bonus_hold, 0) as old_bonus_hold,
+           (m.state = 'open' and m.owner_epoch = $1 and m.payer = w.payer
                and m.payee is not distinct from w.payee
                and (m.bonus is null or m.bonus = w.bonus) is true
-               and w.target <= m.charged + m.hold as allowed
-      from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+               and w.target <= m.charged + m.hold) is true as allowed
+      from (select * from unnest(
+                  $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
                   $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::bigint[],
-                  $13::bigint[], $14::bigint[], $15::text[], $16::bigint[], $17::bigint[],
-                  $18::bigint[], $19::text[]) with ordinality
+                  $13::bigint[]) with ordinality
            as w(call_id, payer, bonus, payee, platform, target, earned, billable_ms, asof_ms,
-                running, cover, quantum, connected_ms, state, units, ringing_ms, accepted_ms,
-                callee_device, n)
+                running, cover, quantum, n) limit $14) w
       left join meter m on m.call_id = w.call_id
       left join account a on a.id = w.payer
       left join account b on b.id = w.bonus
+    offset 0
 ),
 due as (
-    select w.*, greatest(target, old_charged) as new_charged,
-           greatest(target, old_charged) - old_charged as delta,
-           case when target > old_charged then greatest(earned, old_earned) else old_earned end
-               as new_earned
-      from work w
-     where allowed
-),
-wish as (
-    select d.*, old_hold - delta as rest, greatest(cover - new_charged, 0) as wanted,
-           least(delta, old_bonus_hold) as bonus_delta,
-           coalesce(sum(greatest(cover - new_charged - (old_hold - delta), 0)) over (
-               partition by payer order by n rows between unbounded preceding and 1 preceding), 0
-           )::bigint as taken
-      from due d
+    select *, case when allowed then greatest(target - old_charged, 0) else 0 end as delta,
+           case when allowed and target > old_charged then greatest(earned - old_earned, 0)
+                else 0 end as earned_delta
+      from work
+    offset 0
 ),
 held as (
-    select w.*, greatest(own_free + bonus_free - taken, 0) + rest as room from wish w
+    select *, least(delta, old_bonus_hold) as bonus_delta, old_hold - delta as rest,
+           case when not allowed then old_hold
+                when greatest(own_free + bonus_free, 0) + old_hold - delta
+                     >= greatest(cover - old_charged - delta, 0)
+                then greatest(cover - old_charged - delta, 0)
+                else greatest((greatest(own_free + bonus_free, 0) + old_hold - delta)
+                              / quantum * quantum, old_hold - delta) end as new_hold
+      from due
+    offset 0
+),
+split as (
+    select *, new_hold - old_hold as held_delta,
+           case when not allowed then 0
+                when new_hold >= rest
+                then least(new_hold - rest, greatest(bonus_free, 0)) - bonus_delta
+                else least(old_bonus_hold - bonus_delta, new_hold) - old_bonus_hold end
+               as bonus_held_delta
+      from held
+    offset 0
 ),
 plan as (
-    select h.*, new_earned - old_earned as earned_delta, new_hold,
-           new_hold - old_hold as held_delta, new_bonus_hold,
-           new_bonus_hold - old_bonus_hold as bonus_held_delta
-      from held h
-     cross join lateral (select case when room >= wanted then wanted
-                                     else greatest(room / quantum * quantum, rest) end) s(new_hold)
-     cross join lateral (
-           select case when new_hold >= rest
-                       then old_bonus_hold - bonus_delta
-                            + least(new_hold - rest, greatest(bonus_free - taken, 0))
-                       else least(old_bonus_hold - bonus_delta, new_hold) end) b(new_bonus_hold)
+    select n, call_id, payer, bonus, payee, platform, allowed, old_charged + delta as new_charged,
+           old_earned + earned_delta as new_earned, new_hold,
+           old_bonus_hold + bonus_held_delta as new_bonus_hold, billable_ms, asof_ms, running,
+           {SHARES}
+      from split
 ),
 counted as (
     update meter m
@@ -160,28 +178,23 @@ counted as (
            billable_ms = greatest(p.billable_ms, m.billable_ms), asof_ms = p.asof_ms,
            running = p.running
       from plan p
-     where m.call_id = p.call_id
+     where m.call_id = p.call_id and p.allowed
 ),
 connected as (
     update call c
-       set state = p.state, connected_at = 'epoch'::timestamptz + p.connected_ms * interval '1 ms',
-           ringing_at = coalesce('epoch'::timestamptz + p.ringing_ms * interval '1 ms',
+       set state = w.state, connected_at = 'epoch'::timestamptz + w.connected_ms * interval '1 ms',
+           ringing_at = coalesce('epoch'::timestamptz + w.ringing_ms * interval '1 ms',
                                  c.ringing_at),
-           accepted_at = coalesce('epoch'::timestamptz + p.accepted_ms * interval '1 ms',
+           accepted_at = coalesce('epoch'::timestamptz + w.accepted_ms * interval '1 ms',
                                   c.accepted_at),
-           callee_device = coalesce(p.callee_device, c.callee_device)
-      from plan p
-     where c.id = p.call_id and p.connected_ms is not null
+           callee_device = coalesce(w.callee_device, c.callee_device)
+      from unnest($15::uuid[], $16::bigint[], $17::text[], $18::bigint[], $19::bigint[],
+                  $20::text[])
+           as w(call_id, connected_ms, state, ringing_ms, accepted_ms, callee_device)
+     where c.id = w.call_id and (w.call_id in (select call_id from plan where allowed)) is true
 ),
 {POST}
-select coalesce(p.new_charged, w.old_charged, 0), coalesce(p.new_earned, w.old_earned, 0),
-       coalesce(p.new_hold, w.old_hold, 0),
-       coalesce(own.free, w.own_free, 0) + coalesce(extra.free, w.bonus_free), p.n is null
-  from work w
-  left join plan p on p.n = w.n
-  left join paid own on own.id = w.payer
-  left join paid extra on extra.id = w.bonus
- order by w.n
+select new_charged, new_earned, new_hold, available, not allowed from plan order by n
 """
 
 
@@ -191,47 +204,71 @@ async def charge(conn: Connection, epoch: int, works: Sequence[Charge]) -> list[
     What several meters of one payer are given is never more than there is, and may be less than
     the last of them could have had.
     """
-    rows = await conn.fetch(CHARGE, epoch, *zip(*map(astuple, works), strict=True))
-    return [Charged(*row) for row in rows]
+
+    async def ask(some: Sequence[Charge]) -> Sequence[Any]:
+        columns = list(zip(*map(astuple, some), strict=True))[:12]
+        connected = [
+            (w.call_id, w.connected_ms, w.state, w.ringing_ms, w.accepted_ms, w.callee_device)
+            for w in some
+            if w.connected_ms is not None
+        ]
+        moments = zip(*connected, strict=True) if connected else [()] * 6
+        return await conn.fetch(CHARGE, epoch, *columns, len(some), *moments)
+
+    return [Charged(*row) for row in await _each_payer_once(works, ask)]
 
 
 SETTLE = f"""
 with work as (
-    select w.*, m.call_id as metered, m.state as meter_state, m.owner_epoch,
-           a.posted - a.held - a.floor as own_free, coalesce(b.posted - b.held, 0) as bonus_free,
-           m.charged as old_charged, m.earned as old_earned, m.hold as old_hold,
-           m.bonus_hold as old_bonus_hold,
-           m.billable_ms as old_billable_ms, c.units as old_units, c.caller_id, c.callee_id,
-           m.state = 'open' and m.owner_epoch = $1 and m.payer = w.payer
+    select w.*, m.call_id is not null as found, m.state as meter_state, m.owner_epoch,
+           coalesce(a.posted - a.held - a.floor, 0) as own_free,
+           coalesce(b.posted - b.held, 0) as bonus_free,
+           coalesce(m.charged, 0) as old_charged, coalesce(m.earned, 0) as old_earned,
+           coalesce(m.hold, 0) as old_hold, coalesce(m.bonus_hold, 0) as old_bonus_hold,
+           coalesce(m.billable_ms, 0) as old_billable_ms, coalesce(c.units, 0) as old_units,
+           c.caller_id, c.callee_id,
+           (m.state = 'open' and m.owner_epoch = $1 and m.payer = w.payer
                and m.payee is not distinct from w.payee
-               and (m.bonus is null or m.bonus = w.bonus) is true as allowed
-      from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+               and (m.bonus is null or m.bonus = w.bonus) is true) is true as allowed
+      from (select * from unnest(
+                  $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
                   $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
                   $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
                   $18::text[], $19::bigint[]) with ordinality
            as w(call_id, payer, bonus, payee, platform, target, earned, billable_ms, talk_ms, units,
                 reason, ended_by, ended_ms, ringing_ms, accepted_ms, connected_ms, callee_device,
-                rev, n)
+                rev, n) limit $20) w
       left join meter m on m.call_id = w.call_id
       left join call c on c.id = w.call_id
       left join account a on a.id = w.payer
       left join account b on b.id = w.bonus
+    offset 0
 ),
 due as (
-    select w.*, least(greatest(target, old_charged), old_charged + old_hold) as new_charged
-      from work w
-     where allowed
+    select *, case when allowed then least(greatest(target - old_charged, 0), old_hold) else 0 end
+               as delta
+      from work
+    offset 0
+),
+closing as (
+    select *, least(delta, old_bonus_hold) as bonus_delta,
+           case when allowed then -old_hold else 0 end as held_delta,
+           case when allowed then -old_bonus_hold else 0 end as bonus_held_delta,
+           case when payee is null or not allowed then 0
+                else greatest(least(earned - old_earned, delta), 0) end as earned_delta
+      from due
+    offset 0
 ),
 plan as (
-    select d.*, new_charged - old_charged as delta, -old_hold as held_delta,
-           least(new_charged - old_charged, old_bonus_hold) as bonus_delta,
-           -old_bonus_hold as bonus_held_delta, new_earned, new_earned - old_earned as earned_delta,
-           greatest(billable_ms, old_billable_ms) as new_billable_ms
-      from due d
-     cross join lateral (
-           select case when payee is null then old_earned else greatest(
-                       old_earned, least(earned, old_earned + new_charged - old_charged)) end
-           ) s(new_earned)
+    select n, call_id, payer, bonus, payee, platform, allowed, found, meter_state, owner_epoch,
+           caller_id, callee_id, old_charged + delta as new_charged,
+           old_earned + earned_delta as new_earned,
+           case when allowed then greatest(billable_ms, old_billable_ms) else old_billable_ms end
+               as new_billable_ms,
+           case when allowed then units else old_units end as new_units,
+           talk_ms, reason, ended_by, ended_ms, ringing_ms, accepted_ms, connected_ms,
+           callee_device, rev, {SHARES}
+      from closing
 ),
 closed as (
     update meter m
@@ -239,7 +276,7 @@ closed as (
            earned = p.new_earned, billable_ms = p.new_billable_ms, asof_ms = p.ended_ms,
            settled_at = now()
       from plan p
-     where m.call_id = p.call_id
+     where m.call_id = p.call_id and p.allowed
 ),
 ended as (
     update call c
@@ -252,31 +289,25 @@ ended as (
            connected_at = coalesce('epoch'::timestamptz + p.connected_ms * interval '1 ms',
                                    c.connected_at),
            callee_device = coalesce(p.callee_device, c.callee_device),
-           talk_ms = p.talk_ms, billable_ms = p.new_billable_ms, units = p.units,
+           talk_ms = p.talk_ms, billable_ms = p.new_billable_ms, units = p.new_units,
            charged_minor = p.new_charged, earned_minor = p.new_earned
       from plan p
-     where c.id = p.call_id and c.state <> 'ended'
+     where c.id = p.call_id and p.allowed and c.state <> 'ended'
 ),
 freed as (
     delete from call_slot s
-     using plan p cross join lateral (values (p.caller_id), (p.callee_id)) as u(user_id)
-     where s.user_id = u.user_id and s.call_id = p.call_id
+     using (select caller_id as user_id, call_id from plan where allowed
+             union all
+            select callee_id, call_id from plan where allowed) u
+     where s.user_id = u.user_id and s.call_id = u.call_id
 ),
 queued as (
-    insert into ended_call (call_id, rev) select call_id, rev from plan
+    insert into ended_call (call_id, rev) select call_id, rev from plan where allowed
 ),
 {POST}
-select p.n is not null as first, coalesce(p.new_charged, w.old_charged, 0) as charged,
-       coalesce(p.new_earned, w.old_earned, 0) as earned,
-       coalesce(p.new_billable_ms, w.old_billable_ms, 0) as billable_ms,
-       coalesce(p.units, w.old_units, 0) as units,
-       coalesce(own.free, w.own_free, 0) + coalesce(extra.free, w.bonus_free) as available,
-       w.metered is not null as found, w.meter_state, w.owner_epoch
-  from work w
-  left join plan p on p.n = w.n
-  left join paid own on own.id = w.payer
-  left join paid extra on extra.id = w.bonus
- order by w.n
+select allowed, new_charged, new_earned, new_billable_ms, new_units, available, found, meter_state,
+       owner_epoch
+  from plan order by n
 """
 
 
@@ -286,8 +317,28 @@ async def settle(conn: Connection, epoch: int, works: Sequence[Settle]) -> list[
     A target beyond what is charged and held is posted as far as the hold goes. Failed(Fenced) when
     the meter is another node's, Failed(Conflict) when the work names other accounts.
     """
-    rows = await conn.fetch(SETTLE, epoch, *zip(*map(astuple, works), strict=True))
-    return [_settled(row, epoch) for row in rows]
+
+    async def ask(some: Sequence[Settle]) -> Sequence[Any]:
+        columns = zip(*map(astuple, some), strict=True)
+        return await conn.fetch(SETTLE, epoch, *columns, len(some))
+
+    return [_settled(row, epoch) for row in await _each_payer_once(works, ask)]
+
+
+async def _each_payer_once(
+    works: Sequence[W], ask: Callable[[Sequence[W]], Awaitable[Sequence[Any]]]
+) -> Sequence[Any]:
+    """The answers to works in their order. A statement knows what a payer has left because it has
+    one work of each: payers' second ones are asked of the next one, as a rule none."""
+    if len({work.payer for work in works}) == len(works):
+        return await ask(works)
+    first = {work.payer: n for n, work in reversed(list(enumerate(works)))}
+    now = sorted(first.values())
+    later = sorted(set(range(len(works))).difference(now))
+    answers = dict(zip(now, await ask([works[n] for n in now]), strict=True))
+    rest = await _each_payer_once([works[n] for n in later], ask)
+    answers.update(zip(later, rest, strict=True))
+    return [answers[n] for n in range(len(works))]
 
 
 def _settled(row: Any, epoch: int) -> Outcome:

@@ -110,13 +110,7 @@ select q.n, caller.name, caller.avatar_url, caller.status,
        wallet.currency, earnings.id,
        known.id, known.caller_id, known.callee_id, known.state,
        tried.times, (extract(epoch from tried.since) * 1000)::bigint,
-       (select count(*) from (
-               select from call c
-                where c.caller_id = caller.id
-                  and c.created_at
-                      > 'epoch'::timestamptz + (q.now_ms - 3600000) * interval '1 ms'
-                order by c.created_at desc limit q.calls_max) counted),
-       bonus.id,
+       least(tried.calls, q.calls_max), bonus.id,
        exists (select from push_device d where d.user_id = callee.id)
   from (select unnest($1::int[]) as n, unnest($2::uuid[]) as caller_id,
                unnest($3::uuid[]) as callee_id, unnest($4::text[]) as callee_phone,
@@ -139,16 +133,18 @@ select q.n, caller.name, caller.avatar_url, caller.status,
                                and c.request_id between q.request_id and q.request_id
                              order by c.request_id limit 1), q.call_id)
  cross join lateral (
-       select count(*) filter (where o.nobody) as times,
+       select count(*) as calls, count(*) filter (where o.nobody) as times,
               min(o.created_at) filter (where o.nobody) as since
          from (select c.created_at,
                       c.callee_id = callee.id and c.connected_at is null
                       and c.reason in ('declined', 'busy', 'unavailable', 'cancelled', 'no_answer',
-                                       'unreachable', 'connect_failed') as nobody
+                                       'unreachable', 'connect_failed')
+                      and c.created_at
+                          > 'epoch'::timestamptz + (q.now_ms - 600000) * interval '1 ms' as nobody
                  from call c
                 where c.caller_id = caller.id
                   and c.created_at
-                      > 'epoch'::timestamptz + (q.now_ms - 600000) * interval '1 ms'
+                      > 'epoch'::timestamptz + (q.now_ms - 3600000) * interval '1 ms'
                 order by c.created_at desc) o
        ) tried
 """

@@ -1,7 +1,7 @@
 from msgspec.structs import replace
 
-from storage.authorise import authorise
-from storage.pool import Pool
+from storage.authorise import AUTHORISE, authorise
+from storage.pool import Connection, Pool
 from storage.works import Authorised, Failed, Known, Short, SlotTaken
 from tests.storage.world import NOW_MS, TARIFF, check_books, make_world, settle_of
 
@@ -91,3 +91,14 @@ async def test_a_request_that_came_twice_at_once_is_known_to_the_second(pool: Po
             [Known(twin.call_id), Authorised(380)],
         )
         await check_books(pool)
+
+
+async def test_the_plan_for_all_batches_does_not_read_what_a_caller_ever_did(
+    conn: Connection,
+) -> None:
+    await conn.execute(f"prepare opening as {AUTHORISE}")
+    rows = await conn.fetch(f"explain (costs off) execute opening ({', '.join(['null'] * 17)})")
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan" not in plan
+    assert "call_caller_id_caller_device_request_id_key" in plan
+    assert "call_of_caller " not in plan

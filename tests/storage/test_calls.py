@@ -1,5 +1,8 @@
 from uuid import uuid4
 
+import asyncpg
+import pytest
+
 from storage import calls, nodes
 from storage.pool import Connection, Pool
 from storage.works import Note, Noted, NoteLegs
@@ -144,3 +147,31 @@ async def test_of_some_calls_those_are_live_that_have_not_ended(pool: Pool) -> N
         asked = [live.call_id, ended.call_id, uuid4()]
         assert await calls.live_among(conn, asked) == {live.call_id}
         assert await calls.live_among(conn, []) == set()
+
+
+async def test_a_call_stays_as_it_was_asked_for(pool: Pool) -> None:
+    async with make_world(pool) as world:
+        call = await world.call()
+        for change in (
+            "kind = 'video'",
+            "callee_id = gen_random_uuid()",
+            "note = 'other'",
+            "tariff = '{}'",
+            "state = 'dreaming'",
+            "state = 'ended', ended_at = now(), reason = 'whim'",
+        ):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await pool.execute(f"update call set {change} where id = $1", call.call_id)
+        for column, value in (
+            ("kind", "'letter'"),
+            ("connect_on", "'never'"),
+            ("note", "repeat('x', 201)"),
+            ("callee_id", "caller_id"),
+        ):
+            columns = "caller_id, callee_id, kind, connect_on, note, caller_device, tariff"
+            values = ", ".join(value if each == column else each for each in columns.split(", "))
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await pool.execute(
+                    f"insert into call (id, state, created_at, {columns}) "
+                    f"select gen_random_uuid(), state, created_at, {values} from call"
+                )

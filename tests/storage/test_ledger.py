@@ -193,6 +193,26 @@ async def test_history_cannot_be_changed(conn: Connection) -> None:
                 await conn.execute(statement)
 
 
+async def test_an_account_is_of_a_known_kind_and_currency_and_owned_as_its_kind_is(
+    conn: Connection,
+) -> None:
+    user = await make_user(conn)
+    for kind, owner, currency in (
+        ("pocket", user.id, "PTS"),
+        ("primary", user.id, "points"),
+        ("primary", None, "PTS"),
+        ("promo", user.id, "PTS"),
+    ):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            async with conn.transaction():
+                await conn.execute(
+                    "insert into account (kind, owner, currency, label) values ($1, $2, $3, 'x')",
+                    kind,
+                    owner,
+                    currency,
+                )
+
+
 async def test_partitions_are_made_ahead_once(pool: Pool) -> None:
     async with pool.acquire() as conn:
         made = await ledger.ensure_partitions(conn)

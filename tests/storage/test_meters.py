@@ -210,6 +210,25 @@ async def test_a_settlement_posts_no_more_than_the_hold(conn: Connection) -> Non
     ]
 
 
+async def test_settlements_of_one_payer_are_told_what_the_ones_before_have_left(
+    pool: Pool,
+) -> None:
+    async with make_world(pool) as world, pool.acquire() as conn, conn.transaction():
+        first, other = await world.call(money=500), await world.call(money=300)
+        second = world.authorise(await world.user(money=500), await world.user(provider=True))
+        second = replace(second, payer=first.payer)
+        assert await authorise.authorise(conn, world.node.epoch, [second]) == [Authorised(260)]
+        works = [settle_of(first, 1), settle_of(other, 1), settle_of(second, 1)]
+        assert await meters.settle(conn, world.node.epoch, works) == [
+            Settled(True, 120, 84, 1, 1, 260),
+            Settled(True, 120, 84, 1, 1, 180),
+            Settled(True, 120, 84, 1, 1, 260),
+        ]
+        row = await conn.fetchrow("select * from account where id = $1", first.payer)
+        assert row is not None
+        assert (row["posted"], row["held"]) == (260, 0)
+
+
 async def test_a_settlement_never_takes_back_what_was_charged(conn: Connection) -> None:
     node, call = await open_call(conn, money=500)
     await meters.charge(conn, node.epoch, [charge_of(call, 1)])

@@ -179,6 +179,7 @@ async def test_a_meter_counts_its_owners_and_never_goes_back(pool: Pool) -> None
     east = await node(pool, "east")
     async with make_world(pool) as west:
         call = await west.call()
+        await west.combiner.do(charge_of(call, 1))
         for change in (
             f"owner_epoch = {east.epoch}",  # another owner without being counted
             "claim = claim - 1",
