@@ -21,9 +21,9 @@ def database(config: Config, *, exclusive: bool, quiet: bool = False) -> Iterato
         return
     say = None if quiet else lambda line: print(line, file=sys.stderr, flush=True)
     embedded = EmbeddedPostgres(Path(config.data_dir), exclusive=exclusive, say=say)
-    yield_from = embedded.start()
+    dsn = embedded.start()
     try:
-        yield yield_from
+        yield dsn
     finally:
         embedded.stop()
 
