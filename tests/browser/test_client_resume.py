@@ -148,7 +148,9 @@ async def test_who_hangs_up_before_the_server_has_heard_of_the_call_rings_nobody
         await mia.run("void (window.out = client.hangUp())")
         way.is_open = True
         assert (await mia.run("window.out"))["call"] == await mia.run("window.asked")
-        await mia.until("s.call.state === 'ended' && s.call.reason === 'cancelled'")
+        # Kai's phone may be the later one to find the road open; then there is nobody to ring.
+        ends = "['cancelled', 'unavailable'].includes(s.call.reason)"
+        await mia.until(f"s.call.state === 'ended' && {ends}")
         await kai.until("s.link === 'online' && s.call?.state !== 'ringing'")
         people.expected("WebSocket connection to .* failed")
 
