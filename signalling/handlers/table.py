@@ -6,6 +6,7 @@ is a coroutine; the socket goes on meanwhile.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 from uuid import UUID
@@ -110,6 +111,8 @@ class CallDesk:
         self._socket_limits = socket_limits
         self._call_limits = call_limits
         self._tasks: set[asyncio.Task[None]] = set()
+        # How many devices of each user are being welcomed: others may know of them already.
+        self._coming: Counter[UUID] = Counter()
 
     def connect(self, context: Context) -> None:
         """The hub needs a desk before the context, which has the hub, exists."""
@@ -119,17 +122,33 @@ class CallDesk:
         return await self._doorman.authenticate(token)
 
     async def prepare(self, identity: Identity, device: str) -> Prepared:
+        self._coming[identity.user_id] += 1
         try:
-            prepared = await within(READ_S, self._prepare(identity.user_id))
+            return await self._prepare(identity, device)
+        except BaseException:
+            self._came(identity.user_id)
+            raise
+
+    async def _prepare(self, identity: Identity, device: str) -> Prepared:
+        context, user_id = self._context, identity.user_id
+        # In this order: calls that come as soon as others know of the user are not missed.
+        visit = context.visits.expect(user_id, device)
+        if not context.hub.devices(user_id):
+            self._presence.arrived(user_id)
+            await self._presence.known(user_id)
+        try:
+            prepared = await within(READ_S, self._read(user_id))
         except Unavailable as fault:
             raise Refused(Code.UNAVAILABLE, fault.message) from None
-        prepared.visit = await self._context.visits.attach(identity.user_id, device)
+        if visit is not None:
+            await context.visits.attach(visit)
+            prepared.visit = visit
         # The hub closes the sockets of a session that ends, but does not know this one yet.
         if not self._doorman.is_live(identity.session_id):
             raise Refused(Code.UNAUTHORIZED, ENDED)
         return prepared
 
-    async def _prepare(self, user_id: UUID) -> Prepared:
+    async def _read(self, user_id: UUID) -> Prepared:
         since_ms = self._context.clock() - RECENT_CALLS_MS
         async with self._context.pool.acquire() as conn:
             now_ms = 0 if self._context.visits.alone else await read_now_ms(conn)
@@ -187,13 +206,22 @@ class CallDesk:
             context.visits.welcomed(device, prepared.visit)
         if prepared.presence is not None:
             context.board.learned(device.user_id, *prepared.presence)
-        if len(context.hub.devices(device.user_id)) == 1:
-            self._presence.arrived(device.user_id)
         context.visits.welcome_here(device)
         if context.registry.of_user(device.user_id) is not None:
             context.actions.socket_back(device)
         else:
             context.visits.back(device)
+        self._came(device.user_id)
+
+    def dismissed(self, identity: Identity) -> None:
+        self._came(identity.user_id)
+
+    def _came(self, user_id: UUID) -> None:
+        """A device has been welcomed, or will not be."""
+        self._coming[user_id] -= 1
+        if not self._coming[user_id]:
+            del self._coming[user_id]
+        self._stay(user_id)
 
     def lost(self, device: Device, *, bye: bool) -> None:
         context = self._context
@@ -211,7 +239,7 @@ class CallDesk:
     def _stay(self, user_id: UUID) -> None:
         """Tell the other nodes what is left of a user here."""
         hub = self._context.hub
-        if hub.devices(user_id):
+        if hub.devices(user_id) or user_id in self._coming:
             return
         if hub.sessions(user_id):
             self._presence.waits(user_id)

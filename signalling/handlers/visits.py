@@ -41,10 +41,11 @@ _snapshots: msgspec.json.Decoder[Snapshot] = msgspec.json.Decoder(Snapshot)
 
 
 class Visit(msgspec.Struct):
-    """A live call of another node, as a device sees it, and what came of it since then."""
+    """A device that is to be welcomed: what other nodes have told it meanwhile, and its live call
+    if one of them runs it, as the device sees that."""
 
-    view: Snapshot
     held: Held
+    view: Snapshot | None = None
     resumed: bool = False
 
 
@@ -81,15 +82,18 @@ class Visits:
 
     # -- connecting
 
-    async def attach(self, user_id: UUID, device: str) -> Visit | None:
-        """The live call of the user, if another node runs it; that node tells us of it from now on.
+    def expect(self, user_id: UUID, device: str) -> Visit | None:
+        """From now on what other nodes tell the device is kept for it."""
+        return None if self.alone else Visit(self._fanout.hold(user_id, device))
+
+    async def attach(self, visit: Visit) -> None:
+        """Find the live call of the user, if another node runs it; that node tells us of it from
+        now on.
 
         Raises:
             Refused: unavailable, it does not answer.
         """
-        if self.alone:
-            return None
-        held = self._fanout.hold(user_id, device)
+        user_id, device = visit.held.user_id, visit.held.device
         try:
             for _ in range(ATTACHES_MAX):
                 before = self._guests.of_user(user_id)
@@ -97,11 +101,12 @@ class Visits:
                 if found is None and before is not None:
                     self._guests.lose(before)  # Its end has not come here.
                 if found is None or found[1] == self._address:
-                    return None
+                    return
                 call_id, node = found
-                view = await self._ask(node, parcels.Attach(call_id, user_id, device), held)
+                view = await self._ask(node, parcels.Attach(call_id, user_id, device), visit.held)
                 if view is not None:
-                    return None if view.state is State.ENDED else Visit(view, held)
+                    visit.view = None if view.state is State.ENDED else view
+                    return
         except Unavailable:
             pass
         raise away()
@@ -123,9 +128,11 @@ class Visits:
 
     def welcomed(self, device: Device, visit: Visit) -> None:
         """The welcome is queued: what came meanwhile follows it."""
-        device.in_call = visit.view.you == "active"
+        view = visit.view
+        if view is not None:
+            device.in_call = view.you == "active"
         if not visit.resumed:  # A session that waited has kept them itself.
-            self._fanout.release(visit.held)
+            self._fanout.release(visit.held, None if view is None else view.id)
 
     def welcome_here(self, device: Device) -> None:
         """A device was welcomed: older sockets of it, on other nodes, are to go."""

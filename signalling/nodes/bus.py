@@ -91,6 +91,11 @@ class Presence(Protocol):
         """The user's first socket on this node. Never waits."""
         ...
 
+    async def known(self, user_id: UUID) -> None:
+        """Until the others can know what was last said of the user; if they cannot be told, for a
+        moment only. Never raises."""
+        ...
+
     def waits(self, user_id: UUID) -> None:
         """The user's last socket on this node is gone, but a session may be resumed here: parcels
         still come, `where` does not count it. Never waits."""

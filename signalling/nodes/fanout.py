@@ -156,12 +156,15 @@ class Fanout:
         )
         return held
 
-    def release(self, held: Held) -> None:
-        """Send the device, which is here now, what was kept for it."""
+    def release(self, held: Held, call: UUID | None) -> None:
+        """Send the device, which is here now, what was kept for it; `call` is in its welcome. What
+        was told of another call that is over is nothing to it: it has not heard of its beginning.
+        """
         events, held.events = held.events, []
         for given in events:
-            event = Encoded(given.head, given.tail)
-            self._here(held.user_id, event, held.device, None, given.re)
+            if given.call in (None, call) or self._is_live(given.call):
+                event = Encoded(given.head, given.tail)
+                self._here(held.user_id, event, held.device, None, given.re)
 
     def _let_go(self, user_id: UUID, gone: "ref[Held]") -> None:
         """Nobody holds on to it any more."""

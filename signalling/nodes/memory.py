@@ -109,6 +109,9 @@ class MemoryPresence:
         self._space.forget(user_id, self._address)
         self._space.users[user_id].add(self._address)
 
+    async def known(self, user_id: UUID) -> None:
+        pass
+
     def waits(self, user_id: UUID) -> None:
         self._space.forget(user_id, self._address)
         self._space.waiting[user_id].add(self._address)

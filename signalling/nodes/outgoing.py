@@ -72,6 +72,11 @@ class Outgoing:
         """`stay` is HERE, WAITS or AWAY. Only the last word about a user is sent."""
         self._users[user_id] = stay
 
+    def owes(self, user_id: UUID) -> bool:
+        """Whether something about this user has not been carried out yet."""
+        batch = self._batch
+        return user_id in self._users or (batch is not None and user_id in batch.users)
+
     def batch(self) -> Batch | None:
         """What to send now: the same again until it is `done` or dropped."""
         if self._batch is None and (self._users or self._parcels):

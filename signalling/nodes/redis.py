@@ -64,6 +64,7 @@ class RedisBus:
         self.beats_failed = 0
         self.rtt_ms = 0.0
         self.outgoing = Outgoing()
+        self.carried = asyncio.Event()  # Set, and replaced, when a batch has been carried out.
         self.here: dict[UUID, str] = {}
         self._listener: Listener
         self._server = Server(url)
@@ -316,6 +317,8 @@ class RedisBus:
             return False
         if carried_out:
             self.outgoing.done(batch)
+            self.carried.set()
+            self.carried = asyncio.Event()
             self.parcels_sent += len(batch.parcels)
         return bool(carried_out)
 

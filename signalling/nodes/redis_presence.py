@@ -1,10 +1,14 @@
 """The Redis twin of presence: who is on which nodes."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
 from signalling.nodes.outgoing import AWAY, HERE, WAITS
 from signalling.nodes.redis import RedisBus
+
+# No welcome is later than this because Redis is slow.
+KNOWN_S = 2.0
 
 
 class RedisPresence:
@@ -15,6 +19,15 @@ class RedisPresence:
 
     def arrived(self, user_id: UUID) -> None:
         self._bus.tell(user_id, HERE)
+
+    async def known(self, user_id: UUID) -> None:
+        bus = self._bus
+        try:
+            async with asyncio.timeout(KNOWN_S):
+                while bus.healthy and bus.outgoing.owes(user_id):
+                    await bus.carried.wait()
+        except TimeoutError:
+            pass  # The others hear of it when Redis does.
 
     def waits(self, user_id: UUID) -> None:
         self._bus.tell(user_id, WAITS)

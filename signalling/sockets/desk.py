@@ -9,7 +9,8 @@ from signalling.sockets.identity import Identity
 
 
 class Desk(Protocol):
-    """Only `authenticate` and `prepare` may wait; everything else is done when it returns."""
+    """Only `authenticate` and `prepare` may wait; everything else is done when it returns. What
+    was prepared is `attached` or `dismissed`."""
 
     async def authenticate(self, token: str) -> Identity:
         """Who holds this token.
@@ -26,6 +27,10 @@ class Desk(Protocol):
             Refused: unavailable, the socket is closed and the client comes back; unauthorized, the
                 session was ended meanwhile.
         """
+        ...
+
+    def dismissed(self, identity: Identity) -> None:
+        """A device that `prepare` has returned for will not be welcomed."""
         ...
 
     def welcome(self, device: Device, prepared: object) -> Welcome:

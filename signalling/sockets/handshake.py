@@ -70,15 +70,21 @@ async def shake_hands(
                 raise Breach(Close.UNAUTHORIZED, "no token")
             identity = await desk.authenticate(token)
             prepared = await desk.prepare(identity, hello.device.id)
-        if connection.gone:
-            return False
-        if hub.outrun(connection, identity, hello):
-            raise Breach(Close.REPLACED, "there is a newer socket of this device")
-        # No await from here to the end: what the snapshot says is true until events follow it.
-        device = hub.attach(connection, identity, hello)
-        connection.heard_ms = clock()
-        device.greet(encode_event(desk.welcome(device, prepared), clock()), hello_id)
-        desk.attached(device, prepared)
+        welcomed = False
+        try:
+            if connection.gone:
+                return False
+            if hub.outrun(connection, identity, hello):
+                raise Breach(Close.REPLACED, "there is a newer socket of this device")
+            # No await from here to the end: what the snapshot says is true until events follow it.
+            device = hub.attach(connection, identity, hello)
+            connection.heard_ms = clock()
+            device.greet(encode_event(desk.welcome(device, prepared), clock()), hello_id)
+            desk.attached(device, prepared)
+            welcomed = True
+        finally:
+            if not welcomed:
+                desk.dismissed(identity)
     except TimeoutError:
         connection.close(Close.HELLO_TIMEOUT)
     except Breach as breach:

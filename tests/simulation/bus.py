@@ -4,11 +4,14 @@ As over Redis, a node that is not heard of for a while is reported as gone and i
 when it comes back it is told of a gap.
 """
 
+from asyncio import timeout
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from uuid import UUID
 
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
+from signalling.nodes.redis_presence import KNOWN_S
 from storage.errors import Unavailable
 from tests.simulation.loop import ProcessLoop, Time
 
@@ -76,6 +79,13 @@ class SimPresence(MemoryPresence):
     def arrived(self, user_id: UUID) -> None:
         self._member.users[user_id] = None
         self._sim.later(self._member, lambda: self._sync(user_id))
+
+    async def known(self, user_id: UUID) -> None:
+        member = self._member
+        with suppress(TimeoutError):
+            async with timeout(KNOWN_S):
+                while not member.cut and member.address not in self._sim.users.get(user_id, ()):
+                    await self._sim.pause(member)
 
     def left(self, user_id: UUID) -> None:
         self._member.users.pop(user_id, None)

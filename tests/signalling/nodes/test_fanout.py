@@ -175,8 +175,8 @@ async def test_what_comes_while_a_welcome_is_made_follows_it(space: Space) -> No
     here.fanout.to_user(ANN, EVENT)
     await asyncio.sleep(0)
     link = there.link(ANN, "tab")
-    there.fanout.release(held)
-    there.fanout.release(held)
+    there.fanout.release(held, None)
+    there.fanout.release(held, None)
     assert len(link.frames) == 2
     del held
     here.fanout.to_user(ANN, EVENT)

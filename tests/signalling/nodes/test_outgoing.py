@@ -29,6 +29,21 @@ def taken(outgoing: Outgoing) -> Batch:
     return batch
 
 
+def test_a_word_about_a_user_is_owed_until_it_was_carried_out() -> None:
+    outgoing = Outgoing()
+    assert not outgoing.owes(ANN)
+    outgoing.user(ANN, HERE)
+    assert outgoing.owes(ANN)
+    batch = outgoing.batch()
+    assert batch is not None
+    assert (outgoing.owes(ANN), outgoing.owes(KAI)) == (True, False)
+    outgoing.user(ANN, AWAY)
+    outgoing.done(batch)
+    assert outgoing.owes(ANN)
+    taken(outgoing)
+    assert not outgoing.owes(ANN)
+
+
 def test_a_batch_says_who_is_where_and_then_brings_the_parcels_in_order() -> None:
     outgoing = Outgoing()
     assert not outgoing

@@ -108,6 +108,15 @@ async def test_the_last_word_about_a_user_counts(nodes: Nodes) -> None:
     await east.sees(ANN, "west.1")
 
 
+async def test_once_a_user_is_known_to_be_here_the_others_find_them_at_once(nodes: Nodes) -> None:
+    west, east = await nodes.start("west.1", "east.1")
+    for number in range(100, 120):
+        user_id = UUID(int=number)
+        west.presence.arrived(user_id)
+        await west.presence.known(user_id)
+        assert await east.presence.where([user_id]) == [frozenset({"west.1"})]
+
+
 async def test_a_session_that_waits_takes_parcels_and_is_not_where_its_user_is(
     nodes: Nodes,
 ) -> None:

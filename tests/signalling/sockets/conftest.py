@@ -82,6 +82,7 @@ class TableDesk:
         self.received: list[tuple[str, str, str | None]] = []
         self.lost_devices: list[tuple[str, bool]] = []
         self.attached_devices: list[str] = []
+        self.dismissed_users: list[UUID] = []
         self.ended_devices: list[str] = []
         self.changed = asyncio.Condition()
         self.gate = asyncio.Event()
@@ -138,6 +139,9 @@ class TableDesk:
 
     def attached(self, device: Device, prepared: object) -> None:
         self.attached_devices.append(device.id)
+
+    def dismissed(self, identity: Identity) -> None:
+        self.dismissed_users.append(identity.user_id)
 
     def lost(self, device: Device, *, bye: bool) -> None:
         self.lost_devices.append((device.id, bye))

@@ -68,7 +68,7 @@ async def test_an_accepted_hello_is_welcomed_with_seq_1(rig: Rig) -> None:
     assert welcome["data"]["user"]["userId"] == str(user(7))
     assert welcome["data"]["session"]
     assert len(welcome["data"]["secret"]) >= 32
-    assert rig.desk.attached_devices == ["tablet"]
+    assert (rig.desk.attached_devices, rig.desk.dismissed_users) == (["tablet"], [])
     device = rig.hub.get(user(7), "tablet")
     assert device is not None
     assert device.connected
@@ -118,7 +118,7 @@ async def test_a_client_that_vanishes_during_its_handshake_is_never_attached(rig
     await asyncio.sleep(0.05)  # The reset is to reach the server before the answer does.
     rig.desk.gate.set()
     await rig.until(lambda: rig.hub.sockets == 0)
-    assert rig.desk.attached_devices == []
+    assert (rig.desk.attached_devices, rig.desk.dismissed_users) == ([], [user(1)])
     assert rig.hub.count == 0
 
 
@@ -154,5 +154,6 @@ async def test_a_socket_that_was_outrun_by_a_newer_one_does_not_replace_it(rig: 
     newer = await rig.welcomed()
     await older.send("hello", data=HELLO)
     assert await older.closed() == Close.REPLACED
+    assert rig.desk.dismissed_users == [user(1)]
     await newer.in_step()
     assert rig.hub.count == 1
