@@ -12,7 +12,8 @@ LIFE_MS = 180_000
 # The end of the faults, everybody hangs up, all must be settled and told.
 REST_MS = 100_000
 HANG_UP_MS = 10_000
-HANG_UPS = 8
+# A phone may take a minute and two back-offs to notice that its node was killed.
+HANG_UPS = 12
 START_MS = 3_000
 
 
