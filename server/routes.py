@@ -22,6 +22,7 @@ from rest.auth.routes import AuthRoutes
 from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
+from rest.calls.chat_routes import ChatRoutes
 from rest.calls.history_routes import HistoryRoutes
 from rest.calls.refund_routes import RefundRoutes as CallRefundRoutes
 from rest.calls.routes import CallRoutes
@@ -223,6 +224,7 @@ def all_routes(parts: Parts) -> list[Route]:
         *HistoryRoutes(
             pool, parts.actions, clock=clock, currency_exponent=config.currency_exponent
         ).table(),
+        *ChatRoutes(pool).table(),
         *CallRefundRoutes(
             pool, idempotency=idempotency, release_after_s=config.release_after_s
         ).table(),
