@@ -244,7 +244,13 @@ def all_routes(parts: Parts) -> list[Route]:
             pool, epoch=parts.records.epoch, gauges=parts.records.gauges, currency=config.currency
         ).table(),
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
-        *PeopleRoutes(pool, currency=config.currency, clock=clock, end_session=desk.end).table(),
+        *PeopleRoutes(
+            pool,
+            currency=config.currency,
+            clock=clock,
+            stop=parts.actions.stop,
+            end_session=desk.end,
+        ).table(),
         *LoginRoutes(pool, clock=clock, end_session=desk.end).table(),
         *MoneyRoutes(pool, sellers=parts.sellers).table(),
         *RecordRoutes(pool, lease_ms=config.lease_ms).table(),
