@@ -65,7 +65,7 @@ async def test_a_call_that_is_continued_elsewhere_keeps_its_chat_as_does_its_rec
     people: Visitors,
 ) -> None:
     mia, kai = await come_rich(people, MIA), await come_as(people, KAI)
-    second = await come_as(people, MIA)
+    second = await come_as(people, MIA, scheme="dark")
     await ring(mia, KAI)
     await answer(kai)
     await talk(mia, kai)

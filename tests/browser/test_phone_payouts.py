@@ -84,7 +84,7 @@ async def test_a_payout_is_taken_back_unless_it_was_decided_on(
     people: Visitors, books: Connection
 ) -> None:
     await earn(books, 5_000)
-    kai = await come_as(people, KAI)
+    kai = await come_as(people, KAI, scheme="dark")
     await go(kai, "Work")
     payouts = kai.get_by_role("region", name="Payouts")
     for amount in ("2000", "3000"):
