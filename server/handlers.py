@@ -11,6 +11,7 @@ from rest.notifications import announce
 from rest.payments import refunds
 from server.jobs import Handler
 from server.routes import Parts
+from server.suspended_calls import SuspendedCalls
 from storage import objects, settlement
 
 
@@ -32,6 +33,7 @@ def job_handlers(
         hello.JOB: hello.say_hello,
         announce.JOB: announce.Announcer(pool, kick=kick).announce,
         settlement.REFUND_JOB: refunds.RefundJobs(pool, parts.gateways).refund,
+        **SuspendedCalls(pool, parts.actions.stop).handlers(),
     }
     if sms is not None:
         sending = SmsJobs(

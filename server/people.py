@@ -4,7 +4,7 @@ from uuid import UUID
 
 from rest.auth.passwords import Passwords
 from server.demo_accounts import DEMO, DEMO_BALANCE_MINOR, DEMO_PASSWORD
-from storage import credentials, ledger, providers, users
+from storage import credentials, ledger, providers, sanctions, users
 from storage.errors import NotFound
 from storage.pool import Connection, Pool
 
@@ -61,7 +61,7 @@ async def suspend(conn: Connection, name: str, now_ms: int) -> list[UUID]:
     """Close the account of that e-mail address or phone number, and log it out everywhere.
 
     Needs a transaction. Returns the sessions that were live; a running server ends them within
-    10 s.
+    10 s, and a live call at once.
 
     Raises:
         NotFound: there is no such account.
@@ -69,6 +69,7 @@ async def suspend(conn: Connection, name: str, now_ms: int) -> list[UUID]:
     user_id = await users.set_status(conn, name, "suspended")
     if user_id is None:
         raise _no_account()
+    await sanctions.promise_end_of_call(conn, user_id)
     return await credentials.revoke_sessions_of(conn, user_id, why="suspended", now_ms=now_ms)
 
 

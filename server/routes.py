@@ -22,6 +22,7 @@ from rest.auth.routes import AuthRoutes
 from rest.auth.session_routes import SessionRoutes
 from rest.auth.sessions import Sessions
 from rest.auth.tokens import TokenKeys
+from rest.calls.chat_routes import ChatRoutes
 from rest.calls.history_routes import HistoryRoutes
 from rest.calls.refund_routes import RefundRoutes as CallRefundRoutes
 from rest.calls.routes import CallRoutes
@@ -223,6 +224,7 @@ def all_routes(parts: Parts) -> list[Route]:
         *HistoryRoutes(
             pool, parts.actions, clock=clock, currency_exponent=config.currency_exponent
         ).table(),
+        *ChatRoutes(pool).table(),
         *CallRefundRoutes(
             pool, idempotency=idempotency, release_after_s=config.release_after_s
         ).table(),
@@ -242,7 +244,13 @@ def all_routes(parts: Parts) -> list[Route]:
             pool, epoch=parts.records.epoch, gauges=parts.records.gauges, currency=config.currency
         ).table(),
         *WebhookRoutes(pool, strict=not config.is_dev, changed=parts.webhooks_changed).table(),
-        *PeopleRoutes(pool, currency=config.currency, clock=clock, end_session=desk.end).table(),
+        *PeopleRoutes(
+            pool,
+            currency=config.currency,
+            clock=clock,
+            stop=parts.actions.stop,
+            end_session=desk.end,
+        ).table(),
         *LoginRoutes(pool, clock=clock, end_session=desk.end).table(),
         *MoneyRoutes(pool, sellers=parts.sellers).table(),
         *RecordRoutes(pool, lease_ms=config.lease_ms).table(),

@@ -1,6 +1,7 @@
 """Conversations, their members and messages."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -21,8 +22,18 @@ class Message(msgspec.Struct, frozen=True):
     created_ms: int
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """A message in a list; `read`: by somebody it was written to."""
+
+    id: UUID
+    sender: UUID
+    text: str
+    created_at: datetime
+    read: bool
+
+
 COLUMNS = """id, conversation_id, sender_id, client_id, text,
-       (extract(epoch from created_at) * 1000)::bigint"""
+       floor(extract(epoch from created_at) * 1000)::bigint"""
 
 # Only a member's message is inserted; a repeated one is not.
 SEND = f"""
@@ -43,6 +54,15 @@ update conversation_member m set read_up_to = $3
    and (m.read_up_to is null or m.read_up_to < $3)
    and exists (select from message s where s.id = $3 and s.conversation_id = $1)
 returning m.user_id
+"""
+# By id, as reading is: ids grow with time.
+LIST = """
+select m.id, m.sender_id, m.text, m.created_at,
+       exists (select from conversation_member c
+                where c.conversation_id = m.conversation_id and c.user_id <> m.sender_id
+                  and c.read_up_to >= m.id)
+  from message m where m.conversation_id = $1
+ order by m.id desc limit $2 offset $3
 """
 MEMBERS = "select user_id from conversation_member where conversation_id = $1 order by user_id"
 
@@ -108,3 +128,17 @@ async def mark_read(
     ):
         raise NotFound("no such message")
     return moved is not None, everybody
+
+
+async def list_messages(
+    conn: Connection, conversation: UUID, limit: int, offset: int
+) -> tuple[list[Listed], int]:
+    """A page of what was written, the newest first, and how much there is; none if nobody wrote.
+
+    Whether the asker may read it is for the caller to know.
+    """
+    rows = await conn.fetch(LIST, conversation, limit, offset)
+    total: int = await conn.fetchval(
+        "select count(*) from message where conversation_id = $1", conversation
+    )
+    return [Listed(*row) for row in rows], total

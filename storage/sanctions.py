@@ -1,4 +1,4 @@
-"""What operators do to accounts: suspend them, restore them, and end their log-ins.
+"""What operators do to accounts: suspend them, restore them, end their log-ins and live calls.
 
 Each is audited in the caller's transaction, once: what has been done already is not done again.
 """
@@ -11,9 +11,11 @@ from uuid import UUID
 
 import msgspec
 
-from storage import audit, credentials
+from storage import audit, credentials, jobs, operator_calls
 from storage.errors import Conflict, NotFound
 from storage.pool import Connection
+
+END_CALL_JOB = "end_suspended_call"
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -64,6 +66,29 @@ async def set_standing(
         details={"sessionsEnded": len(ended)} if status == "suspended" else None,
     )
     return ended
+
+
+async def promise_end_of_call(conn: Connection, user_id: UUID) -> UUID | None:
+    """The live call of an account that is being suspended, which a job then ends if nobody has.
+
+    Needs the transaction that suspends it; None if there is no such call.
+    """
+    call_id: UUID | None = await conn.fetchval(
+        "select call_id from call_slot where user_id = $1", user_id
+    )
+    if call_id is not None:
+        await jobs.enqueue(conn, END_CALL_JOB, {"callId": str(call_id)})
+    return call_id
+
+
+async def end_call_of(
+    conn: Connection, user_id: UUID, *, operator: UUID, reason: str
+) -> UUID | None:
+    """As `promise_end_of_call`; what an operator does to the call is written down, too."""
+    call_id = await promise_end_of_call(conn, user_id)
+    if call_id is not None:
+        await operator_calls.note_end(conn, call_id, actor=operator, reason=reason)
+    return call_id
 
 
 async def list_logins(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 from aiohttp import web
@@ -25,12 +28,18 @@ from rest.operators.people_bodies import (
     ReasonBody,
     StandingAnswer,
 )
+from signalling.codes import Refused
 from storage import people, sanctions
 from storage.deadline import Deadline
+from storage.errors import Unavailable
 from storage.people import Deeds, Person
 from storage.pool import Pool
 
+log = logging.getLogger(__name__)
+
 DEADLINE = Deadline(4.0)
+# A call that ends tells so within 2 s, whether its books are closed or not.
+END_S = 3.0
 ADMIN = ("admin",)
 TAG = "operators"
 USERS, USER = "/operators/users", "/operators/users/{id}"
@@ -55,13 +64,16 @@ class PeopleRoutes:
         *,
         currency: str,
         clock: Callable[[], int],
+        stop: Callable[[UUID], Awaitable[object]],
         end_session: Callable[..., None],
     ) -> None:
-        """`clock` gives Unix ms; `end_session` is told of the ids of sessions that were revoked,
-        to refuse their tokens and close their sockets."""
+        """`clock` gives Unix ms; `stop` ends a live call of any node as the operator, and raises
+        `Refused`; `end_session` is told of the ids of sessions that were revoked, to refuse their
+        tokens and close their sockets."""
         self._pool = pool
         self._currency = currency
         self._clock = clock
+        self._stop = stop
         self._end_session = end_session
 
     def table(self) -> list[Route]:
@@ -92,7 +104,7 @@ class PeopleRoutes:
                 "POST",
                 f"{USER}/suspend",
                 self.suspend,
-                summary="Close an account until it is restored, and end all its log-ins",
+                summary="Close an account until it is restored; its log-ins and its live call end",
                 returns=StandingAnswer,
                 body=ReasonBody,
                 tag=TAG,
@@ -157,6 +169,7 @@ class PeopleRoutes:
         user_id, operator = path_id(request), caller(request).user_id
         if status == "suspended" and user_id == operator:
             raise SELF_SUSPENSION.problem()
+        call_id: UUID | None = None
         async with DEADLINE(), self._pool.acquire() as conn:
             async with conn.transaction():
                 ended = await sanctions.set_standing(
@@ -167,10 +180,25 @@ class PeopleRoutes:
                     reason=body.reason,
                     now_ms=self._clock(),
                 )
+                if status == "suspended":
+                    call_id = await sanctions.end_call_of(
+                        conn, user_id, operator=operator, reason=body.reason
+                    )
                 found = await people.read(conn, user_id, self._currency)
             assert found is not None, "accounts are never deleted whole"
+        # First, so that the devices hear why; then they lose their sockets.
+        if call_id is not None:
+            await self._end_call(call_id)
         self._end_session(*ended)
         return reply(StandingAnswer(user=self._view(found), sessions_ended=len(ended)))
+
+    async def _end_call(self, call_id: UUID) -> None:
+        """Never raises: a job was promised that tries again."""
+        try:
+            async with asyncio.timeout(END_S):
+                await self._stop(call_id)
+        except (Refused, Unavailable, TimeoutError):
+            log.warning("a suspended user's call has not ended yet", extra={"call": str(call_id)})
 
     def _view(self, person: Person) -> PersonView:
         return PersonView(

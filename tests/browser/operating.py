@@ -75,14 +75,19 @@ async def fail_job(conn: Connection, name: str = "send_sms") -> int:
     return number
 
 
-async def want_payout(
-    there: Site, conn: Connection, amount_minor: int, mail: str = PROVIDER_MAIL
-) -> None:
-    """Somebody has earned that much and asks for it."""
+async def earn(conn: Connection, amount_minor: int, mail: str = PROVIDER_MAIL) -> None:
+    """Somebody has earned that much, and it is ready to be paid out."""
     async with conn.transaction():
         accounts = await ledger.open_accounts(conn, await id_of(conn, mail), CURRENCY)
         await give(conn, accounts[earnings.PENDING], amount_minor)
         await earnings.release_due(conn, delay_s=0)
+
+
+async def want_payout(
+    there: Site, conn: Connection, amount_minor: int, mail: str = PROVIDER_MAIL
+) -> None:
+    """Somebody has earned that much and asks for it."""
+    await earn(conn, amount_minor, mail)
     body = {"amount": amount_minor, "destination": "IBAN XX00 0000 0000", "note": "November"}
     await must(there, await there.login(mail), "POST", "/wallet/payouts", body)
 

@@ -20,6 +20,7 @@ from playwright.async_api import BrowserContext, Page
 from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD
 from tests.browser.chromium import NARROW, WIDE, Scheme, Visitors, visitors
 from tests.browser.house import House, house
+from tests.browser.operating import earn
 from tests.browser.phones import Wire
 
 SIZES = {"wide": WIDE, "narrow": NARROW}
@@ -33,6 +34,7 @@ README = {
     "console-call-wide-light": "console-timeline.png",
 }
 COLOURS = 128
+CHIARA = "chiara@demo.talktime"
 
 
 class Camera:
@@ -104,16 +106,17 @@ async def tour(house: House, camera: Camera) -> None:
     for screen in ("wallet", "inbox", "me"):
         await show(page, f"#/{screen}")
         await camera.take(page, screen)
-    await work(camera)
+    await work(house, camera)
     await call(camera, page)
     await page.context.close()
     await trouble(house, camera)
 
 
-async def work(camera: Camera) -> None:
+async def work(house: House, camera: Camera) -> None:
     page = await camera.open()
-    await log_in(page, "chiara@demo.talktime", where="#/work")
+    await log_in(page, CHIARA, where="#/work")
     await camera.take(page, "work")
+    await payouts(house, camera, page)
     await page.context.close()
     page = await camera.open()
     await log_in(page, "ada@demo.talktime", where="#/work")
@@ -121,6 +124,33 @@ async def work(camera: Camera) -> None:
     await show(page, "#/history")
     await camera.take(page, "history-empty")
     await page.context.close()
+
+
+async def payouts(house: House, camera: Camera, page: Page) -> None:
+    """One is on its way, one was refused, one waits; and one is too small."""
+    async with house.server.pool.acquire() as conn:
+        await earn(conn, 6_000, CHIARA)
+    chiara, ada = await house.api(CHIARA), await house.api("ada@demo.talktime")
+    for verb, body in (
+        ("approve", {}),
+        ("reject", {"reason": "The bank does not know this account."}),
+        ("", {}),
+    ):
+        wish = {"amount": 1_500, "destination": "IBAN XX00 0000 0000"}
+        payout = (await chiara.request("POST", "/wallet/payouts", wish))["payout"]["id"]
+        if verb:
+            await ada.request("POST", f"/payouts/{payout}/{verb}", body)
+    await page.reload()
+    await page.get_by_role("button", name="Ask for a payout").click()
+    await page.get_by_label("Amount in PTS").fill("500")
+    await page.get_by_label("Where to").fill("IBAN XX00 0000 0000")
+    await page.get_by_role("button", name="Ask for it").click()
+    await page.get_by_text("Less than 1,000 PTS").wait_for()
+    camera.people.expected("400")
+    while await page.get_by_role("button", name="Dismiss").count():
+        await page.get_by_role("button", name="Dismiss").first.click()
+    await page.get_by_role("heading", name="Payouts").scroll_into_view_if_needed()
+    await camera.take(page, "payouts")
 
 
 async def call(camera: Camera, mia: Page) -> None:
@@ -160,7 +190,12 @@ async def call(camera: Camera, mia: Page) -> None:
     await mia.get_by_role("button", name="Hang up").click()
     await mia.get_by_role("heading", name="Call ended").wait_for()
     await mia.get_by_text("4 stars").first.wait_for(state="attached")
-    await camera.take(mia, "after")
+    await camera.take(mia, "after", whole=True)
+    await mia.get_by_role("button", name="Done").click()
+    await show(mia, "#/history")
+    await mia.locator("a.row").first.click()
+    await mia.get_by_role("region", name="Chat").wait_for()
+    await camera.take(mia, "receipt-chat")
     await lea.context.close()
 
 

@@ -79,6 +79,7 @@ async def owned_rows(conn: Connection, owner: UUID, currency: str) -> Rows:
     return {
         "/auth/sessions/{id}": {"id": session},
         "/calls/{id}": {"id": call},
+        "/conversations/{id}": {"id": call},
         "/devices/push/{id}": {"id": str(await _push_device(conn, owner))},
         "/jobs/{id}": {"id": "1"},
         "/media/avatars/{user}/{name}": {"user": user, "name": name},

@@ -72,3 +72,24 @@ async def test_reading_only_moves_forward(conn: Connection) -> None:
     assert await chat.mark_read(conn, conversation, second, one.id) == (False, everybody)
     with pytest.raises(NotFound):
         await chat.mark_read(conn, conversation, second, new_id())
+
+
+async def test_messages_are_listed_from_the_newest_with_what_was_read(conn: Connection) -> None:
+    conversation, first, second = await talk(conn)
+    assert await chat.list_messages(conn, new_id(), 10, 0) == ([], 0)
+    texts = ["one", "two", "three"]
+    one, two, three = [
+        (await chat.send_message(conn, conversation, sender, text, text))[0]
+        for text, sender in zip(texts, (first, second, first), strict=True)
+    ]
+    # Who writes has not read their own for the other.
+    for reader, message in ((second, one), (second, two), (first, one)):
+        await chat.mark_read(conn, conversation, reader, message.id)
+    listed, total = await chat.list_messages(conn, conversation, 10, 0)
+    assert [(each.id, each.sender, each.text, each.read) for each in listed] == [
+        (three.id, first, "three", False),
+        (two.id, second, "two", False),
+        (one.id, first, "one", True),
+    ]
+    assert total == 3
+    assert await chat.list_messages(conn, conversation, 1, 1) == ([listed[1]], 3)

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from storage import credentials, sanctions
+from storage import credentials, jobs, sanctions
 from storage.errors import Conflict, NotFound
 from storage.ids import new_id
 from storage.pool import Connection
+from tests.storage.past import past_call
 from tests.storage.world import User, make_user
 
 DAY_MS = 86_400_000
@@ -111,3 +112,23 @@ async def test_ended_log_ins_are_written_down_once(
         await sanctions.end_login(
             conn, admin.id, one, operator=admin.id, reason="because", now_ms=NOW_MS
         )
+
+
+async def test_the_live_call_of_a_suspended_account_is_promised_to_end_and_written_down_once(
+    conn: Connection, admin: User, user: User
+) -> None:
+    async def end() -> UUID | None:
+        async with conn.transaction():
+            return await sanctions.end_call_of(conn, user.id, operator=admin.id, reason="because")
+
+    async def promised() -> int:
+        return (await jobs.list_jobs(conn, None, sanctions.END_CALL_JOB, 10, 0))[1]
+
+    assert await end() is None
+    assert await promised() == 0
+    call_id = await past_call(conn, admin.id, user.id, ended=False)
+    await conn.execute("insert into call_slot (user_id, call_id) values ($1, $2)", user.id, call_id)
+    for number in (1, 2):
+        assert (await end(), await promised()) == (call_id, number), "a second job finds it ended"
+    noted = await conn.fetch("select action from audit_log where target_id = $1", call_id)
+    assert [row["action"] for row in noted] == ["call.end"]

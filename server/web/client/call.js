@@ -1,6 +1,7 @@
 /** A call as this device sees it, and what snapshots and events make of it. Nothing here acts. */
 
-const MESSAGES_MAX = 1_000;
+import { readUpTo, withMessage } from "./chat.js";
+
 const ANSWERED = ["accepted", "connected", "reconnecting"];
 
 /**
@@ -23,17 +24,10 @@ const ANSWERED = ["accepted", "connected", "reconnecting"];
  * @property {"good" | "poor" | "lost"} peerQuality
  * @property {{endsAt: number, secondsLeft: number} | null} low  the money ends soon
  * @property {object | null} tick  the last slice that was charged
- * @property {Message[]} messages
+ * @property {import("./chat.js").Message[]} messages
  * @property {boolean} peerTyping
+ * @property {{code: string, message: string} | null} chatError  why earlier messages are missing
  * @property {{code: string, message: string} | null} error  what is wrong with our own devices
- *
- * @typedef {object} Message
- * @property {string} id
- * @property {string} sender
- * @property {string} text
- * @property {number} createdAt
- * @property {boolean} mine
- * @property {boolean} read
  */
 
 /** Whether there is a call that has not ended. */
@@ -76,6 +70,7 @@ export function fromSnapshot(snapshot, before) {
     tick: null,
     messages: [],
     peerTyping: false,
+    chatError: null,
     error: null,
   };
   const peerMedia = snapshot.legs[otherRole(snapshot)].media;
@@ -164,30 +159,15 @@ function plain(call, { type, data }, me) {
       return { peerQuality: data.quality };
     case "chat_message": {
       const peerTyping = call.peerTyping && data.message.sender === me;
-      return { messages: withMessage(call, data.message, me), peerTyping };
+      return { messages: withMessage(call.messages, data.message, me), peerTyping };
     }
     case "chat_read":
-      return data.userId === me ? null : { messages: readUpTo(call, data.message) };
+      return data.userId === me ? null : { messages: readUpTo(call.messages, data.message) };
     case "chat_typing":
       return data.userId === me ? null : { peerTyping: data.typing };
     default:
       return null;
   }
-}
-
-/** Each message once, however often it comes; the oldest go when there are too many. */
-export function withMessage(call, message, me) {
-  if (call.messages.some(({ id }) => id === message.id)) return call.messages;
-  const { id, sender, text, createdAt } = message;
-  const fresh = { id, sender, text, createdAt, mine: sender === me, read: false };
-  return [...call.messages, fresh].slice(-MESSAGES_MAX);
-}
-
-/** Who has read a message has read those before it. */
-function readUpTo(call, messageId) {
-  const last = call.messages.findIndex(({ id }) => id === messageId);
-  const isRead = ({ mine, read }, at) => read || (mine && at <= last);
-  return call.messages.map((each, at) => ({ ...each, read: isRead(each, at) }));
 }
 
 function withLegs({ legs }, change) {

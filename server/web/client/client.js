@@ -11,15 +11,16 @@
  * State comes from snapshots and events; a command's answer only brings the first snapshot.
  */
 
-import { fromSnapshot, isLeg, isLive, withMessage } from "./call.js";
+import { fromSnapshot, isLeg, isLive } from "./call.js";
 import { listDevices } from "./capture.js";
+import { keptMessages, withMessage } from "./chat.js";
 import { CommandError } from "./errors.js";
 import { newId } from "./ids.js";
 import { Line } from "./line.js";
 import { TIMING } from "./timing.js";
 
 export { Api, ApiError } from "./api.js";
-export { CommandError };
+export { CommandError, keptMessages };
 
 export class Client extends Line {
   /**
@@ -143,6 +144,7 @@ export class Client extends Line {
       const snapshot = answer.call ?? this.state.call;
       return { ...answer, call: snapshot, gen: snapshot.gen };
     });
+    this._do(this._recall());
     return this.state.call;
   }
 
@@ -209,8 +211,16 @@ export class Client extends Line {
     this._typedAt = null;
     const { message } = await this.command("chat_send", { data: { conversation: id, text } });
     const { call, user } = this.state;
-    if (call?.id === id) this._patch({ messages: withMessage(call, message, user.userId) });
+    if (call?.id === id) {
+      this._patch({ messages: withMessage(call.messages, message, user.userId) });
+    }
     return message;
+  }
+
+  /** Ask again for what was written before: `call.chatError` says that it could not be had. */
+  async loadChat() {
+    this._current();
+    await this._recall();
   }
 
   async readChat(messageId) {

@@ -5,6 +5,7 @@
 
 import { after, ended, fromSnapshot, isAnswered, isLeg, isLive } from "./call.js";
 import { Capture } from "./capture.js";
+import { keptMessages, withKept } from "./chat.js";
 import { Media } from "./media.js";
 import { Socket } from "./socket.js";
 import { Store } from "./store.js";
@@ -178,6 +179,8 @@ export class Line extends Store {
       else this._leave(snapshot, snapshot.you === "canTake");
     }
     if (snapshot.you !== "active" || this.state.call?.id !== snapshot.id) return;
+    // Messages are no part of the snapshot.
+    if (!resumed && isAnswered(this.state.call)) this._do(this._recall());
     const isEarly = resumed || snapshot.state === "requested" || snapshot.state === "ringing";
     if (!(this._starting && isEarly)) this._do(this._rejoin(snapshot, resumed));
   }
@@ -273,6 +276,22 @@ export class Line extends Store {
     if (type === "call_reconnecting" && isOurs) canTake = true;
     if (type === "call_connected" || (type === "call_taken" && isOurs)) canTake = false;
     this._set({ elsewhere: { ...known, rev, canTake } });
+  }
+
+  // -- chat
+
+  /** What was written in our call before this device was in it, or while it did not hear of it. */
+  async _recall() {
+    const { call, user } = this.state;
+    if (!call) return;
+    const isOver = () => this.state.call?.id !== call.id;
+    try {
+      const kept = await keptMessages(this._api, call.id, user.userId);
+      if (isOver()) return;
+      this._patch({ messages: withKept(this.state.call.messages, kept), chatError: null });
+    } catch (error) {
+      if (!isOver()) this._patch({ chatError: shown(error) });
+    }
   }
 
   // -- media

@@ -1,6 +1,7 @@
 /** A call is over: why, what it came to, and what one thinks of it. */
 
 import { html, useEffect, useRef } from "/assets/vendor/preact-htm/preact-htm.js";
+import { ChatLog } from "./chatlog.js";
 import { useDial } from "./dial.js";
 import { Icon } from "./icons.js";
 import { Avatar, Failure, Skeleton } from "./parts.js";
@@ -25,7 +26,11 @@ export function After({ call }) {
       ${call.error && html`<p class="note bad">${sayError(call.error)}</p>`}
     </header>
     <div class=${talked && caller ? "columns" : "after-one"}>
-      ${talked && html`<div class="column"><${Bill} call=${call} /></div>`}
+      <div class="column">
+        ${talked && html`<${Bill} call=${call} />`}
+        ${(call.messages.length > 0 || call.chatError) &&
+        html`<${ChatLog} call=${call.id} name=${call.peer.name} />`}
+      </div>
       ${talked &&
       caller &&
       html`<div class="column">

@@ -40,7 +40,7 @@ function Live({ call }) {
     setChatOpen(!chatOpen);
     if (chatOpen) document.getElementById("chat-button")?.focus();
   };
-  const seen = useSeen(call, chatOpen);
+  const unseen = useUnseen(call, chatOpen);
   const talking = state === "connected" || state === "reconnecting";
   useRing(call.role === "caller" && state === "ringing" ? "outgoing" : null);
   useEffect(() => {
@@ -63,7 +63,7 @@ function Live({ call }) {
       <${Controls}
         call=${call}
         chatOpen=${chatOpen}
-        unseen=${answered ? seen : null}
+        unseen=${answered ? unseen : null}
         onChat=${toggleChat}
         speaker=${speaker}
         onSpeaker=${setSpeaker}
@@ -73,12 +73,12 @@ function Live({ call }) {
   </div>`;
 }
 
-/** How many messages came while the chat was closed. */
-function useSeen(call, open) {
-  const theirs = call.messages.filter((each) => !each.mine).length;
-  const seen = useRef(0);
-  if (open) seen.current = theirs;
-  return theirs - seen.current;
+/** How many messages came while the chat was closed, and were not read before either. */
+function useUnseen(call, open) {
+  const theirs = call.messages.filter((each) => !each.mine && !each.read);
+  const seen = useRef("");
+  if (open) seen.current = theirs.at(-1)?.id ?? "";
+  return theirs.filter((each) => each.id > seen.current).length;
 }
 
 function Head({ call }) {

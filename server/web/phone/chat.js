@@ -1,13 +1,12 @@
 /** Writing to each other in the call, with who types and what was read. */
 
 import { html, useEffect, useRef, useState } from "/assets/vendor/preact-htm/preact-htm.js";
+import { Message } from "./chatlog.js";
 import { Icon } from "./icons.js";
 import { useApp } from "./store.js";
 import { sayError } from "./words.js";
 
 const STILL_MS = 3000;
-const time = (ms) =>
-  new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date(ms));
 
 export function Chat({ call, grab, onClose }) {
   const { client } = useApp();
@@ -28,22 +27,37 @@ export function Chat({ call, grab, onClose }) {
       </button>
     </header>
     <div class="chat-list" ref=${list} tabindex="0" role="log" aria-label="Messages" aria-live="polite">
+      <${Missing} error=${call.chatError} />
       ${call.messages.length === 0 &&
+      !call.chatError &&
       html`<p class="soft small chat-empty">
         Write to each other while you talk.
       </p>`}
       ${call.messages.map(
-        (each) => html`<div class=${`message ${each.mine ? "mine" : ""}`} key=${each.id}>
-          <p><span class="hushed">${each.mine ? "You" : call.peer.name}: </span>${each.text}</p>
-          <span class="small">
-            ${time(each.createdAt)}${each === lastRead ? " · Read" : ""}
-          </span>
-        </div>`,
+        (each) =>
+          html`<${Message} key=${each.id} message=${each} name=${call.peer.name}
+            note=${each === lastRead ? "Read" : ""} />`,
       )}
       ${call.peerTyping && html`<p class="soft small typing">${call.peer.name} is typing…</p>`}
     </div>
     <${Write} name=${call.peer.name} grab=${grab} />
   </aside>`;
+}
+
+/** What was written before this page was loaded could not be had. */
+function Missing({ error }) {
+  const { client, site } = useApp();
+  const [busy, setBusy] = useState(false);
+  const again = async () => {
+    setBusy(true);
+    await client.loadChat().catch(() => {}); // It says so itself, where it said it before.
+    setBusy(false);
+  };
+  return error &&
+    html`<div class="note bad trouble">
+      <p>Earlier messages are missing. ${sayError(error, site)}</p>
+      <button class="button small" type="button" disabled=${busy} onClick=${again}>Try again</button>
+    </div>`;
 }
 
 function Write({ name, grab }) {

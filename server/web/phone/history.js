@@ -2,6 +2,7 @@
 
 import { html, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 import { duration, money } from "/assets/shared/format.js";
+import { ChatLog } from "./chatlog.js";
 import { Icon } from "./icons.js";
 import { Avatar, Choice, Empty, Failure, More, Skeleton, Title } from "./parts.js";
 import { Rate } from "./rate.js";
@@ -116,11 +117,13 @@ function One({ id }) {
   const { data, error, again } = useLoaded(() => api.get(`/calls/${id}/receipt`), [id, calls]);
   const receipt = data?.receipt;
   const canRate = receipt?.role === "caller" && receipt.startedAt && receipt.endedAt;
+  const other = receipt?.role === "caller" ? receipt.callee : receipt?.caller;
   return html`
     <${Title} back=${to("history")}>Receipt<//>
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${!data && !error && html`<${Skeleton} rows=${1} kind="block" />`}
     ${receipt && html`<${Receipt} receipt=${receipt} />`}
+    ${receipt && html`<${ChatLog} call=${id} name=${other.name} />`}
     ${receipt &&
     html`<a class="button wide"
       href=${receipt.role === "caller" ? to("people", receipt.callee.id) : to("history")}>

@@ -14,6 +14,9 @@ const ICONS = {
   CALL_SUMMARY: "phone",
   BALANCE_EXHAUSTED: "wallet",
   ANNOUNCEMENT: "info",
+  PAYOUT_APPROVED: "wallet",
+  PAYOUT_PAID: "wallet",
+  PAYOUT_REJECTED: "wallet",
 };
 const TOGGLES = [
   ["incomingCall", "Missed calls"],
@@ -80,6 +83,7 @@ function Note({ note, change }) {
       <span class="soft small notice-foot">
         <span>${when(note.createdAt)}</span>
         ${call && html`<a href=${to("history", call)}>See the call</a>`}
+        ${note.relatedEntityType === "payout" && html`<a href=${to("work")}>See your payouts</a>`}
       </span>
     </span>
     <span class="row-buttons">

@@ -79,6 +79,7 @@ const ERRORS = {
   SESSION_NOT_FOUND: "This log-in has ended already.",
   PLAN_NOT_FOUND: "This offer has ended. Choose another one.",
   PAYMENT_NOT_FOUND: "You have no such payment.",
+  PAYOUT_NOT_FOUND: "You have no such payout.",
   PAYMENT_NOT_COMPLETED: "The payment has not arrived yet. Check again in a moment.",
   PAYMENT_REFUSED: "The payment was refused. Try another way to pay.",
   GATEWAY_UNAVAILABLE: "The payment company does not answer. Nothing was taken; try again.",
@@ -134,6 +135,9 @@ export function sayError(error, site = {}) {
   if (code === "price_changed" && more.pricePerMinute !== undefined) {
     return `The price is ${sum(more.pricePerMinute)} a minute now. Decide whether to call.`;
   }
+  if (code === "INVALID_AMOUNT" && more.minimum !== undefined) {
+    return `Less than ${sum(more.minimum)} is not paid out. Ask for that much or more.`;
+  }
   const said = ERRORS[code];
   const waitMs = error?.retryAfterMs;
   if (said && waitMs >= 5000 && /^(cooldown|rate_limited|RATE_LIMITED)$/.test(code)) {
@@ -143,6 +147,26 @@ export function sayError(error, site = {}) {
   if (code?.startsWith?.("INVALID_") && error.message) return error.message;
   return "That did not work. Try again; if it stays, reload the page.";
 }
+
+/** As `sayError`, of what one has earned instead of what one has to spend. */
+export function sayPayoutError(error, site) {
+  const { available } = error.details ?? {};
+  if (error.code === "INSUFFICIENT_FUNDS" && available !== undefined) {
+    const sum = money(available, site.currency, site.currencyExponent);
+    return `That is more than is ready: ${sum} can be paid out now.`;
+  }
+  if (error.code === "WRONG_STATE") return "The operator has decided on this payout already.";
+  return sayError(error, site);
+}
+
+/** What a payout has come to: in a word, and what that means where the word does not say it. */
+export const PAYOUT = {
+  requested: ["Requested", "The operator decides on it."],
+  approved: ["Approved", "It is on its way to you."],
+  paid: ["Paid", ""],
+  rejected: ["Refused", "The money is with your earnings again."],
+  cancelled: ["Taken back", ""],
+};
 
 /** @param {number} code  with which the socket was closed for good */
 export const sayClosed = (code) =>

@@ -3,6 +3,7 @@
 import { html, useState } from "/assets/vendor/preact-htm/preact-htm.js";
 import { money, when } from "/assets/shared/format.js";
 import { Choice, Failure, Field, Skeleton, Stars, Title, Wrong } from "./parts.js";
+import { Payouts } from "./payouts.js";
 import { to } from "./router.js";
 import { useApp, useLoaded, useShared } from "./store.js";
 import { sayError } from "./words.js";
@@ -46,9 +47,9 @@ function Steps() {
 
 function Provider({ user }) {
   const { api } = useApp();
-  const { money: moved } = useShared();
+  const { inbox, money: moved } = useShared();
   const own = useLoaded(() => api.get("/otomo/me"), []);
-  const earnings = useLoaded(() => api.get("/wallet/earnings"), [moved]);
+  const earnings = useLoaded(() => api.get("/wallet/earnings"), [moved, inbox]);
   const stats = useLoaded(() => api.get("/otomo/stats/summary", { days: 30 }), [moved]);
   return html`
     <${Title} aside=${html`<a class="button small" href=${to("people", user.id)}>As others see me</a>`}>
@@ -58,6 +59,7 @@ function Provider({ user }) {
       <div class="column">
         <${Standing} user=${user} own=${own.data?.otomo} />
         <${Earnings} found=${earnings} />
+        <${Payouts} earnings=${earnings.data} onMoved=${earnings.again} />
         <${Month} found=${stats} />
       </div>
       <div class="column">
@@ -170,6 +172,8 @@ function Terms({ own }) {
         tags: words(form.tags),
       });
       desk.toast(own ? "Saved. New calls have the new price." : "You can take calls now.", "good");
+      // What a provider may do stands in a token made from now on.
+      if (!own) await api.token(api.session.accessToken);
       await desk.refreshUser();
     } catch (caught) {
       setError(caught);

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from rest.calls.chat_routes import ChatRoutes
 from rest.calls.history_routes import HistoryRoutes
 from rest.calls.refund_routes import RefundRoutes
 from rest.calls.routes import CallRoutes
@@ -71,6 +72,7 @@ def tables_of(node: Node) -> tuple[Table, ...]:
     return (
         routes_of(node),
         HistoryRoutes(node.pool, node.routed, clock=node.time),
+        ChatRoutes(node.pool),
         RefundRoutes(node.pool, idempotency=Idempotency(node.pool)),
     )
 

@@ -7,12 +7,16 @@ from uuid import UUID
 import pytest
 
 from rest.operators.people_routes import PeopleRoutes
-from storage import providers
+from signalling.codes import Code, Refused
+from storage import jobs, providers, sanctions
+from storage.errors import Unavailable
 from storage.ids import new_id
+from storage.jobs import JobState
 from storage.pool import Pool
 from tests.rest.conftest import Start
 from tests.rest.harness import CURRENCY, FakeClock, Person, Rest
 from tests.rest.operators.desk import ADMIN, audit_of, log_in
+from tests.storage.past import past_call
 
 USERS = "/operators/users"
 WHY = {"reason": "Reported by several callers."}
@@ -24,11 +28,35 @@ def ended() -> list[UUID]:
     return []
 
 
+class Calls:
+    """The engine, as far as it ends calls: which it was asked to end, and why it cannot."""
+
+    def __init__(self, ended: list[UUID]) -> None:
+        self.stopped: list[UUID] = []
+        self.fault: Exception | None = None
+        self._ended = ended
+
+    async def stop(self, call_id: UUID) -> None:
+        assert not self._ended, "its devices hear why before they lose their sockets"
+        self.stopped.append(call_id)
+        if self.fault is not None:
+            raise self.fault
+
+
 @pytest.fixture
-async def rest(start: Start, pool: Pool, clock: FakeClock, ended: list[UUID]) -> Rest:
+def calls(ended: list[UUID]) -> Calls:
+    return Calls(ended)
+
+
+@pytest.fixture
+async def rest(start: Start, pool: Pool, clock: FakeClock, ended: list[UUID], calls: Calls) -> Rest:
     return await start(
         PeopleRoutes(
-            pool, currency=CURRENCY, clock=clock, end_session=lambda *ids: ended.extend(ids)
+            pool,
+            currency=CURRENCY,
+            clock=clock,
+            stop=calls.stop,
+            end_session=lambda *ids: ended.extend(ids),
         )
     )
 
@@ -113,6 +141,45 @@ async def test_a_suspension_ends_all_sessions_and_is_written_down_once(
         assert answer.body["sessionsEnded"] == expected
     assert set(ended) == sessions
     assert await audit_of(rest, bob.id) == [("user.suspend", ada.id, WHY["reason"])]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        None,
+        Refused(Code.NOT_FOUND, "There is no such live call."),
+        Refused(Code.UNAVAILABLE, "Its node does not answer."),
+        Unavailable(),
+        TimeoutError(),
+    ],
+)
+async def test_a_suspension_ends_the_live_call_and_promises_to_try_again(
+    rest: Rest,
+    ada: Person,
+    bob: Person,
+    pool: Pool,
+    clock: FakeClock,
+    ended: list[UUID],
+    calls: Calls,
+    fault: Exception | None,
+) -> None:
+    session = await log_in(pool, clock, bob)
+    calls.fault = fault
+    async with pool.acquire() as conn:
+        call_id = await past_call(conn, bob.id, ada.id, ended=False)
+        await conn.execute(
+            "insert into call_slot (user_id, call_id) values ($1, $2)", bob.id, call_id
+        )
+    await rest.call("POST", f"{USERS}/{bob.id}/suspend", by=ada, json=WHY, status=200)
+    assert calls.stopped == [call_id]
+    assert ended == [session]
+    assert await audit_of(rest, call_id) == [("call.end", ada.id, WHY["reason"])]
+    async with pool.acquire() as conn:
+        [job], _ = await jobs.list_jobs(conn, None, sanctions.END_CALL_JOB, 10, 0)
+        assert job.state is JobState.WAITING
+    ended.clear()
+    await rest.call("POST", f"{USERS}/{bob.id}/restore", by=ada, json=WHY, status=200)
+    assert calls.stopped == [call_id], "who may talk again may do so"
 
 
 async def test_a_restored_account_is_active_again(rest: Rest, ada: Person, bob: Person) -> None:
