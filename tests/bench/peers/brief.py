@@ -5,8 +5,6 @@ import time
 from tests.bench.line import Line
 from tests.bench.pairs import MEDIA, Pair
 
-FRAMES_IN = 6
-
 
 class BriefPair(Pair):
     """Each of its frames is a packet of its own, as each of a SIP call's messages is.

@@ -9,7 +9,7 @@ import asyncio
 import re
 import sys
 
-from tests.bench.calls import CONCURRENCY, open_pairs, run_calls
+from tests.bench.calls import CONCURRENCY, check_books, open_pairs, run_calls
 from tests.bench.children import finished, user_s
 from tests.bench.crowd import Meter
 from tests.bench.lab import Lab
@@ -92,6 +92,7 @@ async def _ours(lab: Lab) -> None:
         _tell(lab.report, OURS, tally.done, began.meter.seconds, began)
     for code, number in tally.errors.items():
         lab.report.add(f"{OURS}: failed ({code})", number, "calls", "0")
+    await check_books(lab, dsn)
 
 
 class _Began:
