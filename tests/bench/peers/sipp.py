@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.children import ROOT, finished, stop
+from tests.bench.children import READY_S, ROOT, finished, stop
 
 HOST = "127.0.0.1"
 # Few enough that none is waited for until a phone repeats itself (500 ms).
@@ -101,7 +101,11 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def callee(directory: Path) -> AsyncIterator[int]:
-    """A SIPp that takes every call; the port where it does."""
+    """A SIPp that takes every call; the port where it does.
+
+    Raises:
+        RuntimeError: it ended at once.
+    """
     port, scenario = free_port(), directory / "callee.xml"
     scenario.write_text(CALLEE)
     with (directory / "callee.log").open("ab") as log:
@@ -113,9 +117,20 @@ async def callee(directory: Path) -> AsyncIterator[int]:
             stderr=log,
         )
     try:
+        async with asyncio.timeout(READY_S):
+            while not _is_bound(port):
+                if process.returncode is not None:
+                    raise RuntimeError(f"sipp ended with {process.returncode}")
+                await asyncio.sleep(0.01)
         yield port
     finally:
         await stop(process)
+
+
+def _is_bound(port: int) -> bool:
+    """Whether somebody has this port of UDP; to try it would keep it from him (Linux)."""
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(line.split()[1].endswith(f":{port:04X}") for line in lines)
 
 
 async def call(directory: Path, to: int, over: int, *, calls: int) -> Called:
