@@ -28,6 +28,7 @@ from tests.bench.micro import bench_codec, bench_tariff, bench_throttle
 from tests.bench.nodes import bench_nodes
 from tests.bench.overload import bench_overload
 from tests.bench.peers.bench import bench_peers
+from tests.bench.peers.sip import bench_sip
 from tests.bench.relay import bench_relay
 from tests.bench.report import Report
 from tests.bench.results import Options, write
@@ -43,6 +44,7 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "throttle": bench_throttle,
     "machine": bench_machine,
     "peers": bench_peers,
+    "sip": bench_sip,
     "ticks": bench_ticks,
     "calls": bench_calls,
     "relay": bench_relay,
@@ -56,8 +58,8 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "workers": bench_workers,
     "nodes": bench_nodes,
 }
-# Others' servers, from a registry: only when asked for.
-ASKED_FOR = {"peers"}
+# Others' servers, from a registry or of the system's packages: only when asked for.
+ASKED_FOR = {"peers", "sip"}
 BENCH_MAX_S = 240.0
 
 
@@ -67,7 +69,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small and short: a smoke test")
     parser.add_argument("--only", action="append", choices=BENCHES, help="may be repeated")
     parser.add_argument("--runs", type=_runs, default=1, metavar="N", help="medians of N runs")
-    parser.add_argument("--peers", action="store_true", help="PeerJS and Socket.IO too, by npm")
+    parser.add_argument("--peers", action="store_true", help="PeerJS, Socket.IO, Kamailio")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
     parser.add_argument("--idle", type=int, default=2_000, metavar="N", help="idle devices")
     parser.add_argument("--pin", action="store_true", help="servers on the first core, alone")
@@ -85,7 +87,7 @@ def chosen(given: argparse.Namespace) -> list[str]:
     """The benchmarks to run, in the order in which one may use what another has found."""
     wanted = set(given.only or BENCHES.keys() - ASKED_FOR)
     if given.peers:
-        wanted.add("peers")
+        wanted |= ASKED_FOR
     return [name for name in BENCHES if name in wanted]
 
 

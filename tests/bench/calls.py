@@ -136,11 +136,12 @@ async def bench_calls(lab: Lab) -> None:
         dropped = sum(line.closed for line in lines)
         lab.report.add("idle devices dropped", dropped, "devices", "0")
         lab.report.add("server RSS after it", server.rss_bytes / 2**20, "MiB")
-    await _check_books(lab, dsn)
+    await check_books(lab, dsn)
     add_ratios(lab.report)
 
 
-async def _check_books(lab: Lab, dsn: str) -> None:
+async def check_books(lab: Lab, dsn: str) -> None:
+    """How many calls were paid for, and that nothing in the ledger contradicts another."""
     conn = await connect(dsn, application_name="bench")
     try:
         checks = await verify(conn, lambda tariff, ms: cost(read_tariff(tariff), ms))

@@ -34,8 +34,7 @@ class Child:
 
     @property
     def user_s(self) -> float:
-        """The part of `cpu_s` that was not spent in the kernel."""
-        return _stat(self.pid)[1] / _TICKS
+        return user_s(self.pid)
 
     @property
     def rss_bytes(self) -> int:
@@ -71,7 +70,7 @@ async def child(
             os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(process.pid))})
         yield Child(process, host, port)
     finally:
-        await _stop(process)
+        await stop(process)
 
 
 async def finished(*command: str | Path, max_s: float, cwd: Path = ROOT) -> tuple[int, str]:
@@ -111,7 +110,8 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> tuple[str,
     raise RuntimeError(seen.decode() + await asyncio.to_thread(log.read_text))
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """Interrupt it; kill it when it does not end by that."""
     for number in (signal.SIGINT, signal.SIGKILL):
         if process.returncode is not None:
             return
@@ -125,6 +125,11 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 def cpu_s(pid: int) -> float:
     """User and system time of all threads so far; in steps of 10 ms."""
     return sum(_stat(pid)[1:3]) / _TICKS
+
+
+def user_s(pid: int) -> float:
+    """The part of `cpu_s` that was not spent in the kernel."""
+    return _stat(pid)[1] / _TICKS
 
 
 def family_cpu_s(parent: int) -> float:

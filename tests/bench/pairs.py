@@ -32,7 +32,7 @@ ID_EXAMPLE = b"0192f1a0-5b7c-7d3e-8f90-a1b2c3d4e5f6"
 REQUEST = b'{"type":"call_request","id":"r%d","data":{"toUserId":"%b"}}'
 _RINGING = b'{"type":"call_ringing","id":"g%d","call":"%b"}'
 ACCEPT = b'{"type":"call_accept","id":"a%d","call":"%b"}'
-_MEDIA = b'{"type":"media_connected","id":"m%d","call":"%b"}'
+MEDIA = b'{"type":"media_connected","id":"m%d","call":"%b"}'
 END = b'{"type":"call_end","id":"e%d","call":"%b"}'
 
 
@@ -162,7 +162,7 @@ class Pair:
             self._hop(line)
         if last:
             self._media_s = time.perf_counter()
-            line.send(_MEDIA % (self._number, self.call))
+            line.send(MEDIA % (self._number, self.call))
 
     def _hop(self, line: Line) -> None:
         self._hop_s = time.perf_counter()

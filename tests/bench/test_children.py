@@ -1,11 +1,14 @@
 """Processes of a benchmark and their CPU."""
 
+import asyncio
 import os
+import signal
 import sys
 
 import pytest
 
-from tests.bench.children import family_cpu_s, finished
+from tests.bench import children
+from tests.bench.children import family_cpu_s, finished, stop
 
 BURN = "import time; t = time.process_time()\nwhile time.process_time() < t + 0.1: pass"
 
@@ -24,3 +27,20 @@ async def test_a_finished_program_tells_its_code_and_all_it_said() -> None:
 async def test_a_program_that_takes_too_long_is_killed() -> None:
     with pytest.raises(TimeoutError):
         await finished(sys.executable, "-c", "import time; time.sleep(60)", max_s=0.05)
+
+
+async def test_a_program_that_does_not_heed_the_interruption_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(children, "STOP_S", 0.05)
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "print(1, flush=True); time.sleep(60)"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", deaf, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    await stop(process)
+    assert process.returncode == -signal.SIGKILL

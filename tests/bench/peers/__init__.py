@@ -1,1 +1,1 @@
-"""Other servers that relay the messages of a call: PeerJS and Socket.IO, run by node."""
+"""Other servers that relay the messages of a call: PeerJS and Socket.IO by node, Kamailio."""
