@@ -113,6 +113,9 @@ class Host:
         self.accounts = accounts
         self.journal = Journal()
         self._performer = performer
+        # Every frame asks whose it is, and UUIDs compare themselves in Python.
+        self._caller = call.caller.profile.user_id.int
+        self._callee = call.callee.profile.user_id.int
         self._clock = clock
         self._later = later
         self._timer: Handle | None = None
@@ -133,10 +136,10 @@ class Host:
         Raises:
             Refused: not_your_call.
         """
-        number = user_id.int  # UUIDs compare themselves in Python.
-        if self.call.caller.profile.user_id.int == number:
+        number = user_id.int
+        if number == self._caller:
             return Party.CALLER
-        if self.call.callee.profile.user_id.int == number:
+        if number == self._callee:
             return Party.CALLEE
         raise Refused(Code.NOT_YOUR_CALL, "You are not a party of this call.", field="call")
 
@@ -188,10 +191,10 @@ class Host:
 
         `step` is pure: asked the same again of the same state, it says the same again.
         """
-        way = self._ways.get(party)
+        way, call, now_ms = self._ways.get(party), self.call, self._clock()
         if (
             way is None
-            or way.call is not self.call
+            or way.call is not call
             or way.gen != gen
             or way.device != device
             or self._busy
@@ -199,9 +202,16 @@ class Host:
             or self._lost
         ):
             return False
-        now_ms = self._fire_due()
-        if way.call is not self.call:
-            return False
+        # As `_fire_due`, of which there is nothing to do for nearly every candidate.
+        due_ms = self._due_ms
+        if (
+            self._due_of is not call
+            or (due_ms is not None and due_ms <= now_ms)
+            or not self._performer.is_sure()
+        ):
+            now_ms = self._fire_due()
+            if way.call is not self.call:
+                return False
         self.journal.note_signal(now_ms, party, "candidates", gen, len(data))
         if way.door is None or not way.door.relay(self.id_text, data, now_ms):
             self._performer.relay(self, party.other, way.to, data, now_ms)

@@ -20,6 +20,7 @@ from signalling.handlers.sender import Sender
 from signalling.turn import ice_servers
 
 EMPTY = Empty()
+_BRACE = ord("{")
 _candidate = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
@@ -216,12 +217,12 @@ def check_candidates(data: commands.Signal, count_max: int, bytes_max: int) -> N
         )
     for number, candidate in enumerate(data.candidates):
         text = bytes(candidate)
-        if text.startswith(b"{") and len(text) <= bytes_max:
-            continue
-        where = f"data.candidates[{number}]"
-        if not text.startswith(b"{"):
+        if text[0] != _BRACE:
+            where = f"data.candidates[{number}]"
             raise Refused(Code.BAD_FRAME, "A candidate is an object.", field=where)
-        raise Refused(Code.TOO_LARGE, f"A candidate has at most {bytes_max} bytes.", field=where)
+        if len(text) > bytes_max:
+            where, why = f"data.candidates[{number}]", f"A candidate has at most {bytes_max} bytes."
+            raise Refused(Code.TOO_LARGE, why, field=where)
 
 
 def without_addresses(data: commands.Signal) -> bytes:

@@ -15,7 +15,7 @@ from signalling.commands import Frame
 from signalling.frames import about, decode_data, decode_frame, encode_pong, id_of
 from signalling.limits import SocketLimits
 from signalling.sockets.desk import Desk
-from signalling.sockets.device import Device
+from signalling.sockets.device import RATE_OF, Device
 from signalling.sockets.fast_reader import FastResponse, Response
 from signalling.sockets.hub import Hub, ids
 from signalling.sockets.send_queue import Flusher, SendQueue
@@ -188,10 +188,8 @@ class Connection:
         if wait_ms:
             device.refuse(id_of(raw), too_fast(wait_ms))
             return
-        try:
-            # Parts of it are passed on unparsed, and JSON decoders look into strings only.
-            raw.decode()
-        except UnicodeDecodeError:
+        # Parts of it are passed on unparsed, and JSON decoders look into strings only.
+        if not raw.isascii() and not is_utf8(raw):
             self.close(Close.BAD_PROTOCOL, "not UTF-8")
             return
         try:
@@ -207,10 +205,11 @@ class Connection:
         command_id = frame.id
         if command_id is not None and device.repeated(command_id):
             return
-        wait_ms = device.throttle(frame.type, now_ms)
-        if wait_ms:
-            device.refuse(command_id, too_fast(wait_ms))
-            return
+        if frame.type in RATE_OF:
+            wait_ms = device.throttle(frame.type, now_ms)
+            if wait_ms:
+                device.refuse(command_id, too_fast(wait_ms))
+                return
         if command_id is not None:
             device.expect(command_id)
         try:
@@ -258,6 +257,14 @@ class Connection:
             self._deaf = True
             # Not from within whoever was answering.
             asyncio.get_running_loop().call_soon(self.close, Close.TOO_MANY_ERRORS)
+
+
+def is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def too_fast(wait_ms: int) -> Refused:

@@ -19,7 +19,9 @@ from signalling.sockets.identity import Identity
 from signalling.sockets.resume import Ring, Rings, same
 from signalling.sockets.throttle import TokenBucket
 
-RATE_OF = {"signal": "signal", "call_request": "call_request"} | {
+# Kinds that have a bucket beside that of all frames. A signal needs none: what fits in the one for
+# all fits in that of signals, which holds more and is filled no slower.
+RATE_OF = {"call_request": "call_request"} | {
     name: "chat" for name in commands.DATA if name.startswith("chat_")
 }
 
@@ -205,7 +207,10 @@ class Device:
             return False
         self.seq = seq = self.seq + 1
         frame = finish(event, seq, re)
-        self._keep(frame)
+        ring = self._ring
+        if ring is None:
+            ring = self._ring = Ring(self._rings)
+        ring.put(frame)
         if link is not None:
             link.send(frame)
         return True
@@ -217,16 +222,12 @@ class Device:
             return False
         self.seq = seq = self.seq + 1
         frame = SIGNAL % (seq, call, now_ms, data)
-        self._keep(frame)
-        link.send(frame)
-        return True
-
-    def _keep(self, frame: bytes) -> None:
-        """For a socket that may have to go on where this one broke off."""
         ring = self._ring
         if ring is None:
             ring = self._ring = Ring(self._rings)
         ring.put(frame)
+        link.send(frame)
+        return True
 
     def ack(self, seq: int) -> None:
         """The client has worked off the events up to `seq`: they need not be kept. A number that

@@ -20,7 +20,6 @@ _FIN = 0x80
 _medium = Struct("!BBH").pack
 _long = Struct("!BBQ").pack
 _close_code = Struct("!H").pack
-_short_text = tuple(bytes((_FIN | TEXT, size)) for size in range(126))
 _REASON_BYTES_MAX = 123
 HEADER_BYTES_MAX = 10  # What every frame is counted with.
 
@@ -31,6 +30,10 @@ def header(opcode: int, size: int) -> bytes:
     if size < 65_536:
         return _medium(_FIN | opcode, 126, size)
     return _long(_FIN | opcode, 127, size)
+
+
+# Of text frames up to the size of a relayed candidate: making one takes 0.09 µs of some 6.
+_text_headers = tuple(header(TEXT, size) for size in range(512))
 
 
 class Flusher:
@@ -111,8 +114,8 @@ class SendQueue:
         if not pending:
             self._flusher.add(self)
         size = len(payload)
-        short = size < 126 and opcode == TEXT
-        pending += (_short_text[size] if short else header(opcode, size), payload)
+        ready = size < 512 and opcode == TEXT
+        pending += (_text_headers[size] if ready else header(opcode, size), payload)
         size += HEADER_BYTES_MAX
         self._pending_bytes += size
         self._room_bytes -= size

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from signalling import limits
 from signalling.codes import Code, Refused
 from signalling.commands import Device as Named
 from signalling.commands import Hello
@@ -155,6 +156,12 @@ def test_buckets_stay_with_the_device_across_sockets(device: Device, clock: Fake
     assert device.throttle("call_request", clock()) == 2_000
     assert device.throttle("signal", clock()) == 0
     assert device.throttle("media_state", clock()) == 0
+
+
+def test_the_bucket_of_all_frames_is_the_stricter_one_for_signals() -> None:
+    frames, signals = limits.RATES["frames"], limits.RATES["signal"]
+    assert signals.burst >= frames.burst
+    assert signals.every_ms <= frames.every_ms, "else signals need a bucket of their own"
 
 
 def test_all_chat_commands_share_a_bucket(device: Device, clock: FakeClock) -> None:
