@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,14 @@ def tell(number: signal.Signals) -> None:
 def handlers() -> list[Any]:
     # That of SIGINT is put back by the loop's runner.
     return [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)]
+
+
+@pytest.fixture(autouse=True)
+def hangups() -> Iterator[None]:
+    """Under `nohup` they are ignored, and a loop that lets go of a signal leaves the default."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
