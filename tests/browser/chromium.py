@@ -29,6 +29,10 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+# What observes a size is told behind the first of them.
+DRAWN = """() => new Promise(
+  (done) => requestAnimationFrame(() => requestAnimationFrame(() => done())),
+)"""
 Scheme = Literal["light", "dark"]
 
 
@@ -70,6 +74,11 @@ class Visitors:
         page = await context.new_page()
         await page.goto(path)
         return page
+
+    async def resize(self, page: Page, width: int, height: int) -> None:
+        """Give it a window of that size, and let what follows the size of its box follow."""
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.evaluate(DRAWN)
 
     async def check_access(self, page: Page) -> None:
         """Adds to `faults` what keeps people from using the page as it is now."""

@@ -33,7 +33,7 @@ async def settled(page: Page) -> None:
 
 async def check_sizes(people: Visitors, page: Page) -> None:
     for width, height in (WIDE, NARROW):
-        await page.set_viewport_size({"width": width, "height": height})
+        await people.resize(page, width, height)
         await people.check_access(page)
         too_much = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert too_much <= 0, f"{page.url} is wider than its window of {width} px"

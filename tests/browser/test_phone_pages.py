@@ -39,7 +39,7 @@ def picture() -> bytes:
 async def check(people: Visitors, page: Page) -> None:
     """The screen as it is now, narrow and dark, then wide and light."""
     for (width, height), scheme in LOOKS:
-        await page.set_viewport_size({"width": width, "height": height})
+        await people.resize(page, width, height)
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert await page.evaluate(FITS), f"{page.url} is wider than {width} px"
         await people.check_access(page)
