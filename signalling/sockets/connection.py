@@ -15,7 +15,7 @@ from signalling.commands import Frame
 from signalling.frames import about, decode_data, decode_frame, encode_pong, id_of
 from signalling.limits import SocketLimits
 from signalling.sockets.desk import Desk
-from signalling.sockets.device import RATE_OF, Device
+from signalling.sockets.device import Device
 from signalling.sockets.fast_reader import FastResponse, Response
 from signalling.sockets.hub import Hub, ids
 from signalling.sockets.send_queue import Flusher, SendQueue
@@ -205,11 +205,10 @@ class Connection:
         command_id = frame.id
         if command_id is not None and device.repeated(command_id):
             return
-        if frame.type in RATE_OF:
-            wait_ms = device.throttle(frame.type, now_ms)
-            if wait_ms:
-                device.refuse(command_id, too_fast(wait_ms))
-                return
+        wait_ms = device.throttle(frame.type, now_ms)
+        if wait_ms:
+            device.refuse(command_id, too_fast(wait_ms))
+            return
         if command_id is not None:
             device.expect(command_id)
         try:

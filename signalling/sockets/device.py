@@ -19,11 +19,18 @@ from signalling.sockets.identity import Identity
 from signalling.sockets.resume import Ring, Rings, same
 from signalling.sockets.throttle import TokenBucket
 
-# Kinds that have a bucket beside that of all frames. A signal needs none: what fits in the one for
-# all fits in that of signals, which holds more and is filled no slower.
-RATE_OF = {"call_request": "call_request"} | {
+
+def _is_stricter(rate: limits.Rate) -> bool:
+    """Than that of all frames: else what fits in the bucket for all fits in this one too."""
+    frames = limits.RATES["frames"]
+    return rate.burst < frames.burst or rate.every_ms > frames.every_ms
+
+
+_RATES = {"signal": "signal", "call_request": "call_request"} | {
     name: "chat" for name in commands.DATA if name.startswith("chat_")
 }
+# Kinds that need a bucket beside that of all frames.
+RATE_OF = {kind: rate for kind, rate in _RATES.items() if _is_stricter(limits.RATES[rate])}
 
 
 class Link(Protocol):
@@ -207,10 +214,7 @@ class Device:
             return False
         self.seq = seq = self.seq + 1
         frame = finish(event, seq, re)
-        ring = self._ring
-        if ring is None:
-            ring = self._ring = Ring(self._rings)
-        ring.put(frame)
+        self._keep(frame)
         if link is not None:
             link.send(frame)
         return True
@@ -222,12 +226,16 @@ class Device:
             return False
         self.seq = seq = self.seq + 1
         frame = SIGNAL % (seq, call, now_ms, data)
+        self._keep(frame)
+        link.send(frame)
+        return True
+
+    def _keep(self, frame: bytes) -> None:
+        """For a socket that may have to go on where this one broke off."""
         ring = self._ring
         if ring is None:
             ring = self._ring = Ring(self._rings)
         ring.put(frame)
-        link.send(frame)
-        return True
 
     def ack(self, seq: int) -> None:
         """The client has worked off the events up to `seq`: they need not be kept. A number that
