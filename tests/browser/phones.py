@@ -72,6 +72,12 @@ async def status(page: Page, word: str) -> None:
     await page.get_by_role("main").get_by_role("status").filter(has_text=word).first.wait_for()
 
 
+async def write(page: Page, text: str) -> None:
+    """A message in the chat of the call that goes on."""
+    await page.get_by_label("Message to").fill(text)
+    await page.get_by_role("button", name="Send").click()
+
+
 async def hang_up(page: Page) -> None:
     await page.get_by_role("button", name="Hang up").click()
     await heading(page, "Call ended")

@@ -21,7 +21,7 @@ from server.demo_accounts import CALLER_MAIL, DEMO_PASSWORD
 from tests.browser.chromium import NARROW, WIDE, Scheme, Visitors, visitors
 from tests.browser.house import House, house
 from tests.browser.operating import earn
-from tests.browser.phones import Wire
+from tests.browser.phones import Wire, write
 
 SIZES = {"wide": WIDE, "narrow": NARROW}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -264,8 +264,7 @@ async def chat(camera: Camera, mia: Page, lea: Page) -> None:
             await page.get_by_role("button", name="Open chat").click()
     lines = ((mia, "Is it fine to proof overnight?"), (lea, "Yes, in the fridge. Up to 16 hours."))
     for page, text in lines:
-        await page.get_by_label("Message to").fill(text)
-        await page.get_by_role("button", name="Send").click()
+        await write(page, text)
     await mia.get_by_text("Up to 16 hours").wait_for()
     await lea.get_by_label("Message to").fill("And")
     if camera.is_narrow:

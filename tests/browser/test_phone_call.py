@@ -24,6 +24,7 @@ from tests.browser.phones import (
     talk,
     until,
     until_meter,
+    write,
 )
 
 pytestmark = pytest.mark.chromium
@@ -41,11 +42,6 @@ MORE_THAN_ONE = re.compile(r"(?<!\d)(?!120 )[\d,]{3,} PTS")
 
 async def balance(page: Page) -> int:
     return int((await api(page, "/wallet/balance"))["balance"])
-
-
-async def write(page: Page, text: str) -> None:
-    await page.get_by_label("Message to").fill(text)
-    await page.get_by_role("button", name="Send").click()
 
 
 async def test_a_video_call_from_ring_to_receipt(people: Visitors) -> None:

@@ -17,14 +17,10 @@ from tests.browser.phones import (
     heading,
     ring,
     talk,
+    write,
 )
 
 pytestmark = pytest.mark.chromium
-
-
-async def write(page: Page, text: str) -> None:
-    await page.get_by_label("Message to").fill(text)
-    await page.get_by_role("button", name="Send").click()
 
 
 def said(page: Page, text: str) -> Locator:
