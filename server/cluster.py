@@ -42,8 +42,8 @@ class Cluster:
     async def start(self) -> None:
         """
         Raises:
-            Misconfigured: Redis is there and does not let us in.
-        OSError: other nodes are to reach this one where it cannot listen.
+            Misconfigured: Redis is there and does not let us in, or other nodes are to reach this
+                one where it cannot listen.
         """
         await self.life.start()
 
@@ -66,9 +66,12 @@ def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cl
 
     bus = RedisBus(url, address, prefix=config.redis_prefix)
     spare = SpareBus(bus, dsn)
+    _watch(metrics, bus, spare)
+    if not config.links:
+        return Cluster(spare, RedisPresence(bus), spare)
     doors = Doors(address, config.link_host, config.link_port)
     direct = DirectBus(spare, doors, bus.here.__contains__)
-    _watch(metrics, bus, spare, direct)
+    _watch_links(metrics, direct)
     return Cluster(direct, RedisPresence(bus), direct)
 
 
@@ -92,18 +95,22 @@ async def ping(url: str) -> str:
     return answer.decode()
 
 
-def _watch(metrics: Metrics, bus: RedisBus, spare: SpareBus, direct: DirectBus) -> None:
+def _watch(metrics: Metrics, bus: RedisBus, spare: SpareBus) -> None:
     watch, count = metrics.watch, metrics.watch_count
     watch("talktime_nodes", "Other nodes that are there.", lambda: len(bus.peers()))
-    watch("talktime_links", "Of them with a connection.", lambda: direct.connections)
     watch("talktime_bus_healthy", "1 while Redis answers.", lambda: int(bus.healthy))
     watch("talktime_bus_rtt_seconds", "Of the last beat.", lambda: bus.rtt_ms / 1_000)
     count("talktime_bus_parcels_sent_total", "To other nodes.", lambda: bus.parcels_sent)
     count("talktime_bus_parcels_received_total", "From others.", lambda: bus.parcels_received)
     count("talktime_bus_parcels_dropped_total", "Given up unsent.", lambda: bus.parcels_dropped)
     count("talktime_bus_gaps_total", "Times that parcels may be lost.", lambda: bus.gaps)
-    count("talktime_link_parcels_sent_total", "By connections.", lambda: direct.parcels_sent)
-    count("talktime_link_parcels_received_total", "So too.", lambda: direct.parcels_received)
     count("talktime_spare_parcels_sent_total", "By PostgreSQL.", lambda: spare.spare_sent)
     count("talktime_spare_parcels_received_total", "So too.", lambda: spare.spare_received)
     count("talktime_spare_parcels_dropped_total", "Given up there.", lambda: spare.spare_dropped)
+
+
+def _watch_links(metrics: Metrics, direct: DirectBus) -> None:
+    watch, count = metrics.watch, metrics.watch_count
+    watch("talktime_links", "Nodes with a connection.", lambda: direct.connections)
+    count("talktime_link_parcels_sent_total", "By connections.", lambda: direct.parcels_sent)
+    count("talktime_link_parcels_received_total", "So too.", lambda: direct.parcels_received)

@@ -26,8 +26,8 @@ SILENCE_S = 2.0
 
 
 class Cable(asyncio.Protocol):
-    """`on_frame(kind, n, data)` is told of all frames but acknowledgements, unless it is held.
-    `on_lost` is told once that the connection has ended, other than by `abort`."""
+    """`on_frame(kind, n, data)` is told of all frames that are not the cable's own, unless it
+    is held. `on_lost` is told once that the connection has ended, other than by `abort`."""
 
     on_frame: Callable[[int, int, bytes], None]
     on_lost: Callable[[], None]
@@ -157,6 +157,8 @@ class Cable(asyncio.Protocol):
                 break
             if kind == ACK:
                 self._acked(n)
+            elif kind == ASK:
+                self._acknowledge()
             else:
                 frames += 1
                 self._taken = n or self._taken

@@ -30,7 +30,7 @@ import msgspec
 import structlog
 
 from signalling.nodes.bus import Bus, Listener
-from signalling.nodes.cable import ASK, HEAD, PARCEL, USER, Cable
+from signalling.nodes.cable import HEAD, PARCEL, USER, Cable
 from signalling.nodes.doors import Doors, Hello
 from signalling.nodes.outgoing import BATCH_BYTES_MAX
 
@@ -105,7 +105,7 @@ class DirectBus:
     async def start(self) -> None:
         """
         Raises:
-            OSError: this node cannot listen where it is told to.
+            Misconfigured: this node cannot listen where it is told to.
             Whatever the other bus raises.
         """
         self._hello = await self._doors.open()
@@ -207,7 +207,7 @@ class DirectBus:
             self._fell(peer, peer.cable)  # Half open, or they would not have come again.
         peer.cable, peer.name, peer.marked = cable, name, False
         peer.since_s = monotonic()
-        cable.on_frame = partial(self._by_cable, peer, cable)
+        cable.on_frame = partial(self._by_cable, peer)
         cable.on_lost = partial(self._fell, peer, cable)
         self._bus.post(node, HEAD.pack(0, MARK, 0) + name)
         self._cables[node] = cable
@@ -261,12 +261,9 @@ class DirectBus:
 
     # -- what comes
 
-    def _by_cable(self, peer: Peer, cable: Cable, kind: int, n: int, data: bytes) -> None:
-        if kind == ASK:
-            cable.beat()
-        elif kind in (PARCEL, USER):
-            self.parcels_received += 1
-            self._take(peer, kind, n, data)
+    def _by_cable(self, peer: Peer, kind: int, n: int, data: bytes) -> None:
+        self.parcels_received += 1
+        self._take(peer, kind, n, data)
 
     def _take(self, peer: Peer, kind: int, n: int, data: bytes) -> None:
         if n <= peer.taken:

@@ -18,6 +18,7 @@ from secrets import token_bytes
 import msgspec
 import structlog
 
+from signalling.nodes.bus import Misconfigured
 from signalling.nodes.cable import GREET, PROOF, WELCOME, Cable
 
 NONCE_BYTES = 16
@@ -55,12 +56,18 @@ class Doors:
     async def open(self) -> Hello:
         """
         Raises:
-            OSError: nobody can listen on that host and port.
+            Misconfigured: nobody can listen on that host and port.
         """
         loop = asyncio.get_running_loop()
         port = 0
         if self._host:
-            server = await loop.create_server(self._stranger, self._host, self._port)
+            try:
+                server = await loop.create_server(self._stranger, self._host, self._port)
+            except OSError as error:
+                raise Misconfigured(
+                    f"other nodes cannot reach this one at {self._host}:{self._port} ({error}): "
+                    "check TALKTIME_LINK_HOST and TALKTIME_LINK_PORT"
+                ) from error
             port = server.sockets[0].getsockname()[1]
             self._servers.append(server)
         path = ""
