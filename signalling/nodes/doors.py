@@ -12,6 +12,7 @@ import hmac
 import shutil
 import tempfile
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_bytes
 
@@ -59,17 +60,7 @@ class Doors:
             Misconfigured: nobody can listen on that host and port.
         """
         loop = asyncio.get_running_loop()
-        port = 0
-        if self._host:
-            try:
-                server = await loop.create_server(self._stranger, self._host, self._port)
-            except OSError as error:
-                raise Misconfigured(
-                    f"other nodes cannot reach this one at {self._host}:{self._port} ({error}): "
-                    "check TALKTIME_LINK_HOST and TALKTIME_LINK_PORT"
-                ) from error
-            port = server.sockets[0].getsockname()[1]
-            self._servers.append(server)
+        host, port = await self._open_port() if self._host else ("", 0)
         path = ""
         try:
             self._directory = Path(tempfile.mkdtemp(prefix="talktime-"))  # For this user only.
@@ -78,7 +69,26 @@ class Doors:
         except OSError as error:
             _log.warning("no_socket_file", error=str(error))
             path = ""
-        return Hello(path, self._host, port, self._key)
+        return Hello(path, host, port, self._key)
+
+    async def _open_port(self) -> tuple[str, int]:
+        """The address that others connect to."""
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(self._stranger, self._host, self._port)
+        except OSError as error:
+            raise Misconfigured(
+                f"this node cannot listen for others at {self._host}:{self._port} ({error}): "
+                "check TALKTIME_LINK_HOST and TALKTIME_LINK_PORT"
+            ) from error
+        self._servers.append(server)
+        host, port = server.sockets[0].getsockname()[:2]
+        if ip_address(host).is_unspecified:
+            raise Misconfigured(
+                f"TALKTIME_LINK_HOST={self._host} is no address by which others reach this node: "
+                "name one of its private network"
+            )
+        return host, port
 
     async def close(self) -> None:
         for server in self._servers:

@@ -204,6 +204,9 @@ async def test_a_node_that_answers_nothing_is_not_waited_for(
     server.close()
 
 
-async def test_a_host_that_is_not_ours_is_an_error_of_the_start() -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "0.0.0.0", "::"])
+async def test_a_host_by_which_nobody_reaches_us_is_an_error_of_the_start(host: str) -> None:
+    doors = Doors("west.1", host)
     with pytest.raises(Misconfigured, match="TALKTIME_LINK_HOST"):
-        await Doors("west.1", "192.0.2.1", 7_700).open()
+        await doors.open()
+    await doors.close()
