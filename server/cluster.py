@@ -111,6 +111,6 @@ def _watch(metrics: Metrics, bus: RedisBus, spare: SpareBus) -> None:
 
 def _watch_links(metrics: Metrics, direct: DirectBus) -> None:
     watch, count = metrics.watch, metrics.watch_count
-    watch("talktime_links", "Nodes with a connection.", lambda: direct.connections)
+    watch("talktime_links_connected", "Nodes with a connection.", lambda: direct.connections)
     count("talktime_link_parcels_sent_total", "By connections.", lambda: direct.parcels_sent)
     count("talktime_link_parcels_received_total", "So too.", lambda: direct.parcels_received)
