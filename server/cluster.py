@@ -12,6 +12,7 @@ from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 from storage.errors import Unavailable
 
 if TYPE_CHECKING:
+    from signalling.nodes.direct import DirectBus
     from signalling.nodes.redis import RedisBus
     from signalling.nodes.spare import SpareBus
 
@@ -41,7 +42,8 @@ class Cluster:
     async def start(self) -> None:
         """
         Raises:
-            Misconfigured: Redis is there and does not let us in.
+            Misconfigured: Redis is there and does not let us in, or other nodes are to reach this
+                one where it cannot listen.
         """
         await self.life.start()
 
@@ -56,14 +58,21 @@ def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cl
         space = Space()
         alone = MemoryBus(space, address, alone=True)
         return Cluster(alone, MemoryPresence(space, address), alone)
-    from signalling.nodes.redis import RedisBus  # Slow to import.
+    from signalling.nodes.direct import DirectBus  # Slow to import.
+    from signalling.nodes.doors import Doors
+    from signalling.nodes.redis import RedisBus
     from signalling.nodes.redis_presence import RedisPresence
     from signalling.nodes.spare import SpareBus
 
     bus = RedisBus(url, address, prefix=config.redis_prefix)
-    both = SpareBus(bus, dsn)
-    _watch(metrics, bus, both)
-    return Cluster(both, RedisPresence(bus), both)
+    spare = SpareBus(bus, dsn)
+    _watch(metrics, bus, spare)
+    if not config.links:
+        return Cluster(spare, RedisPresence(bus), spare)
+    doors = Doors(address, config.link_host, config.link_port)
+    direct = DirectBus(spare, doors, bus.here.__contains__)
+    _watch_links(metrics, direct)
+    return Cluster(direct, RedisPresence(bus), direct)
 
 
 async def ping(url: str) -> str:
@@ -86,7 +95,7 @@ async def ping(url: str) -> str:
     return answer.decode()
 
 
-def _watch(metrics: Metrics, bus: RedisBus, both: SpareBus) -> None:
+def _watch(metrics: Metrics, bus: RedisBus, spare: SpareBus) -> None:
     watch, count = metrics.watch, metrics.watch_count
     watch("talktime_nodes", "Other nodes that are there.", lambda: len(bus.peers()))
     watch("talktime_bus_healthy", "1 while Redis answers.", lambda: int(bus.healthy))
@@ -95,6 +104,13 @@ def _watch(metrics: Metrics, bus: RedisBus, both: SpareBus) -> None:
     count("talktime_bus_parcels_received_total", "From others.", lambda: bus.parcels_received)
     count("talktime_bus_parcels_dropped_total", "Given up unsent.", lambda: bus.parcels_dropped)
     count("talktime_bus_gaps_total", "Times that parcels may be lost.", lambda: bus.gaps)
-    count("talktime_spare_parcels_sent_total", "By PostgreSQL.", lambda: both.spare_sent)
-    count("talktime_spare_parcels_received_total", "So too.", lambda: both.spare_received)
-    count("talktime_spare_parcels_dropped_total", "Given up there.", lambda: both.spare_dropped)
+    count("talktime_spare_parcels_sent_total", "By PostgreSQL.", lambda: spare.spare_sent)
+    count("talktime_spare_parcels_received_total", "So too.", lambda: spare.spare_received)
+    count("talktime_spare_parcels_dropped_total", "Given up there.", lambda: spare.spare_dropped)
+
+
+def _watch_links(metrics: Metrics, direct: DirectBus) -> None:
+    watch, count = metrics.watch, metrics.watch_count
+    watch("talktime_links_connected", "Nodes with a connection.", lambda: direct.connections)
+    count("talktime_link_parcels_sent_total", "By connections.", lambda: direct.parcels_sent)
+    count("talktime_link_parcels_received_total", "So too.", lambda: direct.parcels_received)

@@ -129,6 +129,11 @@ class Config(BaseSettings):
     redis_url: Secret = Field(None, validation_alias="REDIS_URL")
     # Keeps several deployments on one Redis apart.
     redis_prefix: str = Field("", pattern=r"^[A-Za-z0-9_:-]{0,32}$")
+    # Nodes speak to each other directly where they can, not by Redis. Those of other machines can
+    # where this one has a host, of a private network: nothing is encrypted there. Port 0: any.
+    links: bool = True
+    link_host: str = Field("", pattern=r"^[A-Za-z0-9_.:-]{0,255}$")
+    link_port: int = _number(0, 0, 65_535)
     # For tests of crashes, in development only: the moment to die at (`server/failpoints.py`).
     failpoint: str = Field("", pattern=failpoints.PATTERN)
     lease_ms: int = _number(15_000, 1_000, 300_000)

@@ -22,10 +22,11 @@ def compose() -> dict[str, Any]:
     return found
 
 
-def test_two_nodes_differ_in_their_name_alone(compose: dict[str, Any]) -> None:
+def test_two_nodes_differ_in_their_names_alone(compose: dict[str, Any]) -> None:
     one, other = (dict(compose["services"][name]) for name in NODES)
     settings = [dict(one.pop("environment")), dict(other.pop("environment"))]
-    assert [each.pop("TALKTIME_NODE_NAME") for each in settings] == list(NODES)
+    for name in ("TALKTIME_NODE_NAME", "TALKTIME_LINK_HOST"):
+        assert [each.pop(name) for each in settings] == list(NODES)
     assert settings[0] == settings[1]
     for each in (one, other):  # Who builds the image, and who waits for that.
         each.pop("build", None)

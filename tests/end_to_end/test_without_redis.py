@@ -26,11 +26,13 @@ async def timely(caller: Device, callee_id: str) -> Json:
         return await caller.command("call_request", toUserId=callee_id)
 
 
-@pytest.mark.parametrize("fault", ["frozen", "killed"])
+@pytest.mark.parametrize(
+    ("fault", "links"), [("frozen", "false"), ("killed", "false"), ("frozen", "true")]
+)
 async def test_calls_across_nodes_go_on_without_redis(
-    processes: Start, dsn: str, valkey: Valkey, fault: str
+    processes: Start, dsn: str, valkey: Valkey, fault: str, links: str
 ) -> None:
-    settings = {**SHORT, "REDIS_URL": valkey.url}
+    settings = {**SHORT, "REDIS_URL": valkey.url, "TALKTIME_LINKS": links}
     west = await processes(TALKTIME_NODE_NAME="west", **settings)
     east = await processes(TALKTIME_NODE_NAME="east", **settings)
     async with site(west.url) as in_west, site(east.url) as in_east:

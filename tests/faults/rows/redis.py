@@ -99,47 +99,51 @@ async def fill(stage: Stage) -> None:
 
 
 on_two = partial(Row, nodes=2, absent=valkey.absent, prepare=prepare, clean=clean)
+# By connections of their own nodes would hardly notice.
+by_redis = partial(on_two, settings={"TALKTIME_LINKS": "false"}, lossy=True)
 
 ROWS = (
-    on_two(
+    by_redis(
         name="redis-empty",
         fault="F18",
         how="kill -9 of Redis, empty again at once and after 4 s",
         run=empty,
         cycles=6,
-        lossy=True,
     ),
-    on_two(
+    by_redis(
         name="redis-stop",
         fault="F19",
         how="SIGSTOP of Redis for 8 s",
         run=stop,
         cycles=3,
-        lossy=True,
     ),
     on_two(
+        name="redis-stop-linked",
+        fault="F19",
+        how="SIGSTOP of Redis for 8 s, nodes with connections of their own",
+        run=stop,
+        cycles=3,
+    ),
+    by_redis(
         name="redis-cut-off",
         fault="F20",
         how="half-open wire from one node to Redis for 6 s",
         run=cut_off,
         cycles=4,
-        lossy=True,
     ),
-    on_two(
+    by_redis(
         name="redis-full",
         fault="F22",
         how="maxmemory 2mb for 6 s: new keys refused, or old ones thrown out",
         run=fill,
         cycles=4,
         quick=2,
-        lossy=True,
     ),
-    on_two(
+    by_redis(
         name="redis-pubsub",
         fault="F21",
         how="CLIENT KILL TYPE pubsub",
         run=lose_subscriptions,
         cycles=10,
-        lossy=True,
     ),
 )

@@ -11,17 +11,18 @@ from storage.errors import Unavailable
 from tests.signalling.nodes.twins import ANN, KAI, LIV, Nodes, becomes
 
 
-@pytest.fixture(params=["memory", "redis", "spare"])
-def ways(request: pytest.FixtureRequest) -> tuple[str | None, str | None]:
-    """Over Redis alone, and over Redis with the spare way beside it, which is not needed."""
+@pytest.fixture(params=["memory", "redis", "spare", "direct"])
+def ways(request: pytest.FixtureRequest) -> Nodes:
+    """Over Redis alone, with the spare way beside it, which is not needed, and by connections."""
     url = None if request.param == "memory" else request.getfixturevalue("redis_url")
-    dsn = request.getfixturevalue("shared_dsn") if request.param == "spare" else None
-    return url, dsn
+    spare = request.param in ("spare", "direct")
+    dsn = request.getfixturevalue("shared_dsn") if spare else None
+    return Nodes(url, dsn, direct=request.param == "direct")
 
 
 @pytest.fixture
-async def nodes(ways: tuple[str | None, str | None]) -> AsyncIterator[Nodes]:
-    made = Nodes(*ways)
+async def nodes(ways: Nodes) -> AsyncIterator[Nodes]:
+    made = ways
     yield made
     await made.stop()
 

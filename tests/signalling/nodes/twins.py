@@ -8,6 +8,8 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 from signalling.nodes.bus import Bus, Presence
+from signalling.nodes.direct import DirectBus
+from signalling.nodes.doors import Doors
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 from signalling.nodes.redis import RedisBus
 from signalling.nodes.redis_presence import RedisPresence
@@ -92,12 +94,15 @@ class Node:
 class Nodes:
     """Makes nodes that know each other, over Redis if there is a URL, and stops them all.
 
-    With a `dsn` they have the spare way too.
+    With a `dsn` they have the spare way too, and `direct` the direct one.
     """
 
-    def __init__(self, url: str | None = None, dsn: str | None = None) -> None:
+    def __init__(
+        self, url: str | None = None, dsn: str | None = None, *, direct: bool = False
+    ) -> None:
         self.url = url
         self.dsn = dsn
+        self.direct = direct
         self.prefix = f"{uuid4().hex}:"
         self._space = Space()
         self._started: list[Node] = []
@@ -105,7 +110,9 @@ class Nodes:
     def make(self, address: str) -> Node:
         if self.url is not None:
             redis = RedisBus(self.url, address, prefix=self.prefix)
-            bus = redis if self.dsn is None else SpareBus(redis, self.dsn)
+            bus: Running = redis if self.dsn is None else SpareBus(redis, self.dsn)
+            if self.direct:
+                bus = DirectBus(bus, Doors(address), redis.here.__contains__)
             node = Node(bus, RedisPresence(redis))
         else:
             node = Node(MemoryBus(self._space, address), MemoryPresence(self._space, address))
@@ -121,6 +128,10 @@ class Nodes:
             for other in nodes:
                 if other is not node:
                     await node.heard.has_joined(other.bus.address)
+        for node in nodes:
+            if isinstance(node.bus, DirectBus):
+                bus = node.bus
+                await becomes(lambda bus=bus: bus.connections == len(bus.peers()))  # type: ignore[misc]
         return nodes
 
     async def stop(self) -> None:
