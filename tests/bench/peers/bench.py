@@ -88,7 +88,8 @@ async def _uwebsockets(lab: Lab, home: Path) -> Program:
     program = await build_uwebsockets(home, lab.uwebsockets)
     assert lab.uwebsockets is not None
     head = await asyncio.to_thread(commit, lab.uwebsockets)
-    lab.report.versions[UWEBSOCKETS] = head[:COMMIT_CHARS]
+    if head:
+        lab.report.versions[UWEBSOCKETS] = head[:COMMIT_CHARS]
     return (str(program),)
 
 
