@@ -29,6 +29,7 @@ from tests.bench.nodes import bench_nodes
 from tests.bench.overload import bench_overload
 from tests.bench.peers.bench import bench_peers
 from tests.bench.peers.sip import bench_sip
+from tests.bench.peers.web import bench_fastapi
 from tests.bench.relay import bench_relay
 from tests.bench.report import Report
 from tests.bench.results import Options, write
@@ -45,6 +46,7 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "machine": bench_machine,
     "peers": bench_peers,
     "sip": bench_sip,
+    "fastapi": bench_fastapi,
     "ticks": bench_ticks,
     "calls": bench_calls,
     "relay": bench_relay,
@@ -58,8 +60,8 @@ BENCHES: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "workers": bench_workers,
     "nodes": bench_nodes,
 }
-# Others' servers, from a registry or of the system's packages: only when asked for.
-ASKED_FOR = {"peers", "sip"}
+# Others' servers, from registries or of the system's packages: only when asked for.
+ASKED_FOR = {"peers", "sip", "fastapi"}
 BENCH_MAX_S = 240.0
 
 
@@ -69,7 +71,10 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small and short: a smoke test")
     parser.add_argument("--only", action="append", choices=BENCHES, help="may be repeated")
     parser.add_argument("--runs", type=_runs, default=1, metavar="N", help="medians of N runs")
-    parser.add_argument("--peers", action="store_true", help="PeerJS, Socket.IO, Kamailio")
+    parser.add_argument("--peers", action="store_true", help="others' servers too")
+    parser.add_argument(
+        "--uwebsockets", type=_directory, metavar="DIR", help="its sources, for --peers"
+    )
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
     parser.add_argument("--idle", type=int, default=2_000, metavar="N", help="idle devices")
     parser.add_argument("--pin", action="store_true", help="servers on the first core, alone")
@@ -81,6 +86,13 @@ def _runs(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("a number from 1 on")
     return int(text)
+
+
+def _directory(text: str) -> Path:
+    path = Path(text).resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is no directory")
+    return path
 
 
 def chosen(given: argparse.Namespace) -> list[str]:
@@ -105,7 +117,14 @@ async def run(given: argparse.Namespace, report: Report, directory: Path) -> Non
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    lab = Lab(directory, report, quick=given.quick, idle=given.idle, pin=given.pin)
+    lab = Lab(
+        directory,
+        report,
+        quick=given.quick,
+        idle=given.idle,
+        pin=given.pin,
+        uwebsockets=given.uwebsockets,
+    )
     try:
         for number in range(given.runs):
             report.begin_run()

@@ -12,7 +12,15 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from tests.bench.ratios import MANNERS, RELAYS, rate_of
+from tests.bench.ratios import (
+    MANNERS,
+    PEERJS,
+    RELAYS,
+    SOCKETIO,
+    UWEBSOCKETS,
+    WS,
+    rate_of,
+)
 from tests.bench.relayed import MESSAGES_A_CALL
 from tests.bench.results import Figure, Result, digits, read
 
@@ -24,7 +32,7 @@ ROW = 34
 BAR = 20
 TOP = 106
 GROUP = 38
-FOOT = 62
+FOOT = 14
 
 _CALL = (
     f"One call: {MESSAGES_A_CALL} messages, from the request over offer, answer and twenty "
@@ -35,7 +43,8 @@ _TITLES = {
     "full load": "Each signal in a packet of its own",
     "full load, bursts": "Each side's ten candidates at once",
 }
-_TOLD = ("aiohttp", "uvloop", "msgspec", "PostgreSQL", "node", "PeerJS", "Socket.IO")
+_TOLD = ("aiohttp", "uvloop", "msgspec", "PostgreSQL")
+_TOLD_OF_OTHERS = ("node", WS, PEERJS, SOCKETIO, UWEBSOCKETS)
 _STYLE = """
   svg { --paper: #ffffff; --ink: #1c2127; --soft: #5d6773; --line: #dfe3e8;
         --ours: #0f6bd7; --theirs: #aab4c0; --spread: #1c2127; }
@@ -74,7 +83,7 @@ def bars(result: Result, manner: str) -> list[Bar]:
     for relay in RELAYS:
         figure = result.find(*rate_of(manner, relay))
         if figure is not None:
-            label = relay[0].upper() + relay[1:]
+            label = relay.replace("bare ", "Bare ")
             found.append(Bar(label, "relay only", figure, ours=False))
     return sorted(found, key=lambda bar: -bar.figure.median)
 
@@ -99,13 +108,14 @@ def draw(result: Result) -> str:
             parts += _row(bar, y, scale)
             y += ROW
         y += GROUP - 18
-    height = y + FOOT - 14
+    told = _foot(result)
+    height = y + FOOT + 17 * len(told)
     head = [
         _text(24, 38, "Calls per second of server CPU", "title"),
         _text(24, 61, _CALL, "soft"),
         _text(24, 80, _OURS_MORE, "soft"),
     ]
-    foot = [_text(24, y + 8 + 17 * n, line, "small") for n, line in enumerate(_foot(result))]
+    foot = [_text(24, y + 8 + 17 * n, line, "small") for n, line in enumerate(told)]
     label = escape(_said(groups), {'"': "&quot;"})
     return "\n".join(
         [
@@ -151,14 +161,16 @@ def _foot(result: Result) -> list[str]:
     commit = f"commit {head[:10]}{'-' + dirty if dirty else ''}" if head else "no commit"
     runs = "one run" if result.runs == 1 else f"medians of {result.runs} runs, least and most"
     python = " ".join(result.python.split()[:2])
-    versions = ", ".join(
-        f"{name} {result.versions[name]}" for name in _TOLD if name in result.versions
+    versions, others = (
+        ", ".join(f"{name} {result.versions[name]}" for name in names if name in result.versions)
+        for names in (_TOLD, _TOLD_OF_OTHERS)
     )
-    return [
+    told = [
         f"{runs} · {result.at[:10]} · {commit} · {machine.cpu}, {machine.cores} cores, "
         f"{memory_gib:.0f} GiB",
         f"{python}, {versions}",
     ]
+    return [*told, others] if others else told
 
 
 def _said(groups: Sequence[tuple[str, list[Bar]]]) -> str:

@@ -5,12 +5,14 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.children import ROOT, child
+from tests.bench.children import ROOT, Child, child
 from tests.bench.exposed import longest_s, read_metrics
-from tests.bench.lab import SETTINGS, Lab, own_cpu_s
+from tests.bench.lab import SETTINGS, Lab, Login, own_cpu_s
 from tests.bench.line import Getter, connect_all
+from tests.bench.ratios import BALANCES, add_balance_ratio
 from tests.bench.relay import PHASE_MAX_S
 
 GETTERS = 16
@@ -117,29 +119,36 @@ async def bench_rest(lab: Lab) -> None:
     dsn = await lab.dsn()
     logins = await lab.people(dsn, GETTERS)
     async with lab.server(dsn) as server:
-        asking, report, seconds = _Asking(), lab.report, lab.seconds(4)
-        for login in logins:
-            request = _BALANCE % login.token.encode()
-            await asking.connect(server.host, server.port, request)
-        await asking.full(0.5)
-        asking.times.clear()
-        cpu_s, began_s, own_s = server.cpu_s, time.perf_counter(), own_cpu_s()
-        await asking.full(seconds)
-        count = len(asking.times)
-        rate = count / (time.perf_counter() - began_s)
-        cpu_s = max(0.01, server.cpu_s - cpu_s)
-        report.add("full load", rate, "/s")
-        report.add("full load, per CPU-second", count / cpu_s, "/CPU-s", "≥ 7 500")
-        report.add("full load, CPU", cpu_s / count * 1e6, "µs", "≤ 130")
-        report.add("full load, client CPU", (own_cpu_s() - own_s) / count * 1e6, "µs")
-        report.times("full load", asking.times)
-        asking.times.clear()
-        await asking.even(rate / 2, seconds)
-        report.times("half load", asking.times, "p99 ≤ 5")
-        failed = sum(getter.failed for getter in asking.getters)
-        report.add("not answered with 200", failed, "", "0")
-        for getter in asking.getters:
-            getter.close()
+        await measure_balance(lab, server, logins, targets=("≥ 7 500", "≤ 130", "p99 ≤ 5"))
+    add_balance_ratio(lab.report)
+
+
+async def measure_balance(
+    lab: Lab, server: Child, logins: Sequence[Login], *, targets: tuple[str, str, str]
+) -> None:
+    """`targets`: answers for a CPU-second, the CPU of one, and how long one takes at half load."""
+    asking, report, seconds = _Asking(), lab.report, lab.seconds(4)
+    for login in logins:
+        await asking.connect(server.host, server.port, _BALANCE % login.token.encode())
+    await asking.full(0.5)
+    asking.times.clear()
+    cpu_s, began_s, own_s = server.cpu_s, time.perf_counter(), own_cpu_s()
+    await asking.full(seconds)
+    count = len(asking.times)
+    rate = count / (time.perf_counter() - began_s)
+    cpu_s = max(0.01, server.cpu_s - cpu_s)
+    report.add("full load", rate, "/s")
+    report.add(BALANCES, count / cpu_s, "/CPU-s", targets[0])
+    report.add("full load, CPU", cpu_s / count * 1e6, "µs", targets[1])
+    report.add("full load, client CPU", (own_cpu_s() - own_s) / count * 1e6, "µs")
+    report.times("full load", asking.times)
+    asking.times.clear()
+    await asking.even(rate / 2, seconds)
+    report.times("half load", asking.times, targets[2])
+    failed = sum(getter.failed for getter in asking.getters)
+    report.add("not answered with 200", failed, "", "0")
+    for getter in asking.getters:
+        getter.close()
 
 
 async def bench_start(lab: Lab) -> None:

@@ -54,15 +54,30 @@ class Login(msgspec.Struct, frozen=True):
 class Lab:
     """One PostgreSQL for the run, a fresh database for each benchmark that wants one."""
 
-    def __init__(self, directory: Path, report: Report, *, quick: bool, idle: int, pin: bool):
+    def __init__(
+        self,
+        directory: Path,
+        report: Report,
+        *,
+        quick: bool,
+        idle: int,
+        pin: bool,
+        uwebsockets: Path | None = None,
+    ) -> None:
         self.report = report
         self.quick = quick
         self.idle = idle
         self.pin = pin
+        self.uwebsockets = uwebsockets  # Sources of it.
         self.directory = directory
         self._postgres = EmbeddedPostgres(directory, durable=True, exclusive=False)
         self._dsn: str | None = None
         self._keys = TokenKeys(secrets.token_urlsafe(32), TOKEN_TTL_S)
+
+    @property
+    def jwt_secret(self) -> str:
+        """What signs the tokens of all who log in here."""
+        return self._keys.secret
 
     def pick(self, full: int, quick: int) -> int:
         return quick if self.quick else full
@@ -107,7 +122,7 @@ class Lab:
         given = {
             **SETTINGS,
             "TALKTIME_DATA_DIR": str(directory),
-            "TALKTIME_JWT_SECRET": self._keys.secret,
+            "TALKTIME_JWT_SECRET": self.jwt_secret,
             "DATABASE_URL": dsn,
             **settings,
         }

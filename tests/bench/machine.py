@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
@@ -12,10 +11,9 @@ from tests.bench.children import child
 from tests.bench.floors import COUNTERS, batches, pgbench
 from tests.bench.lab import Lab, own_cpu_s
 from tests.bench.line import Line
-from tests.bench.relay import Arrived, measure_relay
-from tests.bench.relayed import measure_bare
+from tests.bench.relay import measure_relay
+from tests.bench.relayed import RelayWay, measure_bare, path_ways
 
-PAYLOAD = b'{"type":"signal","data":"' + b"x" * 273 + b'"}'
 CONNECTIONS = 8
 IDLE = 1_000
 
@@ -84,35 +82,12 @@ async def _transaction(conn: Connection, row: int) -> None:
         await conn.execute("insert into event (counter) values ($1)", row)
 
 
-class BareWay:
-    """From one socket of the bare relay to its partner."""
-
-    def __init__(self, sender: Line, receiver: Line) -> None:
-        self._sender = sender
-        self._sent_s: deque[float] = deque()
-        self._arrived: Arrived | None = None
-        receiver.on_frame = self._take
-
-    def send(self) -> None:
-        self._sent_s.append(time.perf_counter())
-        self._sender.send(PAYLOAD)
-
-    def start(self, arrived: Arrived) -> None:
-        self._arrived = arrived
-
-    def _take(self, _frame: bytes) -> None:
-        assert self._arrived is not None
-        self._arrived(self, (time.perf_counter() - self._sent_s.popleft()) * 1_000)
-
-
 async def _relay(lab: Lab) -> None:
     log = lab.directory / "bare.log"
     async with child("tests.bench.bare", log=log, settings={}, pin=lab.pin) as server:
-        ways: list[BareWay] = []
+        ways: list[RelayWay] = []
         for number in range(lab.pick(300, 60)):
-            a = await Line.open(server.host, server.port, f"/relay/{number}")
-            b = await Line.open(server.host, server.port, f"/relay/{number}")
-            ways += (BareWay(a, b), BareWay(b, a))
+            ways += await path_ways(server.host, server.port, number)
         await measure_relay(lab, server, ways, lab.pick(50, 20))
     async with child("tests.bench.bare", log=log, settings={}, pin=lab.pin) as server:
         await measure_bare(lab, server)

@@ -11,7 +11,8 @@ from tests.bench.crowd import Meter, keep_talking
 from tests.bench.lab import Lab
 from tests.bench.line import connect_all
 from tests.bench.pairs import Pair
-from tests.bench.relay import RATE, CallWay, at_rate, flat_out
+from tests.bench.ratios import RATE
+from tests.bench.relay import CallWay, at_rate, flat_out
 from tests.bench.results import quantile
 
 PAIRS = 300

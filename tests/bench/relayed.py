@@ -6,6 +6,7 @@ has (ringing, media, ticks) is left out, to the relay's advantage.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -26,8 +27,10 @@ from tests.bench.pairs import (
     Tally,
 )
 from tests.bench.ratios import BARE, MANNERS
+from tests.bench.relay import Arrived
 
 MESSAGES_A_CALL = 5 + 2 * CANDIDATES
+PAYLOAD = b'{"type":"signal","data":"' + b"x" * 273 + b'"}'
 _DATA = b'"data":'
 
 
@@ -62,6 +65,10 @@ def data_of(frame: bytes) -> bytes:
     """The `data` of one of these frames, for relays that have an envelope of their own."""
     at = frame.find(_DATA)
     return b"{}" if at < 0 else frame[at + len(_DATA) : -1]
+
+
+def _any(_frame: bytes) -> bool:
+    return True
 
 
 class RelayPair:
@@ -166,19 +173,58 @@ async def measure_relayed(lab: Lab, server: Child, pairs: Sequence[RelayPair], n
             report.add(f"{label}: failed ({code})", number, "calls", "0")
 
 
+class RelayWay:
+    """From one socket through a relay to its partner, the same frame again and again."""
+
+    def __init__(
+        self,
+        sender: Line,
+        receiver: Line,
+        *,
+        message: bytes = PAYLOAD,
+        is_message: Callable[[bytes], bool] = _any,
+    ) -> None:
+        self._sender = sender
+        self._frame = framed(message)
+        self._is_message = is_message
+        self._sent_s: deque[float] = deque()
+        self._arrived: Arrived | None = None
+        receiver.on_frame = self._take
+
+    def send(self) -> None:
+        self._sent_s.append(time.perf_counter())
+        self._sender.write(self._frame)
+
+    def start(self, arrived: Arrived) -> None:
+        self._arrived = arrived
+
+    def _take(self, frame: bytes) -> None:
+        if self._is_message(frame):
+            assert self._arrived is not None
+            self._arrived(self, (time.perf_counter() - self._sent_s.popleft()) * 1_000)
+
+
+async def path_lines(host: str, port: int, number: int) -> tuple[Line, Line]:
+    """Two sockets of a relay that makes partners of those who ask for the same path."""
+    path = f"/relay/{number}"
+    return await Line.open(host, port, path), await Line.open(host, port, path)
+
+
+async def path_pair(host: str, port: int, number: int) -> RelayPair:
+    lines, said = await path_lines(host, port, number), words()
+    return RelayPair(*lines, to_callee=said, to_caller=said, is_message=_any)
+
+
+async def path_ways(host: str, port: int, number: int) -> tuple[RelayWay, RelayWay]:
+    one, other = await path_lines(host, port, number)
+    return RelayWay(one, other), RelayWay(other, one)
+
+
 async def measure_bare(lab: Lab, server: Child) -> None:
     """The bare aiohttp relay."""
-    bare = words()
-    pairs: list[RelayPair] = []
-    for number in range(lab.pick(1_000, 40)):
-        path = f"/relay/call-{number}"
-        caller, callee = [await Line.open(server.host, server.port, path) for _ in range(2)]
-        pair = RelayPair(caller, callee, to_callee=bare, to_caller=bare, is_message=_any)
-        pairs.append(pair)
+    pairs = [
+        await path_pair(server.host, server.port, number) for number in range(lab.pick(1_000, 40))
+    ]
     await measure_relayed(lab, server, pairs, BARE)
     for pair in pairs:
         pair.close()
-
-
-def _any(_frame: bytes) -> bool:
-    return True

@@ -3,6 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from tests.bench.chart import LEFT, RIGHT, draw, main
@@ -37,6 +38,12 @@ def test_the_best_stands_first_and_each_has_its_value() -> None:
     names = [each for each in said if "relay only" in each or "whole paid call" in each]
     assert names[:3] == ["Bare aiohttprelay only", "Talktimewhole paid call", "PeerJSrelay only"]
     assert {"4 000", "1 000", "500"} <= set(said)
+
+
+def test_versions_of_others_stand_on_a_line_of_their_own() -> None:
+    kept = msgspec.structs.replace(calls(PeerJS=500), versions={"node": "20.1", "PeerJS": "1.0"})
+    assert words(draw(kept))[-1] == "node 20.1, PeerJS 1.0"
+    assert words(draw(calls()))[-1] == "CPython 3.11.7, aiohttp 3.14.5"
 
 
 def test_who_was_not_measured_is_not_shown() -> None:

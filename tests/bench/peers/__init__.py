@@ -1,1 +1,1 @@
-"""Other servers that relay the messages of a call: PeerJS and Socket.IO by node, Kamailio."""
+"""Others' servers: relays of a call's messages, Kamailio, and a balance by FastAPI."""

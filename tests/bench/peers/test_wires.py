@@ -1,4 +1,4 @@
-"""What PeerJS and Socket.IO are sent; that they take it is seen by `make bench ARGS=--peers`."""
+"""What others are sent; that they take it is seen by `make bench ARGS=--peers`."""
 
 import json
 
@@ -11,6 +11,7 @@ from tests.bench.peers.wires import (
     peerjs_message,
     socketio_message,
 )
+from tests.bench.relayed import PAYLOAD
 
 FRAMES = [
     REQUEST % (1, ID_EXAMPLE),
@@ -27,6 +28,11 @@ def test_a_message_for_peerjs_carries_what_ours_carries(frame: bytes) -> None:
     assert (said["type"], said["dst"]) == ("CANDIDATE", "b7")
     assert said["payload"] == json.loads(frame).get("data", {})
     assert is_peerjs_message(peerjs_message(b"b7", frame))
+
+
+def test_a_message_of_known_latency_carries_the_same_to_peerjs() -> None:
+    said = json.loads(peerjs_message(b"b7", PAYLOAD))
+    assert said["payload"] == json.loads(PAYLOAD)["data"]
 
 
 @pytest.mark.parametrize("frame", FRAMES)

@@ -1,11 +1,12 @@
-"""What PeerJS and Socket.IO speak over their WebSockets, as far as a relayed call needs it."""
+"""What others speak over their WebSockets, as far as a relayed call needs it."""
 
 import asyncio
 
 from tests.bench.line import READY_S, Line
-from tests.bench.relayed import RelayPair, Words, data_of, words
+from tests.bench.relayed import PAYLOAD, RelayPair, RelayWay, Words, data_of, words
 
 _PEERJS_PATH = "/peerjs?key=peerjs&id=%s&token=bench"
+_WS_PATH = "/?id=%s"
 _SOCKETIO_PATH = "/socket.io/?EIO=4&transport=websocket"
 
 
@@ -29,12 +30,35 @@ def is_socketio_message(frame: bytes) -> bool:
 
 async def peerjs_pair(host: str, port: int, number: int) -> RelayPair:
     """Registered both: PeerJS does it before it reads what comes after the upgrade."""
-    names = (f"a{number}", f"b{number}")
-    caller, callee = [await Line.open(host, port, _PEERJS_PATH % name) for name in names]
+    return await _named_pair(host, port, _PEERJS_PATH, number)
+
+
+async def ws_pair(host: str, port: int, number: int) -> RelayPair:
+    """Of the relay on node's `ws`, which speaks as PeerJS does."""
+    return await _named_pair(host, port, _WS_PATH, number)
+
+
+async def peerjs_ways(host: str, port: int, number: int) -> tuple[RelayWay, RelayWay]:
+    names = _names(number)
+    one, other = [await Line.open(host, port, _PEERJS_PATH % name) for name in names]
+    to_one, to_other = (peerjs_message(name.encode(), PAYLOAD) for name in names)
+    return (
+        RelayWay(one, other, message=to_other, is_message=is_peerjs_message),
+        RelayWay(other, one, message=to_one, is_message=is_peerjs_message),
+    )
+
+
+async def _named_pair(host: str, port: int, path: str, number: int) -> RelayPair:
+    names = _names(number)
+    caller, callee = [await Line.open(host, port, path % name) for name in names]
     to_caller, to_callee = (_peerjs_words(name.encode()) for name in names)
     return RelayPair(
         caller, callee, to_callee=to_callee, to_caller=to_caller, is_message=is_peerjs_message
     )
+
+
+def _names(number: int) -> tuple[str, str]:
+    return f"a{number}", f"b{number}"
 
 
 def _peerjs_words(to: bytes) -> Words:
