@@ -19,7 +19,7 @@ THINGS = re.compile(
     r"media_legs|turn_sessions_ended|jobs_done|otp_sent|pushes|webhooks|payments_completed|"
     r"webhook_news_dropped|call_journals_dropped|webhook_tries|ready|nodes|nodes_fenced|"
     r"sessions_resumed|bus_healthy|bus_gaps|"
-    r"(bus|spare)_parcels_\w+)"
+    r"(bus|link|spare)_parcels_\w+)"
 )
 
 
