@@ -13,8 +13,8 @@ goes by one way at a time:
   the names of those that have it already; who does not know the user lets it pass.
 
 A message between two nodes is one system call to write and one to read; over Redis it was four of
-each, and a script. Measured, both nodes' CPU: 134 µs instead of 242 at 2 000 a second, 36 instead of
-66 at full load, and nothing of the 81 and 16 µs of Redis.
+each, and a script. Measured, both nodes' CPU: 134 µs instead of 242 at 2 000 a second, 36 instead
+of 66 at full load, and nothing of the 81 and 16 µs of Redis.
 """
 
 from __future__ import annotations

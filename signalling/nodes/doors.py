@@ -1,23 +1,21 @@
 """How the nodes of a deployment reach each other without anybody between them.
 
-Each listens on a socket file of its machine and, if it is told a host, on a port of it. Where it
-listens, and a key, go to the others by Redis; who connects proves by the key that it has read
-that, and so does who listens. Nothing is encrypted here: hosts are those of a private network.
+Each listens on a socket of its machine (of Linux, without a file that a killed node would leave
+behind) and, if it is told a host, on a port of that. Where it listens, and a key, go to the others
+by Redis; who connects proves by the key that it has read that, and so does who listens. Nothing is
+encrypted here: hosts are those of a private network.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import shutil
-import tempfile
+import sys
 from collections.abc import Callable
 from ipaddress import ip_address
-from pathlib import Path
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 
 import msgspec
-import structlog
 
 from signalling.nodes.bus import Misconfigured
 from signalling.nodes.cable import GREET, PROOF, WELCOME, Cable
@@ -27,11 +25,9 @@ PROOF_BYTES = 32
 CONNECT_S = 1.0
 STRANGERS_MAX = 64
 
-_log = structlog.get_logger(__name__)
-
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """Where a node listens: a path, or nothing, and a port of a host, or 0."""
+    """Where a node listens: a socket of its machine, or nothing, and a port of a host, or 0."""
 
     path: str
     host: str
@@ -50,7 +46,6 @@ class Doors:
         self._host = host
         self._port = port
         self._key = token_bytes(PROOF_BYTES)
-        self._directory: Path | None = None
         self._servers: list[asyncio.Server] = []
         self._strangers: set[Cable] = set()
 
@@ -62,13 +57,9 @@ class Doors:
         loop = asyncio.get_running_loop()
         host, port = await self._open_port() if self._host else ("", 0)
         path = ""
-        try:
-            self._directory = Path(tempfile.mkdtemp(prefix="talktime-"))  # For this user only.
-            path = str(self._directory / "node.sock")
+        if sys.platform == "linux":
+            path = f"\0talktime-{token_hex(NONCE_BYTES)}"
             self._servers.append(await loop.create_unix_server(self._stranger, path))
-        except OSError as error:
-            _log.warning("no_socket_file", error=str(error))
-            path = ""
         return Hello(path, host, port, self._key)
 
     async def _open_port(self) -> tuple[str, int]:
@@ -96,9 +87,6 @@ class Doors:
         self._servers = []
         for cable in list(self._strangers):
             self._turn_away(cable)
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
 
     async def reach(self, node: str, hello: Hello) -> None:
         """Connect to that node; `opened` has been told when this returns.
@@ -111,7 +99,7 @@ class Doors:
         async with asyncio.timeout(CONNECT_S):
             try:
                 _, cable = await loop.create_unix_connection(Cable, hello.path)
-            except OSError:  # It is on another machine, or could not make the file.
+            except OSError:  # It is on another machine.
                 if not hello.host:
                     raise
                 _, cable = await loop.create_connection(Cable, hello.host, hello.port)

@@ -176,7 +176,7 @@ async def test_a_node_without_a_connection_hears_what_is_for_all(pairs: Pairs) -
     west, east = await pairs.start("west.1", "east.1")
     south = pairs.make("south.1")
     bus(south)._doors.admits = lambda _: False
-    bus(south)._hello = Hello("/nowhere", "", 0, b"")
+    bus(south)._hello = Hello("\0nowhere", "", 0, b"")
     await south.bus.start()
     for node in (west, east):
         await node.heard.has_joined("south.1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -71,27 +70,24 @@ async def met(east: House, west: House) -> None:
     await becomes(lambda: west.heard == [b"there"] and east.heard == [b"back"])
 
 
-async def test_nodes_of_one_machine_meet_by_a_socket_file(east: House, west: House) -> None:
+async def test_nodes_of_one_machine_meet_without_a_port(east: House, west: House) -> None:
     await east.doors.reach("west.1", msgspec.structs.replace(west.hello, host="", port=0))
     await met(east, west)
 
 
 async def test_others_meet_by_a_port(east: House, west: House) -> None:
-    await east.doors.reach("west.1", msgspec.structs.replace(west.hello, path="/nowhere"))
+    await east.doors.reach("west.1", msgspec.structs.replace(west.hello, path="\0nowhere"))
     await met(east, west)
 
 
-async def test_the_socket_file_is_for_its_owner_only_and_goes_with_the_node(
-    west: House,
-) -> None:
-    file = Path(west.hello.path)
-    assert file.parent.stat().st_mode & 0o077 == 0
+async def test_nobody_comes_in_any_more_when_the_doors_are_closed(west: House, east: House) -> None:
     await west.close()
-    assert not file.parent.exists()
+    with pytest.raises(OSError):
+        await east.doors.reach("west.1", west.hello)
 
 
 async def test_without_a_host_nodes_of_other_machines_find_no_way(east: House) -> None:
-    west = Hello("/nowhere", "", 0, b"k" * 32)
+    west = Hello("\0nowhere", "", 0, b"k" * 32)
     with pytest.raises(OSError):
         await east.doors.reach("west.1", west)
 
@@ -137,7 +133,7 @@ async def test_an_impostor_who_only_greets_is_found_out(east: House) -> None:
     server = await asyncio.get_running_loop().create_server(lambda: Cable(greet), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(ValueError, match=r"west\.1"):
-        await east.doors.reach("west.1", Hello("/nowhere", "127.0.0.1", port, b"k" * 32))
+        await east.doors.reach("west.1", Hello("\0nowhere", "127.0.0.1", port, b"k" * 32))
     assert east.came == []
     server.close()
 
@@ -197,7 +193,7 @@ async def test_a_node_that_answers_nothing_is_not_waited_for(
     server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(TimeoutError):
-        await east.doors.reach("west.1", Hello("/nowhere", "127.0.0.1", port, b"k" * 32))
+        await east.doors.reach("west.1", Hello("\0nowhere", "127.0.0.1", port, b"k" * 32))
     await becomes(lambda: bool(writers))
     for writer in writers:
         writer.transport.abort()
