@@ -110,15 +110,15 @@ class DirectBus:
             Whatever the other bus raises.
         """
         self._hello = await self._doors.open()
-        await self._bus.start()
         self._task = asyncio.create_task(self._beats(), name="direct bus")
+        await self._bus.start()
 
     async def stop(self) -> None:
         """What is under way is waited for, before the other bus says good-bye."""
         tasks = [peer.seeking for peer in self._peers.values() if peer.seeking is not None]
         if self._task is not None:
             tasks.append(self._task)
-            self._task = None
+            self._task = None  # From now on nobody is sought.
         for task in tasks:
             task.cancel()
         if tasks:
@@ -126,7 +126,7 @@ class DirectBus:
         await self._all_acknowledged()
         await self._doors.close()
         for peer in self._peers.values():
-            peer.here = False  # Nobody is sought any more.
+            peer.here = False
             if peer.cable is not None:
                 self._drop(peer)
         await self._bus.stop()
@@ -196,7 +196,7 @@ class DirectBus:
     def _look_for(self, peer: Peer) -> None:
         """Of two nodes the one with the smaller address connects."""
         idle = peer.seeking is None or peer.seeking.done()
-        if peer.hello is not None and self.address < peer.node and idle:
+        if self._task and peer.hello is not None and self.address < peer.node and idle:
             peer.seeking = asyncio.create_task(self._seek(peer, peer.hello), name="seeks a node")
 
     def _opened(self, node: str, cable: Cable, name: bytes) -> None:
