@@ -8,35 +8,25 @@ transaction begins with the proof that the node still owns its epoch, which is i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
-import asyncpg
-from asyncpg.pool import PoolConnectionProxy
-
-from storage import authorise, calls, meters, nodes, works
 from storage.errors import Conflict, Fenced, NotFound, Refusal, Unavailable
 from storage.lanes import Done, Item, Lanes, answer
 from storage.pace import POSTING_GAP_S, Pace
-from storage.pool import LOST, Connection, Pool
+from storage.pool import Pool
 from storage.proof import Proof
+from storage.slices import AGAIN, Locked, Slices
 from storage.works import (
     Authorise,
     Authorised,
-    Charge,
     Failed,
-    HandOver,
-    Note,
-    NoteLegs,
     Outcome,
-    Record,
-    Settle,
     Work,
     accounts_of,
+    undoing,
 )
 
 Clock = Callable[[], int]
@@ -47,39 +37,7 @@ BACKOFF_MAX_S = 1.0
 LOCKED_MIN_S = 0.01
 LOCKED_MAX_S = 0.25
 
-# The same slice may succeed on a new connection.
-AGAIN = (
-    *LOST,
-    asyncpg.InterfaceError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidCachedStatementError,
-)
-
 log = logging.getLogger(__name__)
-
-
-async def _record(conn: Connection, _epoch: int, works: Sequence[Record]) -> Sequence[Outcome]:
-    return await calls.record(conn, works)
-
-
-# Settling first frees slots and money for those who come after.
-Step = Callable[[Connection, int, Sequence[Any]], Awaitable[Sequence[Outcome]]]
-STEPS: tuple[tuple[type[Work], Step], ...] = (
-    (Settle, meters.settle),
-    (Charge, meters.charge),
-    (Note, calls.note),
-    (NoteLegs, calls.note_legs),
-    (Record, _record),
-    (HandOver, nodes.hand_over),
-    (Authorise, authorise.authorise),
-)
-
-
-class _Locked(Exception):
-    def __init__(self, accounts: frozenset[int]) -> None:
-        super().__init__()
-        self.accounts = accounts
 
 
 def _ignore(_outcome: Outcome) -> None:
@@ -107,8 +65,6 @@ class Combiner:
         on_fenced: Callable[[], None] = lambda: None,
         on_slice: Callable[[float, int], None] = lambda _seconds, _works: None,
     ) -> None:
-        self._pool = pool
-        self._epoch = epoch
         self._clock = clock
         self._beat_s = beat_ms / 1000
         self._slice_max = slice_max
@@ -120,7 +76,7 @@ class Combiner:
         self._lanes = Lanes()
         self._pace = Pace(posting_gap_s)
         self._wake = asyncio.Event()
-        self._conn: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._slices = Slices(pool, epoch)
         self._task: asyncio.Task[None] | None = None
         self._closed: Refusal | None = None
         self._stopping = False
@@ -153,10 +109,10 @@ class Combiner:
         try:
             await self._slice([])
         except AGAIN as error:
-            self._drop()
+            self._slices.drop()
             raise Unavailable("the database does not answer") from error
         except Fenced:
-            await self._release()
+            await self._slices.release()
             raise
         self._task = asyncio.create_task(self._run(), name="combiner")
 
@@ -169,10 +125,10 @@ class Combiner:
             for task in pending:
                 task.cancel()
                 await asyncio.wait([task])
-                self._drop()
+                self._slices.drop()
         if self._closed is None:
             self._close(Unavailable("the server is stopping"))
-        await self._release()
+        await self._slices.release()
 
     def put(self, work: Work, done: Done) -> None:
         """Queue a work. `done` is called once with its outcome, from the loop, never from here."""
@@ -235,7 +191,7 @@ class Combiner:
         alarm.cancel()
 
     async def _back_off(self, items: Iterable[Item], error: Exception) -> None:
-        self._drop()
+        self._slices.drop()
         for item in items:
             item.doubt = item.doubt or item.taken
         if self._failures == 0:
@@ -253,7 +209,7 @@ class Combiner:
             outcomes = await self._slice(items)
         except (Fenced, *AGAIN):
             raise
-        except _Locked as locked:
+        except Locked as locked:
             await self._put_off(items, locked.accounts)
             return
         except Exception as error:
@@ -276,57 +232,27 @@ class Combiner:
         """One transaction for all items; returns their outcomes in order.
 
         Raises:
-            Fenced: nothing was written. _Locked: some accounts are locked elsewhere; nothing was
+            Fenced: nothing was written. Locked: some accounts are locked elsewhere; nothing was
             written. Errors of AGAIN: written or not, nobody knows.
         """
         now_ms = self._clock()
         oldest_ms = self._lanes.oldest_ms(items)
         beat_ms = now_ms if oldest_ms is None else min(now_ms, oldest_ms)
         self.late_ms = now_ms - beat_ms if len(items) >= self._slice_max else 0
-        accounts = {account for item in items for account in accounts_of(item.work)}
+        works = [item.work for item in items]
         began_s = self._loop.time()
         self._beat_due_s = began_s + self._beat_s
-        self._pace.began((item.work for item in items), began_s)
+        self._pace.began(works, began_s)
         async with asyncio.timeout(SLICE_DEADLINE_S):
-            outcomes = await self._transaction(items, beat_ms, accounts)
+            outcomes = await self._slices.write(works, beat_ms)
         self.proof.given(began_s)
         self._on_slice(self._loop.time() - began_s, len(items))
         return outcomes
 
-    async def _transaction(
-        self, items: list[Item], beat_ms: int, accounts: set[int]
-    ) -> list[Outcome]:
-        outcomes: dict[Item, Outcome] = {}
-        if self._conn is None:
-            self._conn = await self._pool.acquire()
-        conn = self._conn
-        transaction = conn.transaction()
-        await transaction.start()
-        try:
-            locked = await meters.begin(conn, self._epoch, beat_ms, accounts)
-            if len(locked) < len(accounts):
-                raise _Locked(frozenset(accounts) - locked)
-            for kind, step in STEPS:
-                group = [item for item in items if type(item.work) is kind]
-                if group:
-                    answers = await step(conn, self._epoch, [item.work for item in group])
-                    outcomes.update(zip(group, answers, strict=True))
-        except AGAIN:
-            raise  # Out of reach: a rollback might hang, and dropping the connection is one.
-        except Exception:
-            await transaction.rollback()
-            raise
-        await transaction.commit()
-        return [outcomes[item] for item in items]
-
     async def _put_off(self, items: Iterable[Item], locked: frozenset[int]) -> None:
         """Try those later whose accounts are locked, and the others at once."""
-        assert self._conn is not None
         async with asyncio.timeout(SLICE_DEADLINE_S):
-            rows = await self._conn.fetch(
-                "select id from account where id = any ($1::bigint[])", list(locked)
-            )
-        missing = locked - {row[0] for row in rows}
+            missing = await self._slices.missing(locked)
         now_s = self._loop.time()
         for item in items:
             accounts = accounts_of(item.work)
@@ -357,7 +283,7 @@ class Combiner:
         work = item.work
         if not item.doubt or not isinstance(work, Authorise):
             return
-        self.put(works.undoing(work, self._clock()), _ignore)
+        self.put(undoing(work, self._clock()), _ignore)
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         item.taken = False
@@ -382,16 +308,3 @@ class Combiner:
         for item in self._lanes.drain():
             item.taken = False
             self._tell(item, Failed(refusal))
-
-    def _drop(self) -> None:
-        """Leave the connection: the server rolls back, or has committed already."""
-        conn, self._conn = self._conn, None
-        if conn is not None:
-            # One that broke by itself has gone back to the pool already.
-            with contextlib.suppress(asyncpg.InterfaceError):
-                conn.terminate()
-
-    async def _release(self) -> None:
-        if self._conn is not None:
-            conn, self._conn = self._conn, None
-            await self._pool.release(conn)

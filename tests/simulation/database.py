@@ -12,10 +12,10 @@ from typing import Any, cast
 from uuid import UUID
 
 from storage import nodes, works
-from storage.combiner import Combiner
+from storage.combiner import Clock, Combiner
 from storage.errors import Refusal
-from storage.lanes import Item
 from storage.pool import NOW, Pool
+from storage.slices import Slices
 from tests.simulation.ledger import Ledger
 from tests.simulation.loop import ProcessLoop, Time
 from tests.simulation.rows import Rows
@@ -122,15 +122,25 @@ class Database:
         loop.after(0, give)
 
 
+class SimSlices(Slices):
+    """A transaction is one step of the model."""
+
+    def __init__(self, database: Database, epoch: int) -> None:
+        super().__init__(SimPool.of(database), epoch)
+        self._database = database
+
+    async def write(self, batch: Sequence[works.Work], beat_ms: int) -> list[works.Outcome]:
+        return await self._database.slice(self._epoch, beat_ms, list(batch))
+
+
 class SimCombiner(Combiner):
-    """The real queue with a transaction that is one step of the model."""
+    """The real queue on the model's slices."""
 
-    database: Database
-
-    async def _transaction(
-        self, items: list[Item], beat_ms: int, accounts: set[int]
-    ) -> list[works.Outcome]:
-        return await self.database.slice(self._epoch, beat_ms, [item.work for item in items])
+    def __init__(
+        self, database: Database, *, epoch: int, clock: Clock, on_fenced: Callable[[], None]
+    ) -> None:
+        super().__init__(SimPool.of(database), epoch=epoch, clock=clock, on_fenced=on_fenced)
+        self._slices = SimSlices(database, epoch)
 
 
 class SimPool:

@@ -175,12 +175,8 @@ class Node:
             await asyncio.sleep(0.5)
         self.epoch = claim.epoch
         combiner = SimCombiner(
-            SimPool.of(world.database),
-            epoch=claim.epoch,
-            clock=self.clock,
-            on_fenced=self._fenced,
+            world.database, epoch=claim.epoch, clock=self.clock, on_fenced=self._fenced
         )
-        combiner.database = world.database
         try:
             await combiner.start()
         except (Unavailable, Fenced):

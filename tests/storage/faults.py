@@ -12,6 +12,7 @@ class Faults:
     """`lose_replies` commits happen, and their answer is lost; `lose_commits` connections break
     just before the commit; `refuse` turns every new connection down. With `gate` set, commits
     wait for it, and `at_gate` says that one does. `commits` counts those that reached the server.
+    `lent` is the connection that was given last.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -22,6 +23,7 @@ class Faults:
         self.gate: asyncio.Event | None = None
         self.at_gate = asyncio.Event()
         self.commits = 0
+        self.lent: Connection | None = None
 
     @property
     def pool(self) -> Pool:
@@ -30,7 +32,8 @@ class Faults:
     async def acquire(self) -> Any:
         if self.refuse:
             raise ConnectionRefusedError("refused by the test")
-        return _Connection(self, await self.inner.acquire())
+        self.lent = await self.inner.acquire()
+        return _Connection(self, self.lent)
 
     async def release(self, conn: Any) -> None:
         await self.inner.release(conn.inner)
@@ -44,33 +47,20 @@ class _Connection:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    def transaction(self) -> "_Transaction":
-        return _Transaction(self._faults, self.inner)
-
-
-class _Transaction:
-    def __init__(self, faults: Faults, conn: Connection) -> None:
-        self._faults = faults
-        self._conn = conn
-        self._inner = conn.transaction()
-
-    async def start(self) -> None:
-        await self._inner.start()
-
-    async def rollback(self) -> None:
-        await self._inner.rollback()
-
-    async def commit(self) -> None:
+    async def execute(self, query: str) -> str:
+        if query != "commit":
+            return await self.inner.execute(query)
         faults = self._faults
         if faults.gate is not None:
             faults.at_gate.set()
             await faults.gate.wait()
         if faults.lose_commits:
             faults.lose_commits -= 1
-            self._conn.terminate()
+            self.inner.terminate()
             raise asyncpg.ConnectionDoesNotExistError("broken by the test before the commit")
-        await self._inner.commit()
+        done = await self.inner.execute(query)
         faults.commits += 1
         if faults.lose_replies:
             faults.lose_replies -= 1
             raise asyncpg.ConnectionDoesNotExistError("broken by the test after the commit")
+        return done

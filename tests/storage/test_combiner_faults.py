@@ -83,6 +83,18 @@ async def test_a_killed_backend_is_replaced(pool: Pool) -> None:
         await check_books(pool)
 
 
+async def test_a_connection_that_forgot_its_statement_is_replaced(pool: Pool) -> None:
+    faults = Faults(pool)
+    async with make_world(pool, wrapped=faults.pool) as world:
+        call = await world.call()
+        forgetful = faults.lent
+        assert forgetful is not None
+        await forgetful.execute("deallocate all")
+        assert await world.combiner.do(charge_of(call, 1)) == Charged(120, 84, 120, 760)
+        assert faults.lent is not forgetful
+        await check_books(pool)
+
+
 async def test_an_authorise_in_doubt_leaves_nothing_held(pool: Pool) -> None:
     faults = Faults(pool)
     async with make_world(pool, wrapped=faults.pool, wait_max_ms=200) as world:
