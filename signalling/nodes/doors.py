@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import socket
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -98,11 +99,13 @@ class Doors:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_S):
             try:
-                _, cable = await loop.create_unix_connection(Cable, hello.path)
+                near = _connect(hello.path)
             except OSError:  # It is on another machine.
                 if not hello.host:
                     raise
                 _, cable = await loop.create_connection(Cable, hello.host, hello.port)
+            else:
+                _, cable = await loop.create_unix_connection(Cable, sock=near)
             done: asyncio.Future[None] = loop.create_future()
             self._introduce(cable, node, hello.key, done)
             try:
@@ -177,6 +180,22 @@ class Doors:
     def _turn_away(self, cable: Cable) -> None:
         self._strangers.discard(cable)
         cable.abort()
+
+
+def _connect(path: str) -> socket.socket:
+    """At once or not at all. (The loop's own way knows no sockets without a file.)
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    near = socket.socket(socket.AF_UNIX)
+    near.setblocking(False)
+    try:
+        near.connect(path)
+    except BaseException:
+        near.close()
+        raise
+    return near
 
 
 def _proof(key: bytes, role: bytes, listener: bytes, connector: bytes, name: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
@@ -33,16 +34,19 @@ class Slow(Space):
         self.dice = random.Random(11)
         self.carried = 0
         self.lose: Callable[[bytes], bool] = lambda _: False
-        self._last_s: dict[tuple[str, str], float] = {}
+        self._under_way: dict[tuple[str, str], deque[bytes]] = {}
 
     def carry(self, sender: str, node: str, parcel: bytes) -> None:
         self.carried += 1
         if self.lose(parcel):
             return
-        loop = asyncio.get_running_loop()
-        at_s = max(loop.time() + self.dice.random() * 0.01, self._last_s.get((sender, node), 0.0))
-        self._last_s[sender, node] = at_s = at_s + 1e-5
-        loop.call_at(at_s, self.arrive, sender, node, parcel)
+        queue = self._under_way.setdefault((sender, node), deque())
+        queue.append(parcel)
+
+        def next_one() -> None:
+            self.arrive(sender, node, queue.popleft())
+
+        asyncio.get_running_loop().call_later(self.dice.random() * 0.01, next_one)
 
 
 class Pairs:

@@ -139,7 +139,7 @@ async def test_an_impostor_who_only_greets_is_found_out(east: House) -> None:
 
 
 async def stranger(west: House) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_unix_connection(west.hello.path)
+    return await asyncio.open_unix_connection(sock=module._connect(west.hello.path))
 
 
 @pytest.mark.parametrize(
