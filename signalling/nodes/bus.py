@@ -84,6 +84,14 @@ class Bus(Protocol):
         ...
 
 
+class RunningBus(Bus, Protocol):
+    """One with a life of its own."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 class Presence(Protocol):
     """On which nodes a user has sockets."""
 

@@ -42,7 +42,7 @@ class Cable(asyncio.Protocol):
         self._acks = asyncio.Event()
         self._out: list[bytes] = []
         self._in = b""
-        self._held = self._more = self._ended = False
+        self.held = self._more = self._ended = False
         self._took = self._took_bytes = self._taken = 0
 
     # -- sending
@@ -61,11 +61,12 @@ class Cable(asyncio.Protocol):
         out += (HEAD.pack(len(data), kind, n), data)
 
     def beat(self) -> None:
-        """To be called twice a second: a sign of life."""
-        self._acknowledge()
+        """Acknowledge what was taken. To be called twice a second too: it is a sign of life."""
+        self._took = self._took_bytes = 0
+        self.write(ACK, self._taken)
 
     def silent(self, now_s: float) -> bool:
-        return not self._held and now_s - self.heard_s > SILENCE_S
+        return not self.held and now_s - self.heard_s > SILENCE_S
 
     async def settled(self) -> None:
         """Until all parcels are acknowledged, or the connection has ended."""
@@ -86,10 +87,6 @@ class Cable(asyncio.Protocol):
         if not self._closing():
             self._transport.write(b"".join(out))
 
-    def _acknowledge(self) -> None:
-        self._took = self._took_bytes = 0
-        self.write(ACK, self._taken)
-
     def _acked(self, n: int) -> None:
         unacked = self.unacked
         while unacked and unacked[0][0] <= n:
@@ -100,11 +97,11 @@ class Cable(asyncio.Protocol):
 
     def hold(self) -> None:
         """Handle nothing more until `go`."""
-        self._held = True
+        self.held = True
         self._transport.pause_reading()
 
     def go(self) -> None:
-        self._held = False
+        self.held = False
         self.heard_s = monotonic()
         self._later()
 
@@ -116,7 +113,7 @@ class Cable(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.heard_s = monotonic()
         self._in = self._in + data if self._in else data
-        if not (self._held or self._more):
+        if not (self.held or self._more):
             self._handle()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -136,7 +133,7 @@ class Cable(asyncio.Protocol):
 
     def _go_on(self) -> None:
         self._more = False
-        if self._held or self._closing():
+        if self.held or self._closing():
             return
         self._transport.resume_reading()
         self._handle()
@@ -144,7 +141,7 @@ class Cable(asyncio.Protocol):
     def _handle(self) -> None:
         data, at, frames = self._in, 0, 0
         size = len(data)
-        while size - at >= HEAD.size and not (self._held or self._ended):
+        while size - at >= HEAD.size and not (self.held or self._ended):
             length, kind, n = HEAD.unpack_from(data, at)
             end = at + HEAD.size + length
             if length > DATA_BYTES_MAX:
@@ -158,7 +155,7 @@ class Cable(asyncio.Protocol):
             if kind == ACK:
                 self._acked(n)
             elif kind == ASK:
-                self._acknowledge()
+                self.beat()
             else:
                 frames += 1
                 self._taken = n or self._taken
@@ -169,4 +166,4 @@ class Cable(asyncio.Protocol):
             self._in = data[at:]
             self._took += frames
             if self._took >= TURN_FRAMES or self._took_bytes >= ACK_BYTES:
-                self._acknowledge()
+                self.beat()

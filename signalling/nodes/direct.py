@@ -24,13 +24,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from time import monotonic
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from signalling.nodes.bus import Bus, Listener
+from signalling.nodes.bus import Listener, RunningBus
 from signalling.nodes.cable import HEAD, PARCEL, USER, Cable
 from signalling.nodes.doors import Doors, Hello
 from signalling.nodes.outgoing import BATCH_BYTES_MAX
@@ -50,21 +49,14 @@ ID_BYTES = 16
 _log = structlog.get_logger(__name__)
 
 
-class Life(Bus, Protocol):
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
 class Peer:
     """Another life of a node. `taken` is the number of its last parcel."""
 
     def __init__(self, node: str) -> None:
         self.node = node
         self.here = False
-        self.cable: Cable | None = None
+        # Of the last connection: its name, the mark that has come for one, and when it was made.
         self.name = self.mark = b""
-        self.marked = False
         self.since_s = 0.0
         self.taken = 0
         self.hello: Hello | None = None
@@ -74,7 +66,7 @@ class Peer:
 class DirectBus:
     """`bus` says who is there; `is_here(user)` whether parcels for that user are for this node."""
 
-    def __init__(self, bus: Life, doors: Doors, is_here: Callable[[UUID], bool]) -> None:
+    def __init__(self, bus: RunningBus, doors: Doors, is_here: Callable[[UUID], bool]) -> None:
         self.address = bus.address
         self.alone = False
         self.parcels_sent = 0
@@ -127,8 +119,7 @@ class DirectBus:
         await self._doors.close()
         for peer in self._peers.values():
             peer.here = False
-            if peer.cable is not None:
-                self._drop(peer)
+            self._drop(peer)
         await self._bus.stop()
 
     # -- posting
@@ -139,7 +130,7 @@ class DirectBus:
         self._n += 1
         cable = self._cables.get(node)
         if cable is None or len(parcel) > BATCH_BYTES_MAX:
-            self._bus.post(node, HEAD.pack(0, PARCEL, self._n) + parcel)
+            self._post(node, PARCEL, self._n, parcel)
             return
         self.parcels_sent += 1
         if not cable.put(self._n, PARCEL, parcel):
@@ -161,6 +152,10 @@ class DirectBus:
 
     def drain(self) -> None:
         self._bus.drain()
+
+    def _post(self, node: str, kind: int, n: int, data: bytes) -> None:
+        """By the other bus."""
+        self._bus.post(node, HEAD.pack(0, kind, n) + data)
 
     def _spread(self, kind: int, data: bytes) -> bytes:
         """By all connections. Returns the head of what is for the nodes that have none."""
@@ -185,7 +180,7 @@ class DirectBus:
 
     async def _seek(self, peer: Peer, hello: Hello) -> None:
         wait_s = RETRY_MIN_S
-        while peer.here and peer.cable is None and peer.hello is hello:
+        while peer.here and peer.node not in self._cables and peer.hello is hello:
             try:
                 await self._doors.reach(peer.node, hello)
             except (OSError, TimeoutError, ValueError) as error:
@@ -204,37 +199,35 @@ class DirectBus:
             cable.abort()
             return
         peer = self._peers[node]
-        if peer.cable is not None:
-            self._fell(peer, peer.cable)  # Half open, or they would not have come again.
-        peer.cable, peer.name, peer.marked = cable, name, False
-        peer.since_s = monotonic()
+        if node in self._cables:
+            self._fell(peer, self._cables[node])  # Half open, or they would not have come again.
+        peer.name, peer.since_s = name, monotonic()
         cable.on_frame = partial(self._by_cable, peer)
         cable.on_lost = partial(self._fell, peer, cable)
-        self._bus.post(node, HEAD.pack(0, MARK, 0) + name)
+        self._post(node, MARK, 0, name)
         self._cables[node] = cable
         self._is_marked(peer)
 
     def _is_marked(self, peer: Peer) -> None:
-        if peer.cable is not None and peer.mark == peer.name and not peer.marked:
-            peer.marked = True
-            peer.cable.go()
+        cable = self._cables.get(peer.node)
+        if cable is not None and cable.held and peer.mark == peer.name:
+            cable.go()
 
     def _drop(self, peer: Peer) -> None:
-        cable, peer.cable = peer.cable, None
+        cable = self._cables.pop(peer.node, None)
         if cable is not None:
-            self._cables.pop(peer.node, None)
             cable.abort()
 
     def _fell(self, peer: Peer, cable: Cable) -> None:
         """The connection has ended, or is given up: what it owes goes by the other bus."""
-        if peer.cable is not cable:
+        if self._cables.get(peer.node) is not cable:
             return
         self._drop(peer)
         if not peer.here:
             return
         _log.info("direct_way_lost", node=peer.node, repeated=len(cable.unacked))
         for n, kind, data in cable.unacked:
-            self._bus.post(peer.node, HEAD.pack(0, kind, n) + data)
+            self._post(peer.node, kind, n, data)
         self._look_for(peer)
 
     async def _beats(self) -> None:
@@ -244,11 +237,9 @@ class DirectBus:
             now_s = monotonic()
             late = now_s - last_s > BEAT_S + LATE_S
             last_s = now_s
-            for peer in list(self._peers.values()):
-                cable = peer.cable
-                if cable is None:
-                    continue
-                unmarked = not peer.marked and now_s - peer.since_s > MARK_S
+            for node, cable in list(self._cables.items()):
+                peer = self._peers[node]
+                unmarked = cable.held and now_s - peer.since_s > MARK_S
                 if not late and (unmarked or cable.silent(now_s)):
                     self._fell(peer, cable)
                 else:
@@ -315,13 +306,12 @@ class DirectBus:
 
     def gap(self) -> None:
         for peer in self._peers.values():
-            if peer.here and peer.cable is None:
+            if peer.here and peer.node not in self._cables:
                 self._greet(peer.node)
         self._listener.gap()
 
     def _greet(self, node: str) -> None:
-        hello = msgspec.msgpack.encode(self._hello)
-        self._bus.post(node, HEAD.pack(0, HELLO, 0) + hello)
+        self._post(node, HELLO, 0, msgspec.msgpack.encode(self._hello))
 
     def _peer(self, node: str) -> Peer:
         peer = self._peers.get(node)

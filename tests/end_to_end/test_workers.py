@@ -19,6 +19,7 @@ from server.embedded_valkey import EmbeddedValkey
 from tests.end_to_end.crew import Crew, gone, start_crew
 from tests.end_to_end.driver import Device, Json, Site, connect_call, site
 from tests.end_to_end.test_killed_server import NOTHING, assert_books_hold, left_over
+from tests.end_to_end.test_metrics import scrape
 from tests.server.running import development, running
 from tests.server.test_cli import TRACEBACK, talktime
 
@@ -123,24 +124,17 @@ async def test_one_box_two_workers_on_one_port_and_ctrl_c_leaves_nothing(start: 
     assert TRACEBACK not in crew.log.read_text()
 
 
-async def figures(there: Site, url: str) -> dict[str, float]:
-    """What a worker tells of itself, without labels."""
-    async with there.http.get(f"{url}/metrics") as answer:
-        lines = (await answer.text()).splitlines()
-    pairs = (line.split(" ") for line in lines if line.startswith("talktime_") and "{" not in line)
-    return {name: float(value) for name, value in pairs}
-
-
 async def test_workers_speak_to_each_other_directly(start: Start) -> None:
     crew = await start()
     async with site(crew.url) as there, asyncio.timeout(15):
-        for url in crew.own:
-            while (await figures(there, url))["talktime_links_connected"] != 1:  # noqa: ASYNC110 - in another process
+        own = [Site(url, there.http) for url in crew.own]
+        for worker in own:
+            while (await scrape(worker))["talktime_links_connected"] != 1:  # noqa: ASYNC110 - in another process
                 await asyncio.sleep(0.05)
-        before = [await figures(there, url) for url in crew.own]
+        before = [await scrape(worker) for worker in own]
         await connect_call(*await devices(crew, there))
-        for url, old in zip(crew.own, before, strict=True):
-            new = await figures(there, url)
+        for worker, old in zip(own, before, strict=True):
+            new = await scrape(worker)
             for what in ("sent", "received"):
                 name = f"talktime_link_parcels_{what}_total"
                 assert new[name] - old[name] > 5

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 from uuid import UUID, uuid4
 
-from signalling.nodes.bus import Bus, Presence
+from signalling.nodes.bus import Presence, RunningBus
 from signalling.nodes.direct import DirectBus
 from signalling.nodes.doors import Doors
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
@@ -19,12 +18,6 @@ from storage.errors import Unavailable
 DEADLINE_S = 15.0
 POLL_S = 0.01
 ANN, KAI, LIV = UUID(int=1), UUID(int=2), UUID(int=3)
-
-
-class Running(Bus, Protocol):
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 class Heard:
@@ -73,7 +66,7 @@ class Heard:
 
 
 class Node:
-    def __init__(self, bus: Running, presence: Presence) -> None:
+    def __init__(self, bus: RunningBus, presence: Presence) -> None:
         self.bus = bus
         self.presence = presence
         self.heard = Heard()
@@ -110,7 +103,7 @@ class Nodes:
     def make(self, address: str) -> Node:
         if self.url is not None:
             redis = RedisBus(self.url, address, prefix=self.prefix)
-            bus: Running = redis if self.dsn is None else SpareBus(redis, self.dsn)
+            bus: RunningBus = redis if self.dsn is None else SpareBus(redis, self.dsn)
             if self.direct:
                 bus = DirectBus(bus, Doors(address), redis.here.__contains__)
             node = Node(bus, RedisPresence(redis))
