@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from server.config import Config
 from server.metrics import Metrics
-from signalling.nodes.bus import Bus, Misconfigured, Presence
+from signalling.nodes.bus import Misconfigured, Presence, RunningBus
 from signalling.nodes.memory import MemoryBus, MemoryPresence, Space
 from storage.errors import Unavailable
 
@@ -21,19 +21,12 @@ SWEEP_S = 1.0
 SWEEP_ALONE_S = 10.0
 
 
-class Life(Protocol):
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """`start` joins the other nodes, `stop` says good-bye to them."""
 
-    bus: Bus
+    bus: RunningBus
     presence: Presence
-    life: Life
 
     @property
     def sweep_s(self) -> float:
@@ -45,10 +38,10 @@ class Cluster:
             Misconfigured: Redis is there and does not let us in, or other nodes are to reach this
                 one where it cannot listen.
         """
-        await self.life.start()
+        await self.bus.start()
 
     async def stop(self) -> None:
-        await self.life.stop()
+        await self.bus.stop()
 
 
 def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cluster:
@@ -57,7 +50,7 @@ def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cl
     if not url:
         space = Space()
         alone = MemoryBus(space, address, alone=True)
-        return Cluster(alone, MemoryPresence(space, address), alone)
+        return Cluster(alone, MemoryPresence(space, address))
     from signalling.nodes.direct import DirectBus  # Slow to import.
     from signalling.nodes.doors import Doors
     from signalling.nodes.redis import RedisBus
@@ -68,11 +61,11 @@ def make_cluster(config: Config, dsn: str, address: str, metrics: Metrics) -> Cl
     spare = SpareBus(bus, dsn)
     _watch(metrics, bus, spare)
     if not config.links:
-        return Cluster(spare, RedisPresence(bus), spare)
+        return Cluster(spare, RedisPresence(bus))
     doors = Doors(address, config.link_host, config.link_port)
     direct = DirectBus(spare, doors, bus.here.__contains__)
     _watch_links(metrics, direct)
-    return Cluster(direct, RedisPresence(bus), direct)
+    return Cluster(direct, RedisPresence(bus))
 
 
 async def ping(url: str) -> str:

@@ -28,7 +28,7 @@ SCRATCH_PREFIX = "talktime-tests-"
 TEMPLATE = "talktime_template"
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Tests with this mark need this program, of the Debian package of the mark's name.
-PROGRAMS = {"coturn": "turnserver", "chromium": "chromium"}
+PROGRAMS = {"coturn": "turnserver", "chromium": "chromium", "gcc": "cc"}
 
 
 def _database(dsn: str, name: str) -> str:

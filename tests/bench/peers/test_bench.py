@@ -32,7 +32,7 @@ async def test_where_nothing_is_there_each_peer_is_left_out_with_its_reason(
     assert lines[-1].endswith("node was not found")
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler, cc")
+@pytest.mark.gcc
 async def test_the_floor_has_calls_and_latency(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "PEERS", {FLOOR: PEERS[FLOOR]})
     await bench_peers(lab)

@@ -5,7 +5,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from tests.bench.children import Child, child
 from tests.bench.line import framed
 from tests.bench.peers.built import build_floor
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler, cc")
+pytestmark = pytest.mark.gcc
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZg=="
 WAIT_S = 20.0
